@@ -1,0 +1,99 @@
+"""Records of :mod:`tinybnn.conv` and :mod:`tinybnn.binary_conv`."""
+
+import numpy as np
+from hypothesis import strategies as st
+
+from ... import binary_conv, conv
+from ..op import Case, Op, ignoring
+from ..strategies import distinct, generators, integers, pad_values, pairs, quantizers, reals, signs, word_edges
+
+
+@st.composite
+def geometry(draw, channels):
+    """Shapes and options on which a kernel fits: (x shape, w shape, options)."""
+    groups, per_group, filters = draw(st.integers(1, 3)), draw(channels), draw(st.integers(1, 2))
+    KH, KW = draw(distinct(2, 1, 3))
+    H, W = draw(distinct(2, 5, 8))
+    options = dict(stride=draw(pairs(1, 3)), pad=draw(pairs(0, 3)), dilation=draw(pairs(1, 2)), groups=groups)
+    return (draw(st.integers(1, 2)), H, W, groups * per_group), (KH, KW, per_group, groups * filters), options
+
+
+@st.composite
+def conv_cases(draw):
+    x, w, options = draw(geometry(st.integers(1, 3)))
+    rng = draw(generators())
+    return Case(
+        (integers(rng, *x), integers(rng, *w)), options | {"pad_value": draw(st.sampled_from([-1.0, 0.0, 1.0, 2.5]))}
+    )
+
+
+@st.composite
+def transpose_cases(draw):
+    x, w, options = draw(geometry(st.integers(1, 3)))
+    rng = draw(generators())
+    rows, cols = conv.output_size(
+        "transpose_cases", x[1:3], w[:2], *(options[k] for k in ("stride", "pad", "dilation"))
+    )
+    return Case((integers(rng, x[0], rows, cols, w[3]), integers(rng, *w)), options | {"size": x[1:3]})
+
+
+@st.composite
+def binary_cases(draw, channels=word_edges):
+    x, w, options = draw(geometry(channels))
+    rng = draw(generators())
+    return Case((signs(rng, *x), signs(rng, *w)), options | {"pad_value": draw(pad_values)})
+
+
+@st.composite
+def scaled_cases(draw):
+    case = draw(binary_cases(st.integers(1, 3)))
+    x, w = case.args
+    rng = draw(generators())
+    alpha = rng.integers(1, 9, w.shape[-1]) / 8
+    return Case((x, reals(rng, *w.shape), alpha), case.options | {"quantizer": draw(quantizers)})
+
+
+def packed_signs(x, w, groups=1, **options):
+    """Pack both operands and convolve the words."""
+    words = binary_conv.pack_activations(x, groups), binary_conv.pack_weights(w)
+    return binary_conv.conv2d_packed(*words, x.shape[-1], groups=groups, **options)
+
+
+# Every one of 3 * 3 * 64 taps disagrees: 576 disagreements overflow an 8-bit counter twice.
+all_disagree = Case((-np.ones((1, 3, 4, 64)), np.ones((3, 3, 64, 2))), {"pad": 1, "pad_value": 0})
+
+OPS = (
+    Op(
+        name="conv2d",
+        spec=conv.conv2d_loops,
+        forward=conv.conv2d,
+        backward=conv.conv2d_backward,
+        packed=None,
+        cases=conv_cases(),
+    ),
+    Op(
+        name="conv_transpose2d",
+        spec=conv.conv_transpose2d_loops,
+        forward=conv.conv_transpose2d,
+        backward=conv.conv_transpose2d_backward,
+        packed=None,
+        cases=transpose_cases(),
+    ),
+    Op(
+        name="binary_conv2d",
+        spec=ignoring(binary_conv.binary_conv2d_loops, "quantizer"),
+        forward=binary_conv.binary_conv2d,
+        backward=binary_conv.binary_conv2d_backward,
+        packed=None,
+        cases=scaled_cases(),
+    ),
+    Op(
+        name="conv2d_packed",
+        spec=conv.conv2d_loops,
+        forward=conv.conv2d,
+        backward=None,
+        packed=packed_signs,
+        cases=binary_cases(),
+        boundary=(all_disagree,),
+    ),
+)

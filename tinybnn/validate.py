@@ -1,0 +1,107 @@
+"""One way to refuse bad input: every error names the operation, the argument, what came, what was expected.
+
+``need_*`` functions return what they checked, or raise ``ValueError`` (a wrong value or shape) or
+``TypeError`` (a wrong dtype). They are the first lines of every public operation::
+
+    conv2d: w has shape (3, 3, 4, 8), expected (KH, KW, C, F) with C = 2 from x
+"""
+
+import math
+
+import numpy as np
+
+
+def need_shape(op, name, array, letters, **known):
+    """Check ``array.shape`` against ``letters`` and return the sizes in that order.
+
+    ``letters`` is a string such as ``"N H W C"``. A size known from elsewhere is given as
+    ``C=(3, "x")``: the number, and the argument it came from. A digit in ``letters`` stands for itself.
+
+    >>> need_shape("conv2d", "x", np.zeros((1, 4, 5, 2)), "N H W C")
+    (1, 4, 5, 2)
+    """
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"{op}: {name} is a {type(array).__name__}, expected a NumPy array")
+    names = letters.split()
+    fixed = {n: (int(n), None) for n in names if n.isdigit()} | known
+    fits = array.ndim == len(names) and all(
+        n not in fixed or fixed[n][0] == size for n, size in zip(names, array.shape)
+    )
+    if not fits:
+        shape = f"({', '.join(names)}{',' if len(names) == 1 else ''})"
+        known_words = [f"{n} = {known[n][0]} from {known[n][1]}" for n in dict.fromkeys(names) if n in known]
+        raise ValueError(
+            f"{op}: {name} has shape {array.shape}, expected {shape}"
+            + (f" with {', '.join(known_words)}" if known_words else "")
+        )
+    return array.shape
+
+
+def need_float(op, **arrays):
+    """Refuse anything but float32 or float64, and two float dtypes in one call."""
+    dtypes = {}
+    for name, array in arrays.items():
+        dtype = getattr(array, "dtype", None)
+        if dtype not in (np.float32, np.float64):
+            raise TypeError(f"{op}: {name} has dtype {dtype or type(array).__name__}, expected float32 or float64")
+        dtypes[name] = dtype
+    if len(set(dtypes.values())) > 1:
+        words = ", ".join(f"{name} {dtype}" for name, dtype in dtypes.items())
+        raise TypeError(f"{op}: mixed dtypes ({words}), expected one float dtype")
+
+
+def need_dtype(op, name, array, kind):
+    """Refuse an array whose dtype is not a subtype of ``kind`` (``np.integer``, ``np.uint64``, ``np.bool_`` ...)."""
+    if not np.issubdtype(np.asarray(array).dtype, kind):
+        raise TypeError(f"{op}: {name} has dtype {np.asarray(array).dtype}, expected {kind.__name__}")
+
+
+def need_pm1(op, name, array):
+    """Refuse an array with any value other than -1 and +1."""
+    bad = np.abs(array) != 1
+    if bad.any():
+        at = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise ValueError(f"{op}: {name}{list(at)} is {array[at]}, expected every value to be -1 or +1")
+
+
+def need_finite(op, name, array):
+    """Refuse NaN and infinity, and say where the first one is."""
+    bad = ~np.isfinite(array)
+    if bad.any():
+        at = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise ValueError(f"{op}: {name}{list(at)} is {array[at]}, expected finite values")
+
+
+def need_int(op, name, value, least):
+    """Refuse what is not a whole number of at least ``least``."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise ValueError(f"{op}: {name} is {value!r}, expected a whole number >= {least}")
+    return int(value)
+
+
+def need_pair(op, name, value, least):
+    """One whole number, or a (rows, columns) pair of them, as a pair."""
+    if isinstance(value, (tuple, list)):
+        if len(value) != 2:
+            raise ValueError(f"{op}: {name} is {value!r}, expected a whole number or a (rows, columns) pair")
+        return need_int(op, name, value[0], least), need_int(op, name, value[1], least)
+    return (need_int(op, name, value, least),) * 2
+
+
+def need_choice(op, name, value, choices):
+    """Refuse a value outside ``choices``, and list them."""
+    if value not in choices:
+        raise ValueError(f"{op}: {name} is {value!r}, expected one of {', '.join(map(repr, choices))}")
+    return value
+
+
+def need_number(op, name, value, low=-math.inf, high=math.inf):
+    """Refuse what is not a finite number in [low, high]."""
+    if (
+        isinstance(value, (bool, str))
+        or not np.isscalar(value)
+        or not (low <= value <= high)
+        or not math.isfinite(value)
+    ):
+        raise ValueError(f"{op}: {name} is {value!r}, expected a number in [{low}, {high}]")
+    return value
