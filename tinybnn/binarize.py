@@ -104,7 +104,7 @@ def tanh(sharpness):
 
 
 def tanh_sharpness(progress, low=0.1, high=10.0):
-    """Sharpness after a fraction ``progress`` of training, in [0, 1]: from ``low`` to ``high``, evenly in its logarithm.
+    """Sharpness after a fraction ``progress`` of training, in [0, 1]: ``low`` to ``high``, evenly in its logarithm.
 
     >>> [round(tanh_sharpness(p), 3) for p in (0, 0.5, 1)]
     [0.1, 1.0, 10.0]

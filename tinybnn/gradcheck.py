@@ -42,7 +42,7 @@ def numeric_vjp(f, args, dy, step=STEP):
 
 
 def adjoint_gap(forward, backward, x, y):
-    """``<forward(x), y> - <x, backward(y)>`` for a linear map: exactly 0 on integers when ``backward`` is its transpose.
+    """``<forward(x), y> - <x, backward(y)>``, exactly 0 on integers when ``backward`` is the transpose of ``forward``.
 
     >>> A = np.array([[1.0, 2.0], [3.0, 4.0]])
     >>> adjoint_gap(lambda x: A @ x, lambda y: A.T @ y, np.array([1.0, -2.0]), np.array([5.0, 3.0]))
