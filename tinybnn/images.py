@@ -161,7 +161,7 @@ def road_label(path):
     Notes
     -----
     Exactness: the rule by ``==``.
-    Source: Fritsch 2013 and the KITTI road development kit; status exact. Official scores are taken in
+    Source: the KITTI road development kit of Fritsch 2013; status from code. Official scores are taken in
     bird's-eye view; ours are of the perspective image.
     """
     colours = _open(path, ("RGB", "RGBA", "P"), "colours: red valid, magenta road, black ignored")

@@ -1,0 +1,253 @@
+"""Image and label files: every mode against Pillow, every coding against its rule, every trap met in real files."""
+
+import itertools
+import re
+import warnings
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tinybnn.images import (
+    CITY_CLASSES,
+    IGNORE,
+    TRAIN_ID,
+    DataError,
+    city_label,
+    fit_label,
+    object_label,
+    read_image,
+    road_label,
+)
+
+RNG = np.random.default_rng(0)
+RGB = RNG.integers(0, 256, (13, 7, 3), dtype=np.uint8)
+VOC = [0, 0, 0, 128, 0, 0, 0, 128, 0] + [90, 60, 30] * 4 + [128, 128, 128] + [1, 2, 3] * 247 + [224, 224, 192]
+
+
+def save(path, array, mode=None, **options):
+    image = Image.fromarray(np.asarray(array))
+    (image.convert(mode) if mode else image).save(path, **options)
+    return path
+
+
+def indexed(path, index, palette, **options):
+    index = np.array(index, np.uint8)
+    image = Image.frombytes("P", index.shape[::-1], index.tobytes())
+    image.putpalette(palette)
+    image.save(path, **options)
+    return path
+
+
+def says(text):
+    """Matches a one-line error that holds ``text``."""
+    return rf"\A[^\n]*{re.escape(text)}[^\n]*\Z"
+
+
+# -- images -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
+def test_every_mode_becomes_rgb_as_pillow_has_it(mode, tmp_path):
+    path = save(tmp_path / "a.png", RGB, mode)
+    image = read_image(path)
+    assert image.shape == (13, 7, 3) and image.dtype == np.float32
+    np.testing.assert_array_equal(np.rint(image * 255), np.asarray(Image.open(path).convert("RGB")))
+    assert 0 <= image.min() and image.max() <= 1
+
+
+def test_white_is_one_and_black_is_zero(tmp_path):
+    image = read_image(save(tmp_path / "a.png", np.array([[0, 255]], np.uint8)))
+    np.testing.assert_array_equal(image, [[[0, 0, 0], [1, 1, 1]]])
+
+
+@pytest.mark.parametrize("transparency", [1, bytes([0, 3, 255])])
+def test_transparent_palettes_keep_their_colours_and_do_not_warn(transparency, tmp_path):
+    palette = [10, 20, 30, 40, 50, 60, 70, 80, 90]
+    path = indexed(tmp_path / "a.png", [[0, 1, 2]], palette, transparency=transparency)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        image = read_image(path)
+    np.testing.assert_array_equal(np.rint(image * 255), np.reshape(palette, (1, 3, 3)))
+
+
+def test_exif_orientation_is_applied(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: a viewer shows the picture turned clockwise
+    path = save(tmp_path / "a.png", RGB, exif=exif)
+    np.testing.assert_array_equal(np.rint(read_image(path) * 255), np.rot90(RGB, -1))
+
+
+@pytest.mark.parametrize("size", [(321, 481), (375, 1242), (1, 1)])
+def test_odd_sizes(size, tmp_path):
+    assert read_image(save(tmp_path / "a.jpg", np.zeros((*size, 3), np.uint8))).shape == (*size, 3)
+
+
+def test_sixteen_bits_are_refused(tmp_path):
+    path = save(tmp_path / "a.png", np.full((2, 3), 40000, np.uint16))
+    with pytest.raises(DataError, match=says(f"read: {path} has mode I;16, expected 8 bits a channel")):
+        read_image(path)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+def test_a_file_cut_anywhere_is_one_line_or_complete(suffix, tmp_path):
+    path = save(tmp_path / f"a.{suffix}", RGB)
+    whole, image, refused = path.read_bytes(), read_image(path), 0
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        try:
+            np.testing.assert_array_equal(read_image(path), image)  # only a checksum or an end mark was lost
+        except DataError as error:
+            refused += 1
+            assert re.match(says(f"read: {path} cannot be read: "), str(error))
+    assert refused >= len(whole) - 21
+
+
+def test_a_file_with_changed_bytes_is_one_line_or_an_image(tmp_path):
+    path = save(tmp_path / "a.png", RGB, "P")
+    whole, refused = path.read_bytes(), 0
+    for at in range(len(whole)):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
+        for read in (read_image, road_label, object_label):
+            try:
+                read(path)
+            except DataError as error:
+                refused += 1
+                assert "\n" not in str(error)
+    assert refused > len(whole)
+
+
+def test_what_is_no_image_is_said(tmp_path):
+    path = tmp_path / "a.png"
+    with pytest.raises(DataError, match=says(f"read: {path} cannot be read: No such file")):
+        read_image(path)
+    path.write_text("<html>404</html>")
+    with pytest.raises(DataError, match=says(f"read: {path} cannot be read: not an image")):
+        read_image(path)
+    with pytest.raises(DataError, match=says(f"read: {tmp_path} cannot be read: ")):
+        read_image(tmp_path)
+
+
+# -- Cityscapes ids -----------------------------------------------------------------------------------------------
+
+
+def test_the_table_is_the_published_one():
+    ids = [7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33]
+    assert TRAIN_ID.shape == (256,) and TRAIN_ID.dtype == np.uint8 and len(CITY_CLASSES) == 19
+    assert [int(TRAIN_ID[i]) for i in ids] == list(range(19))
+    assert {int(TRAIN_ID[i]) for i in set(range(256)) - set(ids)} == {IGNORE}
+    assert list(CITY_CLASSES)[0] == "road" and list(CITY_CLASSES)[10] == "sky" and list(CITY_CLASSES)[18] == "bicycle"
+
+
+def test_ids_map_as_in_pillow(tmp_path):
+    ids = RNG.integers(0, 34, (11, 5), dtype=np.uint8)
+    ids[0, 0] = 255
+    path = save(tmp_path / "a_gtFine_labelIds.png", ids)
+    label = city_label(path)
+    np.testing.assert_array_equal(label, np.asarray(Image.open(path).point(TRAIN_ID.tolist())))
+    assert label.dtype == np.uint8 and label[0, 0] == IGNORE
+
+
+def test_train_ids_are_taken_as_they_are(tmp_path):
+    ids = np.array([[0, 7, 18, 255]], np.uint8)
+    np.testing.assert_array_equal(city_label(save(tmp_path / "a_gtFine_labelTrainIds.png", ids)), ids)
+
+
+@pytest.mark.parametrize("coding, bad, last", [("labelIds", 34, 33), ("labelIds", 254, 33), ("labelTrainIds", 19, 18)])
+def test_an_unknown_label_is_named_with_its_place(coding, bad, last, tmp_path):
+    ids = np.full((4, 6), 7, np.uint8)
+    ids[2, 5] = bad
+    path = save(tmp_path / f"a_gtFine_{coding}.png", ids)
+    with pytest.raises(
+        DataError, match=says(f"read: {path} has label {bad} at row 2, column 5, expected 0..{last} or 255")
+    ):
+        city_label(path)
+
+
+def test_ids_in_palettes(tmp_path):
+    colours = indexed(tmp_path / "a_gtFine_labelIds.png", [[7, 0, 255]], VOC)
+    np.testing.assert_array_equal(city_label(colours), [[0, 255, 255]])
+    greys = indexed(tmp_path / "b_gtFine_labelIds.png", [[0, 1, 2]], [33] * 3 + [7] * 3 + [11] * 3)  # optimised
+    np.testing.assert_array_equal(city_label(greys), [[18, 0, 2]])
+
+
+@pytest.mark.parametrize("mode", ["RGB", "1"])
+def test_ids_need_one_channel_of_bytes(mode, tmp_path):
+    path = save(tmp_path / "a_gtFine_labelIds.png", RGB, mode)
+    with pytest.raises(DataError, match=says(f"read: {path} has mode {mode}, expected one 8-bit channel of label ids")):
+        city_label(path)
+
+
+# -- KITTI road colours -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("level", [1, 255])
+def test_all_eight_colours(level, tmp_path):
+    colours = np.array(list(itertools.product((0, level), repeat=3)), np.uint8)
+    label = road_label(save(tmp_path / "a.png", colours[None]))
+    want = [[IGNORE if r == 0 else 1 if b > 0 else 0 for r, _, b in colours]]
+    np.testing.assert_array_equal(label, want)
+    assert label.dtype == np.uint8
+    black, red, magenta = (label[0, colours.tolist().index([r, 0, b])] for r, b in ((0, 0), (level, 0), (level, level)))
+    assert (black, red, magenta) == (255, 0, 1)
+
+
+def test_colours_in_a_palette_and_greys_refused(tmp_path):
+    path = indexed(tmp_path / "a.png", [[0, 1, 2]], [255, 0, 255, 0, 0, 0, 255, 0, 0])
+    np.testing.assert_array_equal(road_label(path), [[1, 255, 0]])
+    path = save(tmp_path / "b.png", RGB, "L")
+    with pytest.raises(DataError, match=says(f"read: {path} has mode L, expected colours")):
+        road_label(path)
+
+
+# -- masks --------------------------------------------------------------------------------------------------------
+
+
+def test_masks_are_grey_above_128(tmp_path):
+    label = object_label(save(tmp_path / "a.png", np.array([[0, 127, 128, 129, 255]], np.uint8)))
+    np.testing.assert_array_equal(label, [[0, 0, 0, 1, 1]])
+    assert label.dtype == np.uint8
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
+def test_a_black_and_white_mask_is_the_same_in_every_mode(mode, tmp_path):
+    mask = (RNG.random((9, 5)) < 0.5).astype(np.uint8)
+    path = save(tmp_path / "a.png", np.repeat(mask[..., None] * np.uint8(255), 3, -1), mode)
+    with Image.open(path) as file:
+        assert file.mode == mode
+    np.testing.assert_array_equal(object_label(path), mask)
+
+
+def test_palettes_of_masks(tmp_path):
+    inverted = indexed(tmp_path / "a.png", [[0, 1]], [255, 255, 255, 0, 0, 0])
+    np.testing.assert_array_equal(object_label(inverted), [[1, 0]])
+    bordered = indexed(tmp_path / "b.png", [[0, 1, 2, 255]], VOC)
+    np.testing.assert_array_equal(object_label(bordered), [[0, 1, 1, 255]])
+    grey_class = indexed(tmp_path / "c.png", [[0, 7]], VOC)  # the label's colour happens to be a grey of 128
+    np.testing.assert_array_equal(object_label(grey_class), [[0, 1]])
+
+
+def test_a_coloured_mask_is_refused(tmp_path):
+    mask = np.zeros((4, 3, 3), np.uint8)
+    mask[2, 1] = 255, 0, 0
+    path = save(tmp_path / "a.png", mask)
+    with pytest.raises(DataError, match=says(f"read: {path} has colour (255, 0, 0) at row 2, column 1, expected grey")):
+        object_label(path)
+
+
+# -- sizes --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [(20, 31), (17, 31), (28, 23), (20, 39)])
+def test_a_few_pixels_are_stretched_to_the_nearest(size):
+    label = RNG.integers(0, 19, (20, 31), dtype=np.uint8)
+    (h, w), (H, W) = label.shape, size
+    rows = [(2 * i + 1) * h // (2 * H) for i in range(H)]
+    cols = [(2 * j + 1) * w // (2 * W) for j in range(W)]
+    np.testing.assert_array_equal(fit_label(label, size, "a.png"), label[rows][:, cols])
+
+
+@pytest.mark.parametrize("size", [(11, 31), (20, 40), (31, 20)])
+def test_more_is_refused(size):
+    with pytest.raises(DataError, match=says(f"read: a.png is 20 x 31, expected {size[0]} x {size[1]} as its image")):
+        fit_label(np.zeros((20, 31), np.uint8), size, "a.png")
