@@ -96,6 +96,16 @@ def test_resizing_takes_the_nearest_label(H, W, OH, OW):
     np.testing.assert_array_equal(t[clear], label[rows.astype(int)][:, cols.astype(int)][clear])
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_resizing_interpolates_the_image(dtype):
+    image = np.array([[0, 4], [8, 12]], dtype)[..., None]
+    y, _ = resize(image, np.zeros((2, 2), np.uint8), (2, 4))
+    assert y.dtype == dtype
+    np.testing.assert_array_equal(y[..., 0], [[0, 1, 3, 4], [8, 9, 11, 12]])
+    y, _ = resize(image, np.zeros((2, 2), np.uint8), (1, 1))
+    np.testing.assert_array_equal(y[..., 0], [[6]])
+
+
 @pytest.mark.parametrize("axis", [0, 1])
 @given(H=st.integers(8, 60), W=st.integers(8, 60), scale=st.floats(0.5, 2.0), seed=seeds)
 def test_scaling_keeps_image_and_label_in_the_same_place(axis, H, W, scale, seed):
@@ -134,13 +144,12 @@ def test_nothing_asked_nothing_changed():
     np.testing.assert_array_equal(labels, np.stack([label] * 3))
 
 
-@given(seeds)
-def test_jitter_is_the_formula_and_leaves_the_label(seed):
+@given(seeds, st.sampled_from([(0.4, 0.7), (0.4, 0.0), (0.0, 0.7)]))
+def test_jitter_is_the_formula_and_leaves_the_label(seed, amounts):
     image = np.random.default_rng(seed).random((6, 5, 3))
     label = np.zeros((6, 5), np.uint8)
-    y, t = colour_jitter(image, label, np.random.default_rng(seed), brightness=0.4, contrast=0.7)
-    draws = np.random.default_rng(seed).uniform(-1, 1, 2)
-    b, c = 1 + 0.4 * draws[0], 1 + 0.7 * draws[1]
+    y, t = colour_jitter(image, label, np.random.default_rng(seed), brightness=amounts[0], contrast=amounts[1])
+    b, c = 1 + np.array(amounts) * np.random.default_rng(seed).uniform(-1, 1, 2)
     mean = b * image.sum() / image.size
     np.testing.assert_allclose(y, np.minimum(np.maximum(c * (b * image - mean) + mean, 0), 1), rtol=0, atol=1e-12)
     assert t is label
@@ -175,8 +184,11 @@ def test_every_sample_and_both_sides_are_drawn():
     x, labels = draw_batch(samples, np.random.default_rng(0), 400, 4, scale=(1, 1), jitter=0)
     counts = np.bincount(labels[:, 0, 0], minlength=4)
     assert counts.min() > 60 and len(counts) == 4
+    assert 0.15 < (labels[1:, 0, 0] == labels[:-1, 0, 0]).mean() < 0.35  # not in turn
     flipped = (x[:, 0, 0, 0] > x[:, 0, 3, 0]).mean()
     assert 0.4 < flipped < 0.6
+    bright, _ = draw_batch(samples[2:3], np.random.default_rng(0), 50, 4, scale=(1, 1), flip=0, jitter=0.1)
+    assert len(np.unique(bright.mean((1, 2, 3)))) == 50
     always, _ = draw_batch(samples, np.random.default_rng(0), 50, 4, scale=(1, 1), flip=1, jitter=0)
     assert (always[:, 0, 0, 0] > always[:, 0, 3, 0]).all()
 

@@ -46,6 +46,7 @@ def ecssd(root, numbers=range(1, 12)):
         put(root / f"images/{number:04}.jpg", np.full((4, 6), 20 * number, np.uint8))
         put(root / f"ground_truth_mask/{number:04}.png", np.eye(4, 6) > 0)
     (root / "images/Thumbs.db").write_text("")
+    (root / "images/0099.jpg~").write_text("left by an editor")
 
 
 def photos(root):

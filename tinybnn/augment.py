@@ -117,8 +117,7 @@ def resize(image, label, size):
     need_choice("resize", "label.dtype", str(label.dtype), ("uint8",))
     if (OH, OW) == (H, W):
         return image, label
-    planes = [Image.fromarray(plane) for plane in np.ascontiguousarray(image.transpose(2, 0, 1), np.float32)]
-    planes = [np.asarray(plane.resize((OW, OH), Image.Resampling.BILINEAR)) for plane in planes]
+    planes = [Image.fromarray(plane).resize((OW, OH), Image.Resampling.BILINEAR) for plane in image.transpose(2, 0, 1)]
     nearest = Image.fromarray(label).resize((OW, OH), Image.Resampling.NEAREST)
     return np.stack(planes, -1).astype(image.dtype, copy=False), np.array(nearest)
 

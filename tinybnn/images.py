@@ -4,9 +4,6 @@ What a label file means is decided by one small function for each coding: :func:
 :func:`road_label` (colours) and :func:`object_label` (grey). Their traps were met in published data sets.
 """
 
-import struct
-import zlib
-
 import numpy as np
 
 from .notation import IGNORE
@@ -30,10 +27,6 @@ class DataError(ValueError):
     """A folder or a file is not what its kind promises. One line; the command line exits with status 2."""
 
 
-_BROKEN = OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error
-"""What Pillow raises for files cut short or overwritten, found by cutting at every byte and by changing bytes."""
-
-
 def _open(path, modes, expected):
     """The decoded file, turned as its EXIF orientation asks, or a :class:`DataError`."""
     from PIL import Image, ImageOps
@@ -42,9 +35,9 @@ def _open(path, modes, expected):
         with Image.open(path) as file:
             file.load()
             image = ImageOps.exif_transpose(file)
-    except (*_BROKEN, Image.DecompressionBombError) as error:
-        reason = "not an image" if isinstance(error, Image.UnidentifiedImageError) else error
-        reason = " ".join(str(getattr(error, "strerror", None) or reason).split())
+    except Exception as error:  # for broken bytes: OSError, SyntaxError, ValueError, TypeError, struct.error, ...
+        words = "not an image" if isinstance(error, Image.UnidentifiedImageError) else str(error)
+        reason = " ".join((getattr(error, "strerror", None) or words or type(error).__name__).split())
         raise DataError(f"read: {path} cannot be read: {reason}") from error
     if image.mode not in modes:
         raise DataError(f"read: {path} has mode {image.mode}, expected {expected}")
