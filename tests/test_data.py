@@ -149,7 +149,7 @@ def test_loading_reads_no_pixel(tmp_path):
     (tmp_path / "images/0001.jpg").write_text("not yet")
     dataset = load(f"ecssd:{tmp_path}", "train")
     dataset[1]
-    refused(f"read: {tmp_path}/images/0001.jpg cannot be read: not an image", f"ecssd:{tmp_path}")
+    refused(f"read: {tmp_path / 'images/0001.jpg'} cannot be read: not an image", f"ecssd:{tmp_path}")
 
 
 def test_shipped_samples_are_found_beside_or_inside_the_package(tmp_path, monkeypatch):
