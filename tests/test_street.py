@@ -45,7 +45,8 @@ def empty_stage(height=90, width=150):
     return stage.Scene(
         rgb=np.zeros((3, height, width)), label=np.zeros((height, width), np.uint8),
         i0=40.3, j0=70.8, focal=160.0, eye=1.5,
-        haze=stage.rgb(200, 210, 220), sight=100.0, light=stage.rgb(1, 1, 1), sun=1, grain=np.random.default_rng(0).random((8, 8)),
+        haze=stage.rgb(200, 210, 220), sight=100.0, light=stage.rgb(1, 1, 1), sun=1,
+        grain=np.random.default_rng(0).random((8, 8)),
     )  # fmt: skip
 
 
