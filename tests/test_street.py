@@ -9,7 +9,8 @@ import pytest
 
 from tinybnn import stage
 from tinybnn.data import CITY_CLASSES, load, road_label
-from tinybnn.street import EGO, LABELS, ROAD, SKY, UNLABELED, kitti_road_colours, street_scene
+from tinybnn.street import kitti_road_colours, street_scene
+from tinybnn.street_things import EGO, LABELS, ROAD, SKY, UNLABELED
 
 SAMPLES = Path(__file__).parent.parent / "data_samples" / "street"
 LIMIT = 1_700_000
