@@ -1,5 +1,5 @@
 """The catalogue of wrong versions, room by room."""
 
-from . import binarize, conv
+from . import binarize, conv, upsample
 
-MUTANTS = tuple(m for room in (binarize, conv) for m in room.MUTANTS)
+MUTANTS = tuple(m for room in (binarize, conv, upsample) for m in room.MUTANTS)
