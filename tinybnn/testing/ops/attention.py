@@ -1,0 +1,197 @@
+"""Records of :mod:`tinybnn.attend`, :mod:`tinybnn.attention`, :mod:`tinybnn.pyramid`, :mod:`tinybnn.reduced_attention`.
+
+Tokens T, keys S and width D are drawn pairwise distinct. Where keys are pooled before their sign is taken they are
+real: the mean of whole numbers may be 0 in one order of summing and -1e-17 in another.
+"""
+
+import numpy as np
+from hypothesis import strategies as st
+
+from ... import attend, attention, binarize, pyramid, reduced_attention
+from ..op import Case, Op, ignoring
+from ..strategies import distinct, generators, integers, quantizers, reals
+
+ROUNDINGS = 16
+"""Two or three in exp, one in the score it is taken of, then sums of at most ten terms. Seen: at most 3 in all."""
+
+
+@st.composite
+def score_cases(draw):
+    rng, (N, A, T, S, D) = draw(generators()), draw(distinct(5, 1, 5))
+    return Case((4 * integers(rng, N, A, T, S), integers(rng, N, A, S, D)))
+
+
+def tokens(rng, N, T, S, width):
+    """Queries, keys and values: halves, so that dot products are exact and signs meet 0."""
+    return integers(rng, N, T, width) / 2, integers(rng, N, S, width) / 2, integers(rng, N, S, width)
+
+
+@st.composite
+def full_cases(draw):
+    rng, (T, S, D), A = draw(generators()), draw(distinct(3, 1, 5)), draw(st.integers(1, 3))
+    return Case(tokens(rng, draw(st.integers(1, 2)), T, S, A * D), {"heads": A})
+
+
+@st.composite
+def linear_cases(draw):
+    """S a power of two, for then every number is exact."""
+    rng, S, A = draw(generators()), draw(st.sampled_from([1, 2, 4, 8])), draw(st.integers(1, 3))
+    T, D = draw(distinct(2, 1, 5).filter(lambda sizes: S not in sizes))
+    q, k, v = tokens(rng, draw(st.integers(1, 2)), T, S, A * D)
+    return Case((2 * q, 2 * k, v), {"heads": A})
+
+
+def scales(rng, A):
+    """A scale for each head, no two alike: eighths, of which one may be negative."""
+    return (rng.permutation(8)[:A] + rng.choice([1, -1.5])) / 8
+
+
+@st.composite
+def binary_cases(draw):
+    case = draw(full_cases())
+    A = case.options["heads"]
+    return Case((*case.args, scales(draw(generators()), A)), case.options | {"quantizer": draw(quantizers)})
+
+
+def far_apart(n, quantizer=binarize.clipped):
+    """One query of n signs, against a key that disagrees everywhere and one that disagrees everywhere but once."""
+    q, k, v = -np.ones((1, 1, n)), np.ones((1, 2, n)), np.arange(2.0 * n).reshape(1, 2, n) / n
+    k[0, 1, 0] = -1
+    return Case((q, k, v, np.array([1.0])), {"heads": 1, "quantizer": quantizer})
+
+
+@st.composite
+def pyramid_cases(draw):
+    rng, (N, H, W, C) = draw(generators()), draw(distinct(4, 1, 5))
+    return Case((reals(rng, N, H, W, C),), {"levels": draw(levels)})
+
+
+levels = st.sampled_from([(1,), (2,), (1, 2), (3, 1), (1, 2, 3)])
+
+
+def maps(rng, N, H, W, A, D, parts):
+    """Tokens of a map, keys real, and a scale a head for each part."""
+    q, _, v = tokens(rng, N, H * W, H * W, A * D)
+    return q, reals(rng, N, H * W, A * D), v, *(scales(rng, A) for _ in range(parts))
+
+
+@st.composite
+def map_cases(draw, parts):
+    rng, (H, W), A, D = draw(generators()), draw(distinct(2, 1, 4)), draw(st.integers(1, 2)), draw(st.integers(1, 3))
+    options = {"grid": (H, W), "levels": draw(levels), "heads": A, "quantizer": draw(quantizers)}
+    return Case(maps(rng, draw(st.integers(1, 2)), H, W, A, D, parts), options)
+
+
+def one_map(parts, H, W, A=2, D=3):
+    """A map with more tokens than a word has bits, or one that every wrong version stumbles over at once."""
+    args = maps(np.random.default_rng(H * W), 1, H, W, A, D, parts)
+    return Case(args, {"grid": (H, W), "levels": (1, 2), "heads": A, "quantizer": binarize.polynomial})
+
+
+def without_grid(case):
+    """The same tokens, for an operation that does not ask where they lie."""
+    q, k, v, scale = case.args
+    k = np.rint(2 * k) / 2  # never pooled: signs may meet 0
+    return Case((q, k, v, scale), {name: case.options[name] for name in ("heads", "quantizer")})
+
+
+def one_full(T=2, S=3, A=2, D=4):
+    """Tokens that every wrong version of full attention stumbles over at once."""
+    rng = np.random.default_rng(T + S)
+    return Case((*tokens(rng, 2, T, S, A * D), np.array([0.5, 1.0])), {"heads": A, "quantizer": binarize.polynomial})
+
+
+def unscaled(case):
+    """The same tokens, for an operation without scale and quantizer."""
+    return Case(case.args[:3], {"heads": case.options["heads"]})
+
+
+steep = Case((np.array([1000.0, -1000.0, 999.0]).reshape(1, 1, 1, 3), np.array([1.0, 2.0, 3.0]).reshape(1, 1, 3, 1)))
+
+
+def packed(function):
+    """The packed form as a rung: it takes no surrogate."""
+    return ignoring(function, "quantizer")
+
+
+OPS = (
+    Op(
+        name="attend",
+        spec=attend.attend_loops,
+        forward=attend.attend,
+        backward=attend.attend_backward,
+        packed=None,
+        cases=score_cases(),
+        boundary=(steep,),
+        roundings=ROUNDINGS,
+    ),
+    Op(
+        name="attention",
+        spec=attention.attention_loops,
+        forward=attention.attention,
+        backward=attention.attention_backward,
+        packed=None,
+        cases=full_cases(),
+        boundary=(unscaled(one_full()),),
+        roundings=ROUNDINGS,
+    ),
+    Op(
+        name="binary_attention",
+        spec=ignoring(attention.binary_attention_loops, "quantizer"),
+        forward=attention.binary_attention,
+        backward=attention.binary_attention_backward,
+        packed=packed(attention.binary_attention_packed),
+        cases=binary_cases(),
+        boundary=(one_full(), one_full(D=65), *(far_apart(n) for n in (63, 64, 130, 300))),
+        roundings=ROUNDINGS,
+    ),
+    Op(
+        name="linear_attention",
+        spec=attention.linear_attention_loops,
+        forward=attention.linear_attention,
+        backward=attention.linear_attention_backward,
+        packed=None,
+        cases=linear_cases(),
+        boundary=(unscaled(one_full(S=4)),),
+    ),
+    Op(
+        name="pyramid_pool",
+        spec=pyramid.pyramid_pool_loops,
+        forward=pyramid.pyramid_pool,
+        backward=pyramid.pyramid_pool_backward,
+        packed=None,
+        cases=pyramid_cases(),
+        boundary=(Case((np.arange(20.0).reshape(1, 4, 5, 1),), {"levels": (1, 3)}),),
+        roundings=ROUNDINGS,
+    ),
+    Op(
+        name="pooled_attention",
+        spec=ignoring(reduced_attention.pooled_attention_loops, "quantizer"),
+        forward=reduced_attention.pooled_attention,
+        backward=reduced_attention.pooled_attention_backward,
+        packed=packed(reduced_attention.pooled_attention_packed),
+        cases=map_cases(parts=1),
+        boundary=(one_map(1, 2, 3),),
+        roundings=ROUNDINGS,
+    ),
+    Op(
+        name="channel_attention",
+        spec=ignoring(reduced_attention.channel_attention_loops, "quantizer"),
+        forward=reduced_attention.channel_attention,
+        backward=reduced_attention.channel_attention_backward,
+        packed=packed(reduced_attention.channel_attention_packed),
+        cases=map_cases(parts=1).map(without_grid),
+        boundary=tuple(without_grid(one_map(1, H, W, D=2)) for H, W in ((2, 3), (7, 9), (4, 16), (5, 13))),
+        roundings=ROUNDINGS,
+    ),
+    Op(
+        name="two_part_attention",
+        spec=ignoring(reduced_attention.two_part_attention_loops, "quantizer"),
+        forward=reduced_attention.two_part_attention,
+        backward=reduced_attention.two_part_attention_backward,
+        packed=packed(reduced_attention.two_part_attention_packed),
+        cases=map_cases(parts=2),
+        boundary=(one_map(2, 2, 3), one_map(2, 5, 13, D=2)),
+        roundings=ROUNDINGS,
+    ),
+)
