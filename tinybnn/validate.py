@@ -72,6 +72,31 @@ def need_finite(op, name, array):
         raise ValueError(f"{op}: {name}{list(at)} is {array[at]}, expected finite values")
 
 
+def need_probability(op, name, array):
+    """Refuse NaN and whatever is not in [0, 1], and say where the first one is."""
+    bad = ~((array >= 0) & (array <= 1))
+    if bad.any():
+        at = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise ValueError(f"{op}: {name}{list(at)} is {array[at]}, expected a probability in [0, 1]")
+
+
+def need_labels(op, name, labels, shape, L, ignore=None):
+    """Refuse labels that are not whole numbers of that ``shape``, each 0..L-1 or ``ignore``; return which ones count.
+
+    >>> need_labels("cross_entropy", "labels", np.array([0, 255, 1]), (3,), 2, 255)
+    array([ True, False,  True])
+    """
+    need_shape(op, name, labels, " ".join(map(str, shape)))
+    need_dtype(op, name, labels, np.integer)
+    counted = np.ones(shape, bool) if ignore is None else np.asarray(labels != ignore)
+    bad = counted & ((labels < 0) | (labels >= L))
+    if bad.any():
+        at = tuple(int(i) for i in np.argwhere(bad)[0])
+        expected = f"0..{L - 1}" + ("" if ignore is None else f", or {ignore} for ignored")
+        raise ValueError(f"{op}: {name}{list(at)} is {labels[at]}, expected {expected}")
+    return counted
+
+
 def need_int(op, name, value, least):
     """Refuse what is not a whole number of at least ``least``."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
