@@ -30,6 +30,8 @@ def check_forward(op, candidate, examples=EXAMPLES):
         expected = op.spec(*case.args, **case.options)
         for args in (case.args, *_memory_orders(case.args)):
             _compare(op, case, _untouched(op, case, call, args), expected, np.float64)
+        if not any(map(_is_float, case.args)):  # labels and counts know no single precision
+            return
         single = _astype(case.args, np.float32)
         expected = op.spec(*_astype(single, np.float64), **case.options)
         _compare(op, case, call(*single), expected, np.float32)
