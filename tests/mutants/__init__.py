@@ -1,5 +1,5 @@
 """The catalogue of wrong versions, room by room."""
 
-from . import binarize, conv, upsample
+from . import binarize, conv, loss, upsample
 
-MUTANTS = tuple(m for room in (binarize, conv, upsample) for m in room.MUTANTS)
+MUTANTS = tuple(m for room in (binarize, conv, upsample, loss) for m in room.MUTANTS)
