@@ -17,7 +17,9 @@ from .validate import need_choice, need_dtype, need_float, need_int, need_pair, 
 
 def binary_conv2d_loops(x, w, alpha, *, pad_value, stride=1, pad=0, dilation=1, groups=1):
     """Specification of :func:`binary_conv2d` for a hard quantizer: the plain convolution of signs, then the scale."""
-    signs = np.array([1.0 if v >= 0 else -1.0 for v in w.flat]).reshape(w.shape)
+    signs = np.empty(w.shape, w.dtype)
+    for i in np.ndindex(w.shape):
+        signs[i] = type(w[i])(1 if w[i] >= 0 else -1)
     y = conv2d_loops(x, signs, stride=stride, pad=pad, pad_value=pad_value, dilation=dilation, groups=groups)
     for i in np.ndindex(y.shape):
         y[i] *= alpha[i[-1]]
