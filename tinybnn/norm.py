@@ -1,0 +1,319 @@
+"""Batch norm: the pair that trains, the multiply-add that runs, and the integer comparison that is left before a sign.
+
+::
+
+    batch_norm               y = gamma (x - mean) / sqrt(var + eps) + beta     mean and var of this very batch
+    update_running           keeps an average of them for later
+    batch_norm_inference     y = x * scale + shift                             mean and var fixed: two numbers a channel
+    fold_batch_norm          sign(y) = +1  where  (z >= t) != flip             x = alpha z, z a whole number
+
+Each step down says the same with less. The last holds no float at all, and still gives the same sign for every z.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .validate import need_dtype, need_float, need_int, need_number, need_shape
+
+
+def batch_norm_loops(x, gamma, beta, *, eps=1e-5):
+    """Specification of :func:`batch_norm`: channel by channel, the mean, then the variance around it."""
+    *outer, C = x.shape
+    y = np.empty(x.shape)
+    for c in range(C):
+        values = x[..., c].ravel()
+        mean = sum(values) / len(values)
+        var = sum((v - mean) ** 2 for v in values) / len(values)
+        for i in np.ndindex(*outer):
+            y[i + (c,)] = gamma[c] * ((x[i + (c,)] - mean) / (var + eps) ** 0.5) + beta[c]
+    return y
+
+
+class BatchNormCache(NamedTuple):
+    """``normed`` has mean 0 and variance 1; ``mean`` and ``var`` (C,) are of the ``count`` values of each channel."""
+
+    normed: np.ndarray
+    gamma: np.ndarray
+    std: np.ndarray
+    mean: np.ndarray
+    var: np.ndarray
+    count: int
+
+
+class BatchNormGrads(NamedTuple):
+    """Gradients in the order of the arguments."""
+
+    dx: np.ndarray
+    dgamma: np.ndarray
+    dbeta: np.ndarray
+
+
+def batch_norm(x, gamma, beta, *, eps=1e-5):
+    """Shift and scale each channel by the batch's own mean and variance, then by what is learnt.
+
+    ``y[..., c] = gamma[c] (x[..., c] - mean[c]) / sqrt(var[c] + eps) + beta[c]``, with ``mean`` and the biased ``var``
+    taken over everything but channels.
+
+    Parameters
+    ----------
+    x : float ndarray of shape (..., C)
+    gamma, beta : float ndarrays of shape (C,)
+    eps : float
+        Added to the variance, at least 1e-12.
+
+    Returns
+    -------
+    y : ndarray of shape (..., C)
+    cache : BatchNormCache
+
+    Raises
+    ------
+    ValueError, TypeError
+        For shapes that do not fit, no values at all, or mixed dtypes.
+
+    Notes
+    -----
+    Exactness: agrees with :func:`batch_norm_loops` to the rounding of its sums. The mean is subtracted before squaring:
+    ``mean(x^2) - mean(x)^2`` would lose every digit of a small variance around a large mean.
+    Source: Ioffe and Szegedy 2015, arXiv 1502.03167, algorithm 1; status exact.
+    See also: :func:`update_running`, :func:`batch_norm_inference`.
+
+    Examples
+    --------
+    >>> y, cache = batch_norm(np.array([[1.0], [3.0]]), np.array([10.0]), np.array([5.0]), eps=1e-12)
+    >>> y.ravel().round(6), cache.mean, cache.var
+    (array([-5., 15.]), array([2.]), array([1.]))
+    """
+    need_channels("batch_norm", x=x, gamma=gamma, beta=beta)
+    if x.size == 0:
+        raise ValueError(f"batch_norm: x has shape {x.shape}, expected (..., C) with at least one value")
+    need_number("batch_norm", "eps", eps, low=1e-12)
+    count = x.size // x.shape[-1]
+    mean = channel_sum(x) / count  # (1)
+    centred = x - mean  # (2)
+    var = channel_sum(centred * centred) / count  # (3)
+    std = np.sqrt(var + eps)  # (4)
+    normed = centred * (1 / std)  # (5)
+    return normed * gamma + beta, BatchNormCache(normed, gamma, std, mean, var, count)  # (6)
+
+
+def batch_norm_backward(dy, cache):
+    """``dx = gamma / std (dy - mean(dy) - normed mean(dy normed))``; the two means are ``dbeta / n``, ``dgamma / n``.
+
+    Every ``x`` also moves its channel's mean and variance: no constant, and no multiple of ``normed``, comes through.
+    """
+    normed, gamma, std, _, _, count = cache
+    need_shape("batch_norm_backward", "dy", dy, " ".join(map(str, normed.shape)))
+    dbeta, dgamma = channel_sum(dy), channel_sum(dy * normed)  # (6)
+    dx = (dy - dbeta / count - normed * (dgamma / count)) * (gamma / std)  # (6) (5) (4) (3) (2) (1), in one
+    return BatchNormGrads(dx, dgamma, dbeta)
+
+
+def channel_sum(x):
+    """Sum over everything but the last axis, as a product with a row of ones; ``x.sum(0)`` is several times slower."""
+    rows = x.reshape(-1, x.shape[-1])
+    return np.ones(len(rows), x.dtype) @ rows
+
+
+def need_channels(op, **arrays):
+    """Refuse all but floats of one dtype, the first of shape (..., C) and the others of shape (C,)."""
+    need_float(op, **arrays)
+    (first, x), *vectors = arrays.items()
+    if x.ndim == 0:
+        raise ValueError(f"{op}: {first} has shape (), expected (..., C)")
+    for name, vector in vectors:
+        need_shape(op, name, vector, "C", C=(x.shape[-1], first))
+
+
+# -- inference ------------------------------------------------------------------------------------------------------
+
+
+def update_running_loops(mean, var, x, *, momentum=0.9):
+    """Specification of :func:`update_running`, from the batch itself."""
+    new_mean, new_var = np.empty(len(mean)), np.empty(len(var))
+    for c in range(len(mean)):
+        values = x[..., c].ravel()
+        m = sum(values) / len(values)
+        v = sum((value - m) ** 2 for value in values) / (len(values) - 1)
+        new_mean[c] = momentum * mean[c] + (1 - momentum) * m
+        new_var[c] = momentum * var[c] + (1 - momentum) * v
+    return new_mean, new_var
+
+
+def update_running(mean, var, cache, *, momentum=0.9):
+    """Running statistics after one more batch: ``momentum * old + (1 - momentum) * batch``. Returned, not written.
+
+    Parameters
+    ----------
+    mean, var : float ndarrays of shape (C,)
+    cache : BatchNormCache
+        Of at least 2 values a channel: a single one has no spread, and is refused.
+    momentum : float in [0, 1]
+        How much of the old is kept. PyTorch's ``momentum`` is what is *replaced*, 0.1 where this is 0.9.
+
+    Returns
+    -------
+    (mean, var) : ndarrays of shape (C,)
+
+    Notes
+    -----
+    Exactness: agrees with :func:`update_running_loops` to the rounding of its sums.
+    Source: Ioffe and Szegedy 2015, arXiv 1502.03167, algorithm 2, for the unbiased variance ``n / (n - 1) var``;
+    status exact. PyTorch keeps that one too; Keras keeps the biased one unless its fused kernel runs.
+
+    Examples
+    --------
+    >>> _, cache = batch_norm(np.array([[1.0], [3.0]]), np.ones(1), np.zeros(1))
+    >>> update_running(np.zeros(1), np.ones(1), cache, momentum=0.5)       # the batch: mean 2, unbiased variance 2
+    (array([1.]), array([1.5]))
+    """
+    need_channels("update_running", **{"cache.mean": cache.mean, "mean": mean, "var": var})
+    need_number("update_running", "momentum", momentum, 0, 1)
+    if cache.count < 2:
+        raise ValueError("update_running: the batch had 1 value a channel, expected at least 2 for a variance")
+    unbiased = cache.var * (cache.count / (cache.count - 1))
+    return momentum * mean + (1 - momentum) * cache.mean, momentum * var + (1 - momentum) * unbiased
+
+
+def batch_norm_inference_loops(x, gamma, beta, mean, var, *, eps=1e-5):
+    """Specification of :func:`batch_norm_inference`."""
+    y = np.empty(x.shape)
+    for i in np.ndindex(x.shape):
+        c = i[-1]
+        y[i] = gamma[c] * ((x[i] - mean[c]) / (var[c] + eps) ** 0.5) + beta[c]
+    return y
+
+
+def batch_norm_inference(x, gamma, beta, mean, var, *, eps=1e-5):
+    """Batch norm by fixed statistics, a multiplication and an addition: ``y[..., c] = x[..., c] scale[c] + shift[c]``.
+
+    Parameters
+    ----------
+    x : float ndarray of shape (..., C)
+    gamma, beta, mean, var : float ndarrays of shape (C,)
+        A negative variance is refused.
+    eps : float
+
+    Returns
+    -------
+    ndarray of shape (..., C)
+
+    Notes
+    -----
+    Exactness: **is** ``x * scale + shift`` with :func:`scale_shift`, in the dtype of ``x``: so packed code can give the
+    same bits. Agrees with :func:`batch_norm_inference_loops` to a few roundings of ``mean * scale``.
+    Source: Ioffe and Szegedy 2015, arXiv 1502.03167, algorithm 2; status exact.
+    See also: :func:`fold_batch_norm`.
+
+    Examples
+    --------
+    >>> one = np.ones(1)
+    >>> batch_norm_inference(np.array([[3.0], [4.0]]), 6 * one, 5 * one, 3 * one, 3 * one, eps=1).ravel()
+    array([5., 8.])
+    """
+    need_channels("batch_norm_inference", x=x, gamma=gamma, beta=beta, mean=mean, var=var)
+    scale, shift = scale_shift(gamma, beta, mean, var, eps=eps)
+    return x * scale + shift
+
+
+def scale_shift(gamma, beta, mean, var, *, eps=1e-5):
+    """Batch norm's two numbers a channel: ``scale = gamma / sqrt(var + eps)`` and ``shift = beta - mean scale``.
+
+    >>> scale_shift(np.array([6.0]), np.array([5.0]), np.array([3.0]), np.array([3.0]), eps=1)
+    (array([3.]), array([-4.]))
+    """
+    need_channels("scale_shift", gamma=gamma, beta=beta, mean=mean, var=var)
+    need_number("scale_shift", "eps", eps, low=1e-12)
+    if (var < 0).any():
+        c = int(np.argmax(var < 0))
+        raise ValueError(f"scale_shift: var[{c}] is {var[c]}, expected a variance >= 0")
+    scale = gamma / np.sqrt(var + eps)
+    return scale, beta - mean * scale
+
+
+# -- before a sign: an integer comparison ---------------------------------------------------------------------------
+
+
+class Threshold(NamedTuple):
+    """Whole numbers ``t`` and booleans ``flip``, (F,) each: +1 where ``(z >= t) != flip``."""
+
+    t: np.ndarray
+    flip: np.ndarray
+
+
+def fold_threshold(levels_to_real, n, F):
+    """Fold ``sign(f(z))``, for whole numbers ``z`` from ``-n`` to ``n``, into an integer comparison a filter.
+
+    Parameters
+    ----------
+    levels_to_real : callable
+        ``f``: from integers to floats of shape (2 n + 1, F), computed as inference does, in its dtype and its order;
+        in each filter it only rises or only falls.
+    n, F : int
+        The number of taps, KH KW C, and of filters. With padding of 0 every whole number from ``-n`` to ``n`` occurs.
+
+    Returns
+    -------
+    Threshold
+
+    Raises
+    ------
+    ValueError
+        If the sign of a filter changes more than once, or is NaN somewhere.
+
+    Notes
+    -----
+    Exactness: equals ``sign(f(z))`` by ``==`` for every ``z``, by construction: ``f`` is asked for all of them.
+    The closed formula, from ``mean - beta sqrt(var + eps) / gamma``, divides by gamma, which may be 0, and rounds
+    elsewhere than ``f`` does: it is wrong near ties. Source: ours, after FINN, Umuroglu 2017, arXiv 1612.07119.
+
+    Examples
+    --------
+    >>> fold_threshold(lambda z: z * np.array([0.5, -0.5]) + 0.25, 3, 2)     # z >= 0, and not z >= 1
+    Threshold(t=array([0, 1], dtype=int32), flip=array([False,  True]))
+    """
+    n, F = need_int("fold_threshold", "n", n, 0), need_int("fold_threshold", "F", F, 1)
+    real = levels_to_real(np.repeat(np.arange(-n, n + 1)[:, None], F, axis=1))
+    need_shape("fold_threshold", "levels_to_real(z)", real, f"{2 * n + 1} {F}")
+    positive = real >= 0
+    turns = (positive[1:] != positive[:-1]).sum(0)
+    for bad, what in ((np.isnan(real).any(0), "is nan somewhere"), (turns > 1, "changes its sign more than once")):
+        if bad.any():
+            raise ValueError(f"fold_threshold: filter {bad.argmax()} {what}, expected a rising or falling function")
+    flip = positive[0] & ~positive[-1]
+    below = (positive == flip).sum(0)  # how many z lie before the change
+    return Threshold((below - n).astype(np.int32), flip)
+
+
+def fold_batch_norm(alpha, gamma, beta, mean, var, n, *, eps=1e-5):
+    """Fold scale, batch norm and sign, ``sign(batch_norm_inference(alpha * z, ...))``, with :func:`fold_threshold`.
+
+    >>> one = np.ones(1)
+    >>> fold_batch_norm(0.5 * one, -one, one, 0 * one, one, 4)     # -z / 2 + 1 >= 0, nearly: z <= 2
+    Threshold(t=array([3], dtype=int32), flip=array([ True]))
+    """
+    need_channels("fold_batch_norm", alpha=alpha, gamma=gamma, beta=beta, mean=mean, var=var)
+    norm = gamma, beta, mean, var
+    return fold_threshold(lambda z: batch_norm_inference(alpha * z.astype(alpha.dtype), *norm, eps=eps), n, len(alpha))
+
+
+def threshold_sign_loops(z, threshold):
+    """Specification of :func:`threshold_sign`."""
+    negative = np.empty(z.shape, bool)
+    for i in np.ndindex(z.shape):
+        reached = z[i] >= threshold.t[i[-1]]
+        negative[i] = reached if threshold.flip[i[-1]] else not reached
+    return negative
+
+
+def threshold_sign(z, threshold):
+    """Where a folded sign is -1: the bits to pack. ``z`` is (..., F), of integers.
+
+    >>> threshold_sign(np.array([[0, 0], [2, 2]]), Threshold(np.array([1, 1]), np.array([False, True])))
+    array([[ True, False],
+           [False,  True]])
+    """
+    need_dtype("threshold_sign", "z", z, np.integer)
+    need_shape("threshold_sign", "threshold.t", threshold.t, "F", F=(z.shape[-1], "z"))
+    return (z >= threshold.t) == threshold.flip
