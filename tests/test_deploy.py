@@ -1,0 +1,88 @@
+"""The packed network gives the bits of its float simulation: for every option, by ``==``."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_net import TINY, VARIANTS
+
+from tinybnn import net
+from tinybnn.data import Sample
+from tinybnn.deploy import differing_logits, forward_packed, load_packed, pack_network, save_packed
+
+BINARY = {k: v for k, v in VARIANTS.items() if v.get("binary", True)}
+
+
+def trained_looking(config, seed, dtype):
+    """A network whose every parameter and statistic is away from its start, with exact zeros and negative gammas."""
+    rng = np.random.default_rng(seed)
+    params, state = net.init(config, rng, dtype)
+    params = {k: v + rng.normal(0, 0.5, v.shape).astype(dtype) for k, v in params.items()}
+    for k in params:
+        if k.endswith((".tau", ".w")):
+            params[k][rng.random(params[k].shape) < 0.2] = rng.choice([0.0, -0.0])
+    state = {k: np.abs(v + rng.normal(0, 0.5, v.shape)).astype(dtype) for k, v in state.items()}
+    return params, state
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", BINARY)
+def test_packed_equals_simulated_bit_for_bit(name, dtype):
+    config = TINY._replace(**BINARY[name])
+    for seed in range(3):
+        params, state = trained_looking(config, seed, dtype)
+        x = np.random.default_rng(seed + 9).uniform(size=(2, 8, 8, 3)).astype(dtype)
+        x[:, :4] = 0.5  # the stem's centre: exact zeros reach the thresholds
+        packed = pack_network(params, state, config)
+        simulated, _, _ = net.forward(params, state, x, config)
+        assert forward_packed(packed, x).dtype == dtype
+        assert np.array_equal(forward_packed(packed, x), simulated)
+
+
+@settings(max_examples=15, derandomize=True, database=None, deadline=None)
+@given(
+    width=st.sampled_from([1, 3, 33]),
+    depth=st.integers(1, 2),
+    branches=st.integers(1, 4),
+    pad_value=st.sampled_from([-1, 0, 1]),
+    size=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    seed=st.integers(0, 99),
+)
+def test_packed_equals_simulated_for_random_networks(width, depth, branches, pad_value, size, seed):
+    config = TINY._replace(width=width, depth=depth, branches=branches, pad_value=pad_value)
+    params, state = trained_looking(config, seed, np.float32)
+    sample = Sample(
+        np.random.default_rng(seed).uniform(size=(4 * size[0] - 1, 4 * size[1], 3)).astype(np.float32), None, ""
+    )
+    assert differing_logits(pack_network(params, state, config), params, state, [sample]) == 0
+
+
+def test_a_flipped_channel_is_noticed():
+    params, state = trained_looking(TINY, 0, np.float32)
+    packed = pack_network(params, state, TINY)
+    packed.arrays["up2.w"][...] ^= np.uint64(1)
+    sample = Sample(np.random.default_rng(0).uniform(size=(8, 8, 3)).astype(np.float32), None, "")
+    assert differing_logits(packed, params, state, [sample]) > 0
+
+
+def test_the_packed_file_comes_back_as_it_was(tmp_path):
+    params, state = trained_looking(TINY, 0, np.float32)
+    packed = pack_network(params, state, TINY)
+    save_packed(tmp_path / "packed.npz", packed)
+    loaded = load_packed(tmp_path / "packed.npz")
+    assert loaded.config == TINY and loaded.arrays.keys() == packed.arrays.keys()
+    assert all(np.array_equal(loaded.arrays[k], packed.arrays[k]) for k in packed.arrays)
+
+
+def test_whole_words_are_thirty_two_times_smaller():
+    config = TINY._replace(width=64, stages=1)
+    params, state = net.init(config, np.random.default_rng(0))
+    packed = pack_network(params, state, config)
+    for k in net.binary_weights(params):
+        assert params[k].nbytes == 32 * packed.arrays[k].nbytes
+
+
+def test_the_float_twin_cannot_be_packed():
+    config = TINY._replace(binary=False)
+    with pytest.raises(ValueError, match="pack_network: config.binary is False"):
+        pack_network(*net.init(config, np.random.default_rng(0)), config)

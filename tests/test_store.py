@@ -1,0 +1,72 @@
+"""Files are whole or not there, and hold numbers only."""
+
+import os
+import pickle
+
+import numpy as np
+import pytest
+
+from tinybnn.store import load_arrays, options, save_arrays, save_json, write_whole
+from tinybnn.train import Training
+
+ARRAYS = {"a/b.c": np.arange(6, dtype=np.uint64).reshape(2, 3), "x": np.array([-0.0, np.inf], np.float32)}
+
+
+def test_arrays_come_back_bit_for_bit(tmp_path):
+    save_arrays(tmp_path / "deep" / "file.npz", ARRAYS, {"kind": "thing", "n": [1, 2]})
+    arrays, meta = load_arrays(tmp_path / "deep" / "file.npz", "thing")
+    assert meta == {"kind": "thing", "n": [1, 2]} and arrays.keys() == ARRAYS.keys()
+    for k, v in ARRAYS.items():
+        assert arrays[k].dtype == v.dtype and arrays[k].tobytes() == v.tobytes()
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "file.json"
+    save_json(path, {"old": 1})
+    old = path.read_bytes()
+
+    def fail(file):
+        file.write(b"half")
+        raise RuntimeError("power cut")
+
+    with pytest.raises(RuntimeError, match="power cut"):
+        write_whole(path, fail)
+    assert path.read_bytes() == old and os.listdir(tmp_path) == ["file.json"]
+
+
+def test_new_files_can_be_read_by_whom_the_umask_allows(tmp_path):
+    (tmp_path / "plain").write_text("")
+    save_json(tmp_path / "ours", {})
+    assert (tmp_path / "plain").stat().st_mode == (tmp_path / "ours").stat().st_mode
+
+
+def test_bad_files_are_refused_in_one_line(tmp_path):
+    def message(content):
+        (tmp_path / "bad.npz").write_bytes(content)
+        with pytest.raises(ValueError) as error:
+            load_arrays(tmp_path / "bad.npz", "run")
+        assert "\n" not in str(error.value)
+        return str(error.value)
+
+    save_arrays(tmp_path / "other.npz", ARRAYS, {"kind": "packed network"})
+    whole = (tmp_path / "other.npz").read_bytes()
+    assert message(whole).endswith("holds a packed network, expected a run")
+    assert "not a tinybnn run" in message(whole[: len(whole) // 2])
+    assert "not a tinybnn run" in message(b"")
+    assert "not a tinybnn run" in message(pickle.dumps({"kind": "run"}))
+    np.savez(tmp_path / "strange.npz", x=np.zeros(3))
+    assert "not a tinybnn run" in message((tmp_path / "strange.npz").read_bytes())
+    with pytest.raises(ValueError, match="no such file, expected a tinybnn run"):
+        load_arrays(tmp_path / "nowhere.npz", "run")
+
+
+def test_a_pickled_object_is_never_loaded(tmp_path):
+    np.savez(tmp_path / "evil.npz", x=np.array([{"a": 1}], dtype=object), **{"meta.json": np.zeros(2, np.uint8)})
+    with pytest.raises(ValueError, match="not a tinybnn run"):
+        load_arrays(tmp_path / "evil.npz", "run")
+
+
+def test_options_from_json():
+    assert options(Training, {"steps": 7, "zoom": [1, 2]}) == Training(steps=7, zoom=(1, 2))
+    with pytest.raises(ValueError, match="Training: unknown option stepz, expected steps, batch"):
+        options(Training, {"stepz": 7})

@@ -1,0 +1,137 @@
+"""The trainer learns, resumes to the bit, and says where a number went wrong."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from test_net import TINY
+
+from tinybnn import net
+from tinybnn.data import Sample
+from tinybnn.train import OPTIMIZERS, Training, TrainingError, load_run, save_run, start, step, train
+
+SHORT = Training(steps=6, batch=2, crop=8, lr=0.01)
+
+
+def squares(count=8, size=16):
+    """Bright squares on dark noise: a task that any network learns."""
+    rng = np.random.default_rng(0)
+    for i in range(count):
+        image, label = rng.uniform(0, 0.4, (size, size, 3)), np.zeros((size, size), np.uint8)
+        r, c = rng.integers(0, size // 2, 2)
+        label[r : r + size // 2, c : c + size // 2] = 1
+        yield Sample((image + 0.6 * label[..., None]).astype(np.float32), label, str(i))
+
+
+SQUARES = list(squares())
+
+
+def same(a, b):
+    """Bit-identical runs."""
+    pairs = [(x[k], y[k]) for x, y in zip(a[2:5], b[2:5]) for k in x]
+    return a.step == b.step and all(p.tobytes() == q.tobytes() for p, q in [*pairs, (a.losses, b.losses)])
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_the_loss_falls(optimizer):
+    lr = {"sgd": 0.05}.get(optimizer, 0.02)
+    run = train(start(TINY, Training(steps=80, batch=4, crop=16, optimizer=optimizer, lr=lr)), SQUARES)
+    assert run.losses[-10:].mean() < 0.6 * run.losses[:5].mean()
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not():
+    a, b = (train(start(TINY, SHORT), SQUARES) for _ in range(2))
+    assert same(a, b)
+    assert not same(a, train(start(TINY, SHORT._replace(seed=1)), SQUARES))
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("stop", range(1, 6))
+def test_a_run_stopped_anywhere_and_resumed_ends_with_the_same_bits(tmp_path, stop, optimizer):
+    training = SHORT._replace(optimizer=optimizer)
+    whole = train(start(TINY, training), SQUARES)
+    run = start(TINY, training)
+    for _ in range(stop):
+        run = step(run, SQUARES)
+    save_run(tmp_path / "run.npz", run)
+    assert same(train(load_run(tmp_path / "run.npz"), SQUARES), whole)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
+def test_a_killed_process_resumes_to_the_same_bits(tmp_path):
+    """Killed for real, in the middle of whatever it was doing."""
+    run_folder, reference = tmp_path / "killed", tmp_path / "whole"
+    options = ["--data", "photos", "--steps", "12", "--every", "1", "--batch", "2", "--crop", "32", "--width", "4"]
+
+    def command(out, *more):
+        return [sys.executable, "-m", "tinybnn", "train", "--out", str(out), *options, *more]
+
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    subprocess.run(command(reference), check=True, **quiet)
+    process = subprocess.Popen(command(run_folder), **quiet)
+    deadline = time.monotonic() + 60
+    while not (run_folder / "run.npz").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert load_run(run_folder / "run.npz").step < 12, "the process had finished before it was killed"
+    subprocess.run(command(run_folder, "--resume"), check=True, **quiet)
+    assert same(load_run(run_folder / "run.npz"), load_run(reference / "run.npz"))
+
+
+def test_latent_weights_stay_within_one_and_the_floats_need_not():
+    run = train(start(TINY, SHORT._replace(lr=0.5, steps=5)), SQUARES)
+    latent = net.binary_weights(run.params)
+    assert all(np.abs(run.params[k]).max() <= 1 for k in latent)
+    free = train(start(TINY, SHORT._replace(lr=0.5, steps=5, clip=False)), SQUARES)
+    assert any(np.abs(free.params[k]).max() > 1 for k in latent)
+
+
+def test_bop_keeps_weights_at_plus_and_minus_one():
+    run = train(start(TINY, SHORT._replace(optimizer="bop")), SQUARES)
+    assert all((np.abs(run.params[k]) == 1).all() for k in net.binary_weights(run.params))
+
+
+def test_the_tanh_surrogate_sharpens_while_training():
+    run = start(TINY._replace(quantizer="tanh"), SHORT)
+    plain = start(TINY._replace(quantizer="tanh"), SHORT._replace(steps=600))
+    assert not same(step(run, SQUARES), step(plain, SQUARES)._replace(training=SHORT))
+
+
+@pytest.mark.parametrize("bad", ["enc1.1.alpha", "stem.w"])
+def test_a_number_gone_wrong_is_named_with_its_step(bad):
+    run = start(TINY, SHORT)
+    run = step(run, SQUARES)
+    run.params[bad].flat[0] = np.inf
+    with pytest.raises(TrainingError, match=rf"train: step 2: {bad}\[0.* is inf") as error:
+        step(run, SQUARES)
+    assert "\n" not in str(error.value)
+
+
+def test_a_learning_rate_beyond_reason_ends_in_one_line():
+    with np.errstate(all="ignore"), pytest.raises(TrainingError, match=r"train: step \d+: .* is (nan|-?inf)"):
+        train(start(TINY, SHORT._replace(lr=1e38, steps=20, optimizer="sgd")), SQUARES)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"batch": 0}, "train.Training: batch is 0, expected a whole number >= 1"),
+        ({"optimizer": "adamw"}, "train.Training: optimizer is 'adamw', expected one of 'adam', 'sgd', 'bop'"),
+        ({"loss": "mse"}, "train.Training: loss is 'mse'"),
+        ({"schedule": "linear"}, "learning_rate: schedule is 'linear'"),
+        ({"lr": float("nan")}, "train.Training: lr is nan"),
+    ],
+)
+def test_errors_name_the_field(change, message):
+    with pytest.raises(ValueError, match=message):
+        start(TINY, SHORT._replace(**change))
+
+
+def test_two_class_losses_refuse_more_classes():
+    with pytest.raises(ValueError, match="loss 'dice' is for 2 classes, the network has 3"):
+        step(start(TINY._replace(classes=3), SHORT._replace(loss="dice")), SQUARES)

@@ -1,0 +1,100 @@
+"""The four networks that the demo compares, trained side by side: same seeds, same batches, same number of steps."""
+
+import time
+from typing import NamedTuple
+
+import numpy as np
+
+from . import cost, net
+from .evaluate import evaluate
+from .train import Run, Training, start, train
+
+ARMS = {
+    "float twin": {"binary": False, "branches": 1, "attention": "none"},
+    "binary, nearest": {"branches": 1, "attention": "none"},
+    "binary, 3 branches": {"branches": 3, "attention": "none"},
+    "binary, 3 branches + attention": {"branches": 3, "attention": "two-part"},
+}
+"""What each arm changes of the default network. The float twin is the twin of the second: one switch apart."""
+
+RECIPES = {
+    "photos": ({}, {"steps": 300}),
+    "street": ({}, {"steps": 300}),
+}
+"""Network and trainer options for the two shipped data sets."""
+
+
+class Arm(NamedTuple):
+    """One trained network: its run, its held-out scores, and what was seen on the way (step, loss, score)."""
+
+    name: str
+    run: Run
+    scores: dict
+    curve: tuple
+    milliseconds: float
+
+
+def settings(name, dataset, **training):
+    """The network and the trainer of an arm on a data set; ``training`` overrides the recipe."""
+    network, recipe = RECIPES.get(dataset.kind, ({}, {}))
+    config = net.Config(classes=len(dataset.classes), **{**network, **ARMS[name]})
+    return net.check_config(config), Training(**{**recipe, **training})
+
+
+def logits_of(run):
+    """The float simulation of a run as a function from a batch of images to logits."""
+    return lambda x: net.forward(run.params, run.state, x, run.config)[0]
+
+
+def train_arm(name, dataset, samples, held_out, *, show=None, watch=8, **training):
+    """Train one arm and score it on every held-out sample.
+
+    Parameters
+    ----------
+    name : str
+        A key of :data:`ARMS`.
+    dataset : Dataset
+        Says the classes and the task.
+    samples, held_out : sequence of Sample
+    show : callable, optional
+        ``show(step, steps, loss, score)`` after every step; the score is that of ``watch`` held-out samples, renewed
+        ten times a run.
+    """
+    config, options = settings(name, dataset, **training)
+    judge = {"task": dataset.task, "classes": dataset.classes, "stride": config.stride}
+    curve, interval = [], max(1, options.steps // 10)
+
+    def each(run):
+        if run.step % interval == 0 or run.step == options.steps:
+            score = next(iter(evaluate(logits_of(run), held_out[:watch], **judge).values()))
+            curve.append((run.step, float(np.mean(run.losses[-interval:])), score))
+        if show:
+            show(run.step, options.steps, float(run.losses[-1]), curve[-1][2] if curve else None)
+
+    run = train(start(config, options), samples, each=each)
+    return Arm(name, run, evaluate(logits_of(run), held_out, **judge), tuple(curve), crop_time(run, held_out[0].image))
+
+
+def crop_time(run, image, rounds=7):
+    """Milliseconds for one image through the float simulation: the median of some rounds."""
+    times = []
+    for _ in range(rounds):
+        begin = time.perf_counter()
+        logits_of(run)(image[None])
+        times.append(time.perf_counter() - begin)
+    return 1000 * float(np.median(times))
+
+
+def cost_row(config, size):
+    """What a network costs for one image: parameters, bytes, multiplications, and attention's saving."""
+    rows = cost.layers(config, size)
+    parameters, bits, count = cost.total(rows)
+    tokens = size[0] * size[1] // config.stride**2
+    full, ours = (sum(cost.attention_part(c, tokens)) for c in (config._replace(attention="full"), config))
+    return {
+        "parameters": parameters,
+        "bytes": bits // 8,
+        "binary MACs": count.binary,
+        "float MACs": count.real + count.scale,
+        "attention times fewer": full / ours if ours else None,
+    }

@@ -1,0 +1,223 @@
+"""Composite pairs: what a network is made of. Each reads top-down going forward and bottom-up coming back.
+
+A block takes its input, a dict ``p`` of parameters and a dict ``s`` of running statistics, and returns its output,
+its cache and the new statistics; its backward takes the gradient and the cache, and returns the input's gradient and
+a dict with the keys of ``p``. Which parameters are there says which variant runs: with ``alpha`` the weight scales
+are learnt, without it they are ``mean |w|``; ``slope`` makes the activation a PReLU, and ``shift_in`` an RPReLU.
+
+Where a value forks, the two gradients meet in a ``+`` that is written here, and nowhere else.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from .activation import hardtanh, hardtanh_backward, prelu, prelu_backward, rprelu, rprelu_backward
+from .attention import binary_attention, binary_attention_backward, linear_attention, linear_attention_backward
+from .binarize import binarize, binarize_backward, mean_abs, mean_abs_backward
+from .binary_conv import binary_conv2d, binary_conv2d_backward
+from .multibranch import multi_branch_upsample, multi_branch_upsample_backward
+from .norm import batch_norm, batch_norm_backward, batch_norm_inference, update_running
+from .pool import avg_pool2d, avg_pool2d_backward
+from .reduced_attention import (
+    pooled_attention,
+    pooled_attention_backward,
+    two_part_attention,
+    two_part_attention_backward,
+)
+
+# -- the small parts ------------------------------------------------------------------------------------------------
+
+
+def normalise(x, p, s, train):
+    """Batch norm: by the batch's statistics while training, by the running ones afterwards."""
+    if not train:
+        return batch_norm_inference(x, p["gamma"], p["beta"], s["mean"], s["var"]), None, s
+    y, cache = batch_norm(x, p["gamma"], p["beta"])
+    mean, var = update_running(s["mean"], s["var"], cache)
+    return y, cache, {"mean": mean, "var": var}
+
+
+def normalise_backward(dy, cache):
+    """The gradients of :func:`normalise`: of its input, and of its parameters by name."""
+    dx, dgamma, dbeta = batch_norm_backward(dy, cache)
+    return dx, {"gamma": dgamma, "beta": dbeta}
+
+
+def activate(x, p):
+    """RPReLU, PReLU or hardtanh, as the parameters say."""
+    if "shift_in" in p:
+        return rprelu(x, p["shift_in"], p["slope"], p["shift_out"])
+    return prelu(x, p["slope"]) if "slope" in p else hardtanh(x)
+
+
+def activate_backward(dy, cache, p):
+    """The gradients of :func:`activate`: of its input, and of its parameters by name."""
+    if "shift_in" in p:
+        dx, dshift_in, dslope, dshift_out = rprelu_backward(dy, cache)
+        return dx, {"shift_in": dshift_in, "slope": dslope, "shift_out": dshift_out}
+    if "slope" in p:
+        dx, dslope = prelu_backward(dy, cache)
+        return dx, {"slope": dslope}
+    return hardtanh_backward(dy, cache), {}
+
+
+def weight_scale(p):
+    """The scale of each filter: learnt, or the mean absolute latent weight, for one filter bank or for each of R."""
+    if "alpha" in p:
+        return p["alpha"]
+    w = p["w"]
+    return mean_abs(w)[0] if w.ndim == 4 else np.stack([mean_abs(branch)[0] for branch in w])
+
+
+def weight_scale_backward(dw, dalpha, p):
+    """Send ``dalpha`` where ``alpha`` came from: to its own parameter, or on to the weights."""
+    if "alpha" in p:
+        return {"w": dw, "alpha": dalpha}
+    w = p["w"]
+    if w.ndim == 4:
+        return {"w": dw + mean_abs_backward(dalpha, w)}
+    return {"w": dw + np.stack([mean_abs_backward(d, branch) for d, branch in zip(dalpha, w)])}
+
+
+# -- the binary residual block --------------------------------------------------------------------------------------
+
+
+def residual_block(x, p, s, *, quantizer, pad_value, train, stride=1, residual=True):
+    """Threshold, binary 3x3 convolution, batch norm, a real-valued shortcut around them, activation.
+
+    ``y = act(bn(alpha * (sgn(x - tau) conv sgn(w))) + shortcut(x))``. The shortcut is the input itself; with stride 2
+    its average pool, and where the channels double, two copies of it side by side.
+
+    Source: the shortcut around every binary convolution is Bi-Real Net's (Liu 2018, arXiv 1808.00278), the threshold
+    and the RPReLU are ReActNet's (Liu 2020, arXiv 2003.03488); status exact, their arrangement ours.
+    """
+    b, binary = binarize(x, p["tau"], quantizer=quantizer)  # (1)
+    z, conv = binary_conv2d(  # (2)
+        b, p["w"], weight_scale(p), pad_value=pad_value, pad=1, stride=stride, quantizer=quantizer
+    )
+    n, norm, s = normalise(z, p, s, train)  # (3)
+    shortcut = None
+    if residual:
+        carried, shortcut = avg_pool2d(x, kernel=stride) if stride > 1 else (x, None)  # (4)
+        n = n + np.concatenate([carried] * (n.shape[-1] // x.shape[-1]), axis=-1)
+    y, act = activate(n, p)  # (5)
+    return y, (p, binary, conv, norm, shortcut, act, x.shape[-1], residual, stride), s
+
+
+def residual_block_backward(dy, cache):
+    """The gradients of :func:`residual_block`: of its input, and of its parameters by name."""
+    p, binary, conv, norm, shortcut, act, C, residual, stride = cache
+    dn, dp = activate_backward(dy, act, p)  # (5)
+    dz, dnorm = normalise_backward(dn, norm)  # (3)
+    db, dw, dalpha = binary_conv2d_backward(dz, conv)  # (2)
+    dx, dtau = binarize_backward(db, binary)  # (1)
+    if residual:
+        dcarried = sum(np.split(dn, dn.shape[-1] // C, axis=-1))  # (4)
+        dx = dx + (avg_pool2d_backward(dcarried, shortcut) if stride > 1 else dcarried)
+    return dx, dp | dnorm | weight_scale_backward(dw, dalpha, p) | {"tau": dtau}
+
+
+# -- attention at low resolution ------------------------------------------------------------------------------------
+
+
+class AttentionKind(NamedTuple):
+    """One way to attend: the pair, the names of its learnt scales, and whether it pools keys and values on a grid."""
+
+    forward: Callable
+    backward: Callable
+    scales: tuple
+    pools: bool
+
+
+ATTENTION = {
+    "full": AttentionKind(binary_attention, binary_attention_backward, ("scale",), False),
+    "pooled": AttentionKind(pooled_attention, pooled_attention_backward, ("scale",), True),
+    "two-part": AttentionKind(
+        two_part_attention, two_part_attention_backward, ("scale_position", "scale_channel"), True
+    ),
+    "linear": AttentionKind(linear_attention, linear_attention_backward, (), False),
+}
+
+
+def attention_block(x, p, s, *, quantizer, train, kind, heads, levels):
+    """Binary projections to queries, keys and values; attention; batch norm; the input added back.
+
+    One 1x1 convolution makes all three: ``q, k, v = split(bn_qkv(alpha * (sgn(x - tau) conv sgn(w))))`` and
+    ``y = x + bn_out(attention(q, k, v))``.
+    """
+    N, H, W, C = x.shape
+    attention = ATTENTION[kind]
+    options = {"heads": heads}
+    options |= {"grid": (H, W), "levels": levels} if attention.pools else {}
+    options |= {"quantizer": quantizer} if attention.scales else {}
+    b, binary = binarize(x, p["tau"], quantizer=quantizer)  # (1)
+    z, conv = binary_conv2d(b, p["w"], weight_scale(p), pad_value=1, quantizer=quantizer)  # (2)
+    n, norm, s_qkv = normalise(z, under(p, "qkv"), under(s, "qkv"), train)  # (3)
+    q, k, v = (t.reshape(N, H * W, C) for t in np.split(n, 3, axis=-1))  # (4)
+    a, attended = attention.forward(q, k, v, *(p[name] for name in attention.scales), **options)  # (5)
+    o, norm_out, s_out = normalise(a.reshape(x.shape), under(p, "out"), under(s, "out"), train)  # (6)
+    return x + o, (p, binary, conv, norm, attended, norm_out, kind), over(s_qkv, "qkv") | over(s_out, "out")  # (7)
+
+
+def attention_block_backward(dy, cache):
+    """The gradients of :func:`attention_block`: of its input, and of its parameters by name."""
+    p, binary, conv, norm, attended, norm_out, kind = cache
+    N, H, W, C = dy.shape
+    da, dout = normalise_backward(dy, norm_out)  # (6)
+    dq, dk, dv, *dscales = ATTENTION[kind].backward(da.reshape(N, H * W, C), attended)  # (5)
+    dn = np.concatenate([dq, dk, dv], axis=-1).reshape(N, H, W, 3 * C)  # (4)
+    dz, dqkv = normalise_backward(dn, norm)  # (3)
+    db, dw, dalpha = binary_conv2d_backward(dz, conv)  # (2)
+    dx, dtau = binarize_backward(db, binary)  # (1)
+    dp = dict(zip(ATTENTION[kind].scales, dscales)) | over(dqkv, "qkv") | over(dout, "out")
+    return dy + dx, dp | weight_scale_backward(dw, dalpha, p) | {"tau": dtau}  # (7)
+
+
+# -- upsampling -----------------------------------------------------------------------------------------------------
+
+
+def up_block(x, p, s, *, quantizer, pad_value, upsampler, train):
+    """Multi-branch upsampling by 2, batch norm, activation. No shortcut: all that passes, passes the binary branches.
+
+    Without ``theta`` the single branch's gate stands wide open, sigmoid(inf) = 1: plain binary upsampling.
+    """
+    R, F = p["w"].shape[0], p["w"].shape[-1]
+    theta = p["theta"] if "theta" in p else np.full((R, F), np.inf, x.dtype)
+    u, branches = multi_branch_upsample(  # (1)
+        x,
+        p["tau"],
+        p["w"],
+        weight_scale(p),
+        theta,
+        pad_value=pad_value,
+        upsamplers=(upsampler,) * R,
+        quantizer=quantizer,
+    )
+    n, norm, s = normalise(u, p, s, train)  # (2)
+    y, act = activate(n, p)  # (3)
+    return y, (p, branches, norm, act), s
+
+
+def up_block_backward(dy, cache):
+    """The gradients of :func:`up_block`: of its input, and of its parameters by name."""
+    p, branches, norm, act = cache
+    dn, dp = activate_backward(dy, act, p)  # (3)
+    du, dnorm = normalise_backward(dn, norm)  # (2)
+    dx, dtau, dw, dalpha, dtheta = multi_branch_upsample_backward(du, branches)  # (1)
+    dp |= dnorm | weight_scale_backward(dw, dalpha, p) | {"tau": dtau}
+    return dx, dp | ({"theta": dtheta} if "theta" in p else {})
+
+
+# -- dicts within dicts ---------------------------------------------------------------------------------------------
+
+
+def under(d, name):
+    """The entries whose key starts with ``name.``, without it."""
+    return {k[len(name) + 1 :]: v for k, v in d.items() if k.startswith(f"{name}.")}
+
+
+def over(d, name):
+    """The entries with ``name.`` before each key."""
+    return {f"{name}.{k}": v for k, v in d.items()}

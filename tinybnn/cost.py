@@ -1,0 +1,152 @@
+"""What a network costs, counted exactly: multiplications by kind, parameters, bits, bytes.
+
+Three kinds of multiplication, because they cost so differently:
+
+- **binary**: +-1 times +-1 inside a dot product. Sixty-four of them are one XOR and one popcount.
+- **real**: a float multiply-accumulate.
+- **scale**: one float multiplication an output, by a weight scale, a gate or an attention temperature.
+
+Padded taps count: the loops multiply them too. The counts of this page equal, to the last one, those taken by running
+the loop specifications with a number type that counts its multiplications (``tests/test_cost.py``).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from . import net
+
+
+class Count(NamedTuple):
+    """Multiplications of one operation, by kind."""
+
+    binary: int = 0
+    real: int = 0
+    scale: int = 0
+
+    def __add__(self, other):
+        return Count(*(a + b for a, b in zip(self, other)))
+
+
+def conv2d_count(N, OH, OW, KH, KW, C, F, *, groups=1, binary=False):
+    """A convolution: one product for every output, tap and channel of its group; if binary, a scale for every output."""
+    outputs = N * OH * OW * F
+    products = outputs * KH * KW * (C // groups)
+    return Count(binary=products, scale=outputs) if binary else Count(real=products)
+
+
+def multi_branch_count(N, H, W, KH, KW, C, F, R, *, scale=2, binary=True):
+    """R binary convolutions on the upsampled map, and R gates: exactly R times one branch."""
+    one = conv2d_count(N, scale * H, scale * W, KH, KW, C, F, binary=binary)
+    gates = Count(scale=N * scale * H * scale * W * F)
+    return Count(*(R * n for n in one + gates))
+
+
+def attention_count(N, T, S, D, *, heads=1, binary=False):
+    """T queries against S keys, D channels in all: ``T S D`` for the scores and ``T S D`` for the values."""
+    scores = N * T * S * D
+    if binary:
+        return Count(binary=scores, real=scores, scale=N * T * S * heads)
+    return Count(real=2 * scores)
+
+
+def channel_attention_count(N, T, D, *, heads=1, binary=False):
+    """In each head, D / heads channels against each other over T tokens: linear in T."""
+    return attention_count(N, D, D // heads, T, heads=1, binary=binary)
+
+
+def two_part_count(N, T, S, D, *, heads=1, binary=False):
+    """The position part over S anchors and the channel part."""
+    return attention_count(N, T, S, D, heads=heads, binary=binary) + channel_attention_count(
+        N, T, D, heads=heads, binary=binary
+    )
+
+
+def linear_attention_count(N, T, S, D, *, heads=1):
+    """``q (k^T v)``: a D / heads square per head, built from S tokens and read by T."""
+    return Count(real=N * (S + T) * D * (D // heads))
+
+
+def anchors(levels):
+    """S, the pooled tokens of a pyramid: the sum of its squares."""
+    return sum(level * level for level in levels)
+
+
+def tokens_for(fold, D, levels, *, both=False, heads=1):
+    """The least T at which full attention costs ``fold`` times the position part (or, with ``both``, the two parts).
+
+    >>> tokens_for(100, 64, (1, 3, 6, 8))
+    11000
+    """
+    S, T = anchors(levels), 1
+    per_token = 2 * S * D + (2 * D * (D // heads) if both else 0)  # what one more token adds to the reduced form
+    while 2 * T * D < fold * per_token:
+        T += 1
+    return T
+
+
+# -- the network, layer by layer ------------------------------------------------------------------------------------
+
+
+class Layer(NamedTuple):
+    """One row of the table: ``weight_bits`` of a packed network, ``activation_bytes`` of its output as float32."""
+
+    name: str
+    kind: str
+    shape: tuple
+    parameters: int
+    weight_bits: int
+    count: Count
+    activation_bytes: int
+
+
+def layers(config, size, batch=1):
+    """The table of a network for images of ``size`` (H, W): a list of :class:`Layer`, from stem to classifier."""
+    params, _ = net.init(config, np.random.default_rng(0))
+    binary, (H, W), rows = config.binary, size, []
+    binary_keys = net.binary_weights(params) if binary else ()
+
+    def row(name, kind, shape, count):
+        own = {k: v for k, v in params.items() if k.startswith(f"{name}.")}
+        bits = sum(v.size * (1 if k in binary_keys else 32) for k, v in own.items())
+        rows.append(Layer(name, kind, shape, sum(v.size for v in own.values()), bits, count, 4 * int(np.prod(shape))))
+
+    h, w = H // 2, W // 2
+    row("stem", "float conv 3x3", (batch, h, w, config.width), conv2d_count(batch, h, w, 3, 3, 3, config.width))
+    kind = "binary" if binary else "float"
+    for name, C, F, stride in net.encoder(config):
+        h, w = h // stride, w // stride
+        row(name, f"{kind} residual 3x3", (batch, h, w, F), conv2d_count(batch, h, w, 3, 3, C, F, binary=binary))
+    if config.attention != "none":
+        C = config.width * 2**config.stages
+        projections = conv2d_count(batch, h, w, 1, 1, C, 3 * C, binary=binary)
+        row(
+            "att", f"{config.attention} attention", (batch, h, w, C), projections + attention_part(config, h * w, batch)
+        )
+    for name, C, F, _ in net.decoder(config):
+        count = multi_branch_count(batch, h, w, 3, 3, C, F, config.branches, binary=binary)
+        h, w = 2 * h, 2 * w
+        row(name, f"{kind} upsampling, {config.branches} branches", (batch, h, w, F), count)
+    head = conv2d_count(batch, h, w, 1, 1, config.width, config.classes)
+    row("head", "float conv 1x1", (batch, h, w, config.classes), head)
+    return rows
+
+
+def attention_part(config, T, batch=1):
+    """The multiplications of the network's attention alone, without its projections, for T tokens."""
+    D, S, heads = config.width * 2**config.stages, anchors(config.levels), config.heads
+    return {
+        "full": lambda: attention_count(batch, T, T, D, heads=heads, binary=config.binary),
+        "pooled": lambda: attention_count(batch, T, S, D, heads=heads, binary=config.binary),
+        "two-part": lambda: two_part_count(batch, T, S, D, heads=heads, binary=config.binary),
+        "linear": lambda: linear_attention_count(batch, T, T, D, heads=heads),
+        "none": Count,
+    }[config.attention]()
+
+
+def total(rows):
+    """The sum of a table: (parameters, weight bits, Count)."""
+    count = Count()
+    for layer in rows:
+        count = count + layer.count
+    return sum(r.parameters for r in rows), sum(r.weight_bits for r in rows), count

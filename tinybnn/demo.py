@@ -1,0 +1,151 @@
+"""What ``tinybnn demo`` and ``tinybnn compare`` do: train the four arms, lay the facts side by side, draw them."""
+
+import sys
+
+import numpy as np
+
+from .arms import ARMS, cost_row, settings, train_arm
+from .data import load
+from .deploy import differing_logits, pack_network, save_packed
+from .net import binary_weights
+from .report import table
+from .store import save_json
+from .train import save_run
+
+QUICK = 10
+"""How many times fewer steps ``--quick`` runs."""
+
+
+def demo(out, *, data="photos", steps=None, seed=0, quick=False):
+    """Train, evaluate, pack, check, draw; write everything into ``out``. Returns the exit status."""
+    dataset, samples, held_out = read(data)
+    arms, interrupted = train_arms(dataset, samples, held_out, seed=seed, **step_option(dataset, steps, quick))
+    if not arms:
+        print("tinybnn: interrupted before the first network was done; nothing written", file=sys.stderr)
+        return 130
+    size = held_out[0].label.shape
+    rows = {arm.name: arm.scores | cost_row(arm.run.config, size) | {"ms a crop": arm.milliseconds} for arm in arms}
+    print(f"\n{dataset.kind}: {len(samples)} training crops, {len(held_out)} held-out crops of {size[0]} x {size[1]}, "
+          f"{arms[0].run.training.steps} steps, seed {seed}")  # fmt: skip
+    show_table(rows)
+    record = {"data": data, "seed": seed, "steps": arms[0].run.training.steps, "networks": rows}
+
+    last = arms[-1]
+    if last.run.config.binary:
+        packed = pack_network(last.run.params, last.run.state, last.run.config)
+        different = differing_logits(packed, last.run.params, last.run.state, held_out)
+        keys = binary_weights(last.run.params)
+        before, after = (sum(d[k].nbytes for k in keys) for d in (last.run.params, packed.arrays))
+        record["packed"] = {"differing logits": different, "weight bytes": after, "as float32": before}
+        save_packed(out / "packed.npz", packed)
+        if different:
+            print(f"tinybnn: {different} logits differ between the packed network and its simulation", file=sys.stderr)
+        else:
+            print(f"\npacked: {last.name}: all logits of all {len(held_out)} held-out crops equal, bit for bit; "
+                  f"binary weights {before:,} bytes as float32, {after:,} packed")  # fmt: skip
+    save_run(out / "model.npz", last.run)
+    save_json(out / "metrics.json", record)
+    draw(out, dataset, arms, held_out)
+    print(f"\nwritten to {out}/: {', '.join(sorted(p.name for p in out.iterdir() if not p.name.startswith('.')))}")
+    if interrupted:
+        print("tinybnn: interrupted; what was done is kept", file=sys.stderr)
+        return 130
+    return 1 if record.get("packed", {}).get("differing logits") else 0
+
+
+def compare(data, *, seeds=5, steps=None, out=None):
+    """The four arms over several seeds, paired: every arm of a seed sees the same batches. Prints two tables.
+
+    The second table is the one that counts: differences taken seed by seed, so that what a seed does to all arms alike
+    drops out.
+    """
+    dataset, samples, held_out = read(data)
+    scores = {name: [] for name in ARMS}
+    for seed in range(seeds):
+        arms, interrupted = train_arms(dataset, samples, held_out, seed=seed, **step_option(dataset, steps, False))
+        if interrupted:
+            raise KeyboardInterrupt
+        for arm in arms:
+            scores[arm.name].append(arm.scores | {"training loss": float(np.mean(arm.run.losses[-50:]))})
+    measures = [m for m in scores["float twin"][0] if not m.startswith("IoU ")]
+    steps = settings("float twin", dataset, **step_option(dataset, steps, False))[1].steps
+    print(f"\n{dataset.kind}: {seeds} seeds, {steps} steps, {len(held_out)} held-out crops; mean ± standard deviation")
+    rows = [[name, *(spread([s[m] for s in runs]) for m in measures)] for name, runs in scores.items()]
+    table(["network", *measures], rows)
+    print("\ndifferences, seed by seed; in brackets the seeds in which the first is the higher")
+    gaps = [("float twin", "binary, nearest"), ("binary, 3 branches", "binary, nearest"),
+            ("binary, 3 branches + attention", "binary, 3 branches")]  # fmt: skip
+    rows = []
+    for a, b in gaps:
+        paired = {m: [x[m] - y[m] for x, y in zip(scores[a], scores[b])] for m in measures}
+        rows.append([f"{a} - {b}", *(f"{spread(d)} ({sum(v > 0 for v in d)}/{seeds})" for d in paired.values())])
+    table(["difference", *measures], rows)
+    if out:
+        save_json(out / "comparison.json", {"data": data, "seeds": seeds, "steps": steps, "scores": scores})
+
+
+# -- parts ----------------------------------------------------------------------------------------------------------
+
+
+def read(data):
+    """A shipped data set and the samples of both splits, read once."""
+    dataset = load(data, "train")
+    return dataset, list(dataset), list(load(data, "val"))
+
+
+def step_option(dataset, steps, quick):
+    """The number of steps, if it is not the recipe's own."""
+    if steps is None and quick:
+        steps = max(1, settings("float twin", dataset)[1].steps // QUICK)
+    return {} if steps is None else {"steps": steps}
+
+
+def train_arms(dataset, samples, held_out, **training):
+    """Train every arm under a progress bar of its own; Ctrl-C ends it and keeps the arms that are done."""
+    from tqdm import tqdm
+
+    arms = []
+    for name in ARMS:
+        try:
+            with tqdm(total=settings(name, dataset, **training)[1].steps, desc=f"{name:30s}", unit="step") as bar:
+
+                def show(step, steps, loss, score, bar=bar):
+                    bar.update()
+                    bar.set_postfix(loss=f"{loss:.3f}", IoU="-" if score is None else f"{score:.3f}")
+
+                arms.append(train_arm(name, dataset, samples, held_out, show=show, **training))
+        except KeyboardInterrupt:
+            return arms, True
+    return arms, False
+
+
+def show_table(rows):
+    """One line a network; scores with three decimals."""
+    measures = [m for m in next(iter(rows.values())) if not m.startswith("IoU ")]
+    text = [[name, *(rounded(m, row[m]) for m in measures)] for name, row in rows.items()]
+    table(["network", *measures], text)
+
+
+def rounded(measure, value):
+    if isinstance(value, int) or value is None:
+        return value
+    return round(value, 1) if measure in ("ms a crop", "attention times fewer") else round(value, 3)
+
+
+def spread(values):
+    """Mean and standard deviation over seeds."""
+    return f"{np.mean(values):+.3f} ± {np.std(values, ddof=1) if len(values) > 1 else 0:.3f}"
+
+
+def draw(out, dataset, arms, held_out):
+    """The pictures."""
+    from . import plot
+
+    plot.curves(out / "curves.png", arms)
+    plot.predictions(out / "predictions.png", dataset, arms, held_out)
+    branched = [arm for arm in arms if arm.run.config.branches > 1]
+    if branched:
+        plot.branches(out / "branches.png", branched[-1].run, held_out[0].image)
+    attentive = [arm for arm in arms if arm.run.config.attention != "none"]
+    if attentive:
+        plot.attention(out / "attention.png", attentive[-1].run, held_out[0].image)

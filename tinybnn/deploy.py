@@ -1,0 +1,163 @@
+"""From a trained network to a packed one that gives the same bits.
+
+Packing keeps one bit of every latent weight: its sign. All that is real, thresholds, scales, batch norm's multiply-add
+and the two float ends, stays as it was trained. Going forward, every binary layer is a comparison, a word of 64
+signs, and a popcount::
+
+    float simulation     y = alpha * (sgn(x - tau) conv sgn(w))          a float matrix product of +-1
+    packed               y = alpha * (n - 2 popcount(bits(x < tau) ^ w))  the same integer, so the same y
+
+The integer is exact in either, and what follows is the same float arithmetic in the same order: the logits are equal
+by ``==``, not nearly. Inference only: there is nothing left to train.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from . import net
+from .attention import binary_attention_packed, linear_attention
+from .augment import pad_to_multiple
+from .binarize import sign
+from .binary_conv import conv2d_packed, pack_weights
+from .bitpack import pack_bits
+from .blocks import activate, under, weight_scale
+from .conv import conv2d
+from .multibranch import multi_branch_upsample_packed
+from .norm import scale_shift
+from .pool import avg_pool2d
+from .reduced_attention import pooled_attention_packed, two_part_attention_packed
+from .store import load_arrays, options, save_arrays
+from .upsample import UPSAMPLERS
+from .validate import need_float, need_shape
+
+
+class Packed(NamedTuple):
+    """A packed network: words where there were latent weights, and otherwise what :func:`net.init` names."""
+
+    arrays: dict
+    config: net.Config
+
+
+def pack_network(params, state, config):
+    """Pack every binary layer; replace batch norm's four vectors by its multiply-add.
+
+    Parameters
+    ----------
+    params, state : dict of ndarray
+        A trained network's.
+    config : Config
+        Of a binary network; the float twin has no signs to pack and is refused.
+
+    Returns
+    -------
+    Packed
+    """
+    if not config.binary:
+        raise ValueError("pack_network: config.binary is False, expected a binary network: the float twin has no signs")
+    arrays = {k: v for k, v in params.items() if not k.endswith((".gamma", ".beta"))}
+    for key in net.binary_weights(params):
+        layer, w = key.removesuffix(".w"), params[key]
+        arrays[f"{layer}.alpha"] = weight_scale(under(params, layer))
+        arrays[key] = pack_weights(sign(w)) if w.ndim == 4 else np.stack([pack_weights(sign(branch)) for branch in w])
+    for key in (k.removesuffix(".gamma") for k in params if k.endswith(".gamma")):
+        names = [params[f"{key}.gamma"], params[f"{key}.beta"], state[f"{key}.mean"], state[f"{key}.var"]]
+        arrays[f"{key}.scale"], arrays[f"{key}.shift"] = scale_shift(*names)
+    return Packed(arrays, config)
+
+
+def forward_packed(packed, x):
+    """Logits of a packed network: those of ``net.forward(..., train=False)``, by ``==``.
+
+    Parameters
+    ----------
+    packed : Packed
+    x : float ndarray of shape (N, H, W, 3)
+        Pixel values in [0, 1]; H and W multiples of ``config.stride``.
+
+    Returns
+    -------
+    logits : ndarray of shape (N, H, W, L)
+    """
+    p, config = packed
+    need_float("forward_packed", x=x, **{"stem.w": p["stem.w"]})
+    need_shape("forward_packed", "x", x, "N H W 3")
+    z, _ = conv2d(x - x.dtype.type(0.5), p["stem.w"], stride=2, pad=1)  # (1)
+    x = _finish(z, under(p, "stem"))
+    for name, _, _, stride in net.encoder(config):  # (2)
+        x = _residual(x, under(p, name), config, stride)
+    if config.attention != "none":  # (3)
+        x = _attention(x, under(p, "att"), config)
+    for name, *_ in net.decoder(config):  # (4)
+        x = _up(x, under(p, name), config)
+    logits, _ = conv2d(x, p["head.w"])  # (5)
+    return logits + p["head.b"]
+
+
+def differing_logits(packed, params, state, samples):
+    """How many logits, over all samples, are not ``==`` to those of the float simulation. It must be 0."""
+    different = 0
+    for image, *_ in samples:
+        x = pad_to_multiple(image, packed.config.stride)[0][None]
+        simulated, _, _ = net.forward(params, state, x, packed.config)
+        different += int((forward_packed(packed, x) != simulated).sum())
+    return different
+
+
+def _binary(x, p, **geometry):
+    """Threshold, pack, convolve, scale: the packed form of ``binarize`` and ``binary_conv2d``."""
+    z = conv2d_packed(pack_bits(x < p["tau"]), p["w"], x.shape[-1], **geometry)
+    return z.astype(x.dtype) * p["alpha"]
+
+
+def _finish(n, p, carried=None):
+    """Batch norm's multiply-add, the shortcut if there is one, the activation."""
+    n = n * p["scale"] + p["shift"]
+    return activate(n if carried is None else n + carried, p)[0]
+
+
+def _residual(x, p, config, stride):
+    n = _binary(x, p, pad_value=config.pad_value, pad=1, stride=stride)
+    if not config.residual:
+        return _finish(n, p)
+    carried = avg_pool2d(x, kernel=stride)[0] if stride > 1 else x
+    return _finish(n, p, np.concatenate([carried] * (n.shape[-1] // x.shape[-1]), axis=-1))
+
+
+def _attention(x, p, config):
+    N, H, W, C = x.shape
+    n = _binary(x, p, pad_value=1) * p["qkv.scale"] + p["qkv.shift"]
+    q, k, v = (t.reshape(N, H * W, C) for t in np.split(n, 3, axis=-1))
+    grid, levels, heads = (H, W), config.levels, config.heads
+    if config.attention == "full":
+        a = binary_attention_packed(q, k, v, p["scale"], heads=heads)
+    elif config.attention == "pooled":
+        a = pooled_attention_packed(q, k, v, p["scale"], grid=grid, levels=levels, heads=heads)
+    elif config.attention == "two-part":
+        scales = p["scale_position"], p["scale_channel"]
+        a = two_part_attention_packed(q, k, v, *scales, grid=grid, levels=levels, heads=heads)
+    else:
+        a = linear_attention(q, k, v, heads=heads)[0]
+    return x + (a.reshape(x.shape) * p["out.scale"] + p["out.shift"])
+
+
+def _up(x, p, config):
+    R, F = p["alpha"].shape
+    theta = p["theta"] if "theta" in p else np.full((R, F), np.inf, x.dtype)
+    upsamplers = (UPSAMPLERS[config.upsample],) * R
+    options = {"pad_value": config.pad_value, "upsamplers": upsamplers}
+    return _finish(multi_branch_upsample_packed(x, p["tau"], p["w"], p["alpha"], theta, **options), p)
+
+
+# -- on disk --------------------------------------------------------------------------------------------------------
+
+
+def save_packed(path, packed):
+    """Write a packed network to one ``.npz`` file, whole or not at all."""
+    save_arrays(path, packed.arrays, {"kind": "packed network", "config": packed.config._asdict()})
+
+
+def load_packed(path):
+    """Read back what :func:`save_packed` wrote."""
+    arrays, meta = load_arrays(path, "packed network")
+    return Packed(arrays, options(net.Config, meta["config"]))
