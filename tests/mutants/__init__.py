@@ -1,5 +1,6 @@
 """The catalogue of wrong versions, room by room."""
 
-from . import binarize, conv, loss, upsample
+from . import attention, binarize, conv, loss, multibranch, reduced_attention, upsample
 
-MUTANTS = tuple(m for room in (binarize, conv, upsample, loss) for m in room.MUTANTS)
+ROOMS = (binarize, conv, upsample, multibranch, loss, attention, reduced_attention)
+MUTANTS = tuple(m for room in ROOMS for m in room.MUTANTS)
