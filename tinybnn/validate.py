@@ -97,6 +97,19 @@ def need_labels(op, name, labels, shape, L, ignore=None):
     return counted
 
 
+def need_mask(op, probability, target):
+    """Refuse what is not a map of probabilities (H, W) and its mask of 0 and 1; return the mask as booleans."""
+    need_float(op, probability=probability)
+    H, W = need_shape(op, "probability", probability, "H W")
+    if H * W == 0:
+        raise ValueError(f"{op}: probability has shape {(H, W)}, expected at least one pixel")
+    need_probability(op, "probability", probability)
+    need_shape(op, "target", target, "H W", H=(H, "probability"), W=(W, "probability"))
+    if target.dtype != bool:
+        need_labels(op, "target", target, (H, W), 2)
+    return target == 1
+
+
 def need_int(op, name, value, least):
     """Refuse what is not a whole number of at least ``least``."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
