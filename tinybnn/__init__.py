@@ -12,7 +12,7 @@ CONTENTS = {
     "notation": "IGNORE WORD_BITS",
     "binarize": "sign Quantizer QUANTIZERS identity clipped polynomial tanh swish_sign real tanh_sharpness "
     "binarize_backward mean_abs mean_abs_backward",
-    "bitpack": "pack unpack packed_dot packed_matmul",
+    "bitpack": "pack unpack binarize_packed packed_dot packed_matmul",
     "conv": "conv2d conv2d_backward conv_transpose2d conv_transpose2d_backward",
     "binary_conv": "binary_conv2d binary_conv2d_backward pack_activations pack_weights conv2d_packed",
     "norm": "batch_norm batch_norm_backward batch_norm_inference update_running fold_batch_norm threshold_sign",

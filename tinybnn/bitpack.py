@@ -74,6 +74,35 @@ def pack_bits(negative):
     return octets.view("<u8").astype(np.uint64, copy=False)
 
 
+def binarize_packed(x, tau):
+    """Threshold and pack at once: the bits of ``pack(binarize(x, tau))``, with no float +-1 in between.
+
+    Parameters
+    ----------
+    x : float ndarray of shape (..., C)
+    tau : float ndarray of shape (C,)
+
+    Returns
+    -------
+    ndarray of uint64, shape (..., ceil(C / 64))
+
+    Notes
+    -----
+    Exactness: equals ``pack(binarize(x, tau)[0])`` by ``==``; NaN, which has no sign, is refused here as there.
+    Source: ours.
+
+    Examples
+    --------
+    >>> binarize_packed(np.array([0.2, 0.2, -0.0]), np.array([0.1, 0.3, 0.0]))       # +1, -1, +1
+    array([2], dtype=uint64)
+    """
+    need_float("binarize_packed", x=x, tau=tau)
+    need_shape("binarize_packed", "tau", tau, "C", C=(x.shape[-1], "x"))
+    if np.isnan(x).any():
+        raise ValueError("binarize_packed: x holds nan, which has no sign")
+    return pack_bits(x < tau)
+
+
 def unpack_loops(packed, C):
     """Specification of :func:`unpack`."""
     x = np.empty((*packed.shape[:-1], C))

@@ -29,7 +29,7 @@ class Count(NamedTuple):
 
 
 def conv2d_count(N, OH, OW, KH, KW, C, F, *, groups=1, binary=False):
-    """A convolution: one product for every output, tap and channel of its group; if binary, a scale for every output."""
+    """A convolution: a product for every output, tap and channel of its group; if binary, a scale for every output."""
     outputs = N * OH * OW * F
     products = outputs * KH * KW * (C // groups)
     return Count(binary=products, scale=outputs) if binary else Count(real=products)

@@ -20,7 +20,7 @@ from .attention import binary_attention_packed, linear_attention
 from .augment import pad_to_multiple
 from .binarize import sign
 from .binary_conv import conv2d_packed, pack_weights
-from .bitpack import pack_bits
+from .bitpack import binarize_packed
 from .blocks import activate, under, weight_scale
 from .conv import conv2d
 from .multibranch import multi_branch_upsample_packed
@@ -106,7 +106,7 @@ def differing_logits(packed, params, state, samples):
 
 def _binary(x, p, **geometry):
     """Threshold, pack, convolve, scale: the packed form of ``binarize`` and ``binary_conv2d``."""
-    z = conv2d_packed(pack_bits(x < p["tau"]), p["w"], x.shape[-1], **geometry)
+    z = conv2d_packed(binarize_packed(x, p["tau"]), p["w"], x.shape[-1], **geometry)
     return z.astype(x.dtype) * p["alpha"]
 
 

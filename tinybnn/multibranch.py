@@ -22,7 +22,7 @@ import numpy as np
 from .activation import sigmoid, sigmoid_backward
 from .binarize import binarize, binarize_backward, clipped
 from .binary_conv import binary_conv2d, binary_conv2d_backward, conv2d_packed
-from .bitpack import pack_bits
+from .bitpack import binarize_packed
 from .conv import output_size
 from .upsample import NEAREST, upsample_bilinear_loops, upsample_nearest_loops, upsample_nearest_packed
 from .validate import need_dtype, need_float, need_int, need_pair, need_shape
@@ -196,15 +196,13 @@ def multi_branch_upsample_packed(x, tau, w, alpha, theta, *, pad_value, scale=2,
     need_float(op, x=x, tau=tau, alpha=alpha, theta=theta)
     need_dtype(op, "w", w, np.uint64)
     scale, upsamplers = _checked(op, "R F KH KW words", x, tau, w, alpha, theta, scale, pad, upsamplers)
-    if np.isnan(x).any():
-        raise ValueError(f"{op}: x holds nan, which has no sign")
     gates, _ = sigmoid(theta)  # (4)
     y = 0
     for r, up in enumerate(upsamplers):
         if up == NEAREST:
-            s = upsample_nearest_packed(pack_bits(x < tau[r]), scale=scale)  # (2) (1)
+            s = upsample_nearest_packed(binarize_packed(x, tau[r]), scale=scale)  # (2) (1)
         else:
-            s = pack_bits(up.forward(x, scale=scale)[0] < tau[r])  # (1) (2)
+            s = binarize_packed(up.forward(x, scale=scale)[0], tau[r])  # (1) (2)
         z = conv2d_packed(s, w[r], x.shape[-1], pad_value=pad_value, pad=pad)
         y = y + gates[r] * (z.astype(x.dtype) * alpha[r])  # (3) (5)
     return y

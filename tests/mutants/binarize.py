@@ -43,6 +43,10 @@ def accumulates(dy, cache):
     return binarize.binarize_backward(dy, cache)
 
 
+def packed_strictly(x, tau, **_):
+    return bitpack.unpack(bitpack.pack_bits(x <= tau), x.shape[-1], dtype=x.dtype)
+
+
 def pack_msb_first(x):
     C = x.shape[-1]
     octets = np.zeros((*x.shape[:-1], bitpack.words(C) * 8), np.uint8)

@@ -52,7 +52,7 @@ OPS = (
         spec=ignoring(binarize.binarize_loops, "quantizer"),
         forward=binarize.binarize,
         backward=binarize.binarize_backward,
-        packed=None,
+        packed=lambda x, tau, **_: bitpack.unpack(bitpack.binarize_packed(x, tau), x.shape[-1], dtype=x.dtype),
         cases=binarize_cases(),
         boundary=(Case((ZEROS[:, None], np.array([-0.0])), {"quantizer": binarize.clipped}),),
     ),

@@ -1,0 +1,143 @@
+"""The command line as people type it: every verb, every refusal in one line, and what is left on disk."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tinybnn.cli import main
+from tinybnn.data import samples_root
+from tinybnn.deploy import load_packed
+from tinybnn.train import load_run
+
+TINY = ["--width", "4", "--stages", "1", "--depth", "1", "--batch", "2", "--crop", "32", "--levels", "1", "2"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A small trained run on the shipped photographs."""
+    folder = tmp_path_factory.mktemp("cli") / "run"
+    assert main(["train", "--data", "photos", "--out", str(folder), "--steps", "3", *TINY]) == 0
+    return folder
+
+
+def refused(capsys, *argv):
+    """The one line with which the program refuses."""
+    capsys.readouterr()
+    assert main([str(a) for a in argv]) == 2
+    captured = capsys.readouterr()
+    lines = captured.err.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("tinybnn: ") and "Traceback" not in captured.err
+    return lines[0]
+
+
+def test_train_leaves_run_config_and_scores(run):
+    assert sorted(p.name for p in run.iterdir()) == ["config.json", "run.npz", "scores.json"]
+    assert json.loads((run / "config.json").read_text())["network"]["width"] == 4
+    assert list(json.loads((run / "scores.json").read_text())) == ["IoU", "MAE", "max-F", "S", "E"]
+    assert load_run(run / "run.npz").step == 3
+
+
+def test_a_config_file_speaks_and_options_overrule_it(run, tmp_path):
+    config = json.loads((run / "config.json").read_text())
+    config["network"].pop("classes")
+    (tmp_path / "c.json").write_text(json.dumps({"network": config["network"], "training": {"steps": 1, "batch": 1}}))
+    argv = [
+        "train",
+        "--data",
+        "photos",
+        "--out",
+        tmp_path / "r",
+        "--config",
+        tmp_path / "c.json",
+        "--crop",
+        "32",
+        "--batch",
+        "2",
+    ]
+    assert main([str(a) for a in argv]) == 0
+    new = load_run(tmp_path / "r" / "run.npz")
+    assert (new.config.width, new.training.steps, new.training.batch, new.training.crop) == (4, 1, 2, 32)
+
+
+def test_evaluate_gives_the_scores_of_training(run, capsys):
+    before = (run / "scores.json").read_text()
+    assert main(["evaluate", str(run)]) == 0
+    assert "max-F" in capsys.readouterr().out and (run / "scores.json").read_text() == before
+
+
+def test_pack_then_evaluate_the_packed_file_gives_the_same_scores(run, capsys):
+    assert main(["pack", str(run)]) == 0
+    assert "bit for bit, on 64 held-out images" in capsys.readouterr().out
+    main(["evaluate", str(run)])
+    simulated = capsys.readouterr().out
+    assert main(["evaluate", str(run / "packed.npz"), "--data", "photos"]) == 0
+    assert capsys.readouterr().out == simulated
+    assert load_packed(run / "packed.npz").config.binary
+
+
+@pytest.mark.parametrize("size", [(33, 47), (8, 8), (5, 90)])
+def test_predict_any_size(run, tmp_path, size):
+    image = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    Image.fromarray(image).save(tmp_path / "in.png")
+    assert main(["predict", str(tmp_path / "in.png"), "--model", str(run), "--out", str(tmp_path / "out")]) == 0
+    label, overlay = (np.asarray(Image.open(tmp_path / "out" / f"in_{kind}.png")) for kind in ("label", "overlay"))
+    assert label.shape == size and set(np.unique(label)) <= {0, 1} and overlay.shape == (*size, 3)
+
+
+def test_info_prints_the_layer_table(run, capsys):
+    assert main(["info", "--branches", "2", "--image", "32", "64"]) == 0
+    out = capsys.readouterr().out
+    assert "binary upsampling, 2 branches" in out and out.splitlines()[-2].startswith("total")
+    assert main(["info", str(run)]) == 0
+
+
+def test_resume_continues_and_keeps_its_options(run, tmp_path, capsys):
+    argv = ["train", "--data", "photos", "--out", str(run), "--resume"]
+    assert main(argv) == 0 and load_run(run / "run.npz").step == 3
+    assert "--resume keeps the run's options, but lr was given" in refused(capsys, *argv, "--lr", "0.5")
+
+
+@pytest.mark.parametrize(
+    "argv, message",
+    [
+        (["train", "--data", "nowhere:/x", "--out", "OUT"], "kind is 'nowhere', expected one of"),
+        (["train", "--data", "ecssd:OUT/none", "--out", "OUT"], "none"),
+        (["train", "--data", "photos", "--out", "OUT", "--crop", "30"], "crop is 30, expected a multiple of 8"),
+        (["train", "--data", "photos", "--out", "OUT", "--optimizer", "magic"], "optimizer is 'magic'"),
+        (["train", "--data", "photos", "--out", "OUT", "--width", "0"], "width is 0, expected a whole number"),
+        (["train", "--data", "photos", "--out", "OUT", "--config", "OUT/none.json"], "none.json"),
+        (["train", "--data", "photos", "--out", "OUT", "--resume"], "no such file, expected a tinybnn run"),
+        (["evaluate", "OUT"], "no such file, expected a tinybnn run"),
+        (["evaluate", "OUT/none.npz"], "no such file, expected a tinybnn packed network"),
+        (["info", "--image", "30", "32"], "image is 30 x 32, expected multiples of 8"),
+        (["demo", "--data", "ecssd"], "ecssd"),
+    ],
+)
+def test_refusals_are_one_line_and_leave_nothing(argv, message, tmp_path, capsys):
+    line = refused(capsys, *(str(a).replace("OUT", str(tmp_path)) for a in argv))
+    assert message in line and not list(tmp_path.iterdir())
+
+
+def test_a_float_twin_cannot_be_packed(tmp_path, capsys):
+    main(["train", "--data", "photos", "--out", str(tmp_path), "--steps", "1", "--no-binary", *TINY])
+    assert "config.binary is False" in refused(capsys, "pack", tmp_path)
+
+
+def test_a_broken_image_is_refused_before_anything_is_written(run, tmp_path, capsys):
+    whole = next((samples_root() / "photos" / "val" / "images").iterdir())
+    (tmp_path / "cut.jpg").write_bytes(whole.read_bytes()[:500])
+    line = refused(capsys, "predict", whole, tmp_path / "cut.jpg", "--model", run, "--out", tmp_path / "out")
+    assert "cut.jpg" in line and not (tmp_path / "out").exists()
+
+
+def test_the_network_and_the_data_must_agree_on_classes(run, capsys):
+    assert "2 classes, the data 19" in refused(capsys, "evaluate", run, "--data", "street")
+
+
+def test_the_same_program_as_a_module():
+    out = subprocess.run([sys.executable, "-m", "tinybnn", "--help"], capture_output=True, text=True, check=True)
+    assert "demo" in out.stdout and out.stderr == ""
