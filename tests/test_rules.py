@@ -19,7 +19,20 @@ TESTS = {path.name: path.read_text(encoding="utf-8") for path in sorted(Path(__f
 
 FLOORS = (
     ("notation", "validate"),
-    ("binarize", "bitpack", "conv", "norm", "activation", "pool", "upsample", "loss", "metrics", "saliency", "store"),
+    (
+        "binarize",
+        "bitpack",
+        "conv",
+        "norm",
+        "activation",
+        "pool",
+        "upsample",
+        "loss",
+        "metrics",
+        "structure",
+        "saliency",
+        "store",
+    ),
     (
         "binary_conv",
         "attend",

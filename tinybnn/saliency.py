@@ -1,0 +1,240 @@
+"""Scores of one object that stands out, image by image: MAE, F, S and E, each with its convention written down.
+
+::
+
+    mae          how far the probabilities are from the mask               0 is best
+    f_curve      precision and recall as one number, at 256 thresholds     1 is best; over images: max_f
+    s_measure    structure: contrast of object and ground, and of parts    1 is best
+    e_curve      alignment of the two masks, at 256 thresholds             n / (n - 1) is best; its mean: e_measure
+
+Every score belongs to one image; a data set's score is the mean over its images. Nothing is normalised: many scorers
+(``py_sod_metrics`` unless told otherwise) first stretch each prediction to [0, 1], which flatters the timid ones. All
+is computed in float64 and returned in the dtype of the probability.
+"""
+
+import numpy as np
+
+from .metrics import threshold_counts
+from .structure import s_measure as s_measure
+from .validate import need_float, need_mask, need_number, need_shape
+
+# -- mean absolute error --------------------------------------------------------------------------------------------
+
+
+def mae_loops(probability, target):
+    """Specification of :func:`mae`."""
+    total = 0.0
+    for i in np.ndindex(target.shape):
+        total += 1 - probability[i] if target[i] else probability[i]
+    return total / target.size
+
+
+def mae(probability, target):
+    """Mean absolute error of one image: ``mean |p - t|``.
+
+    Parameters
+    ----------
+    probability : float ndarray of shape (H, W)
+        In [0, 1].
+    target : ndarray of shape (H, W)
+        Booleans, or integers 0 and 1. There is no ignored label.
+
+    Returns
+    -------
+    scalar of the dtype of ``probability``, in [0, 1]
+
+    Raises
+    ------
+    ValueError, TypeError
+        For other shapes, other values, or no pixel: here and in all that follow.
+
+    Notes
+    -----
+    Exactness: agrees with :func:`mae_loops` to the rounding of one sum.
+    Source: Perazzi 2012; status exact.
+
+    Examples
+    --------
+    >>> print(mae(np.array([[0.5, 1.0]]), np.array([[0, 1]])))
+    0.25
+    """
+    t = need_mask("mae", probability, target)
+    return probability.dtype.type(np.abs(probability.astype(np.float64) - t).mean())
+
+
+# -- F --------------------------------------------------------------------------------------------------------------
+
+
+def f_curve_loops(probability, target, *, beta2=0.3):
+    """Specification of :func:`f_curve`: make a mask at each threshold, compare it with the target."""
+    f = np.zeros(256)
+    for k in range(256):
+        seen = both = there = 0
+        for i in np.ndindex(target.shape):
+            positive = np.float32(probability[i]) >= np.float32(k / 255)
+            seen, both, there = seen + bool(positive), both + bool(positive and target[i]), there + bool(target[i])
+        if both:
+            precision, recall = both / seen, both / there
+            f[k] = (1 + beta2) * precision * recall / (beta2 * precision + recall)
+    return f
+
+
+def f_curve(probability, target, *, beta2=0.3):
+    """F of one image at each threshold ``k / 255``: ``F[k] = (1 + beta2) P R / (beta2 P + R)``.
+
+    Parameters
+    ----------
+    probability, target : ndarrays of shape (H, W)
+        As in :func:`mae`: here and in all that follow.
+    beta2 : float
+        beta squared, at least 0. 0.3 weighs precision above recall; 1 is the harmonic mean of both.
+
+    Returns
+    -------
+    ndarray of shape (256,)
+        In [0, 1], in the dtype of ``probability``; 0 where no pixel of the object is found, so all 0 for an empty mask.
+
+    Notes
+    -----
+    A pixel is positive where ``p >= k / 255``, by the rounding of :func:`tinybnn.metrics.threshold_counts`.
+    Exactness: agrees with :func:`f_curve_loops` to a few roundings.
+    Source: Achanta 2009; thresholds and the empty mask as in ``py_sod_metrics``, whose curve runs from k = 255 down;
+    status from code.
+    See also: :func:`max_f`.
+
+    Examples
+    --------
+    >>> f_curve(np.array([[0.2, 0.6, 1.0]]), np.array([[0, 1, 1]]))[[0, 100, 200]].round(4)
+    array([0.7222, 1.    , 0.8125])
+    """
+    need_mask("f_curve", probability, target)
+    need_number("f_curve", "beta2", beta2, low=0)
+    TP, FP, FN, _ = threshold_counts(probability, target.astype(np.uint8)).T
+    below = beta2 * (TP + FN) + TP + FP  # (1 + beta2) P R / (beta2 P + R), multiplied out
+    return ((1 + beta2) * TP / np.where(TP, below, 1)).astype(probability.dtype)
+
+
+def max_f_loops(curves):
+    """Specification of :func:`max_f`."""
+    best = 0.0
+    for k in range(256):
+        best = max(best, sum(float(curve[k]) for curve in curves) / len(curves))
+    return best
+
+
+def max_f(curves):
+    """The F of a data set: average the curves over the images, then take the best threshold, the same for all.
+
+    ``max over k of (1/n sum over images of F[k])``. Of E-measure curves it gives the maximum E.
+
+    Parameters
+    ----------
+    curves : float ndarray of shape (images, 256), or a sequence of curves
+
+    Returns
+    -------
+    scalar of the dtype of the curves
+
+    Notes
+    -----
+    Exactness: agrees with :func:`max_f_loops` to the rounding of one mean.
+    Source: as ``py_sod_metrics``; status from code. Two other numbers go by this name: the older convention averages
+    precision and recall over the images and makes one F of them; and taking each image's own best threshold gives a
+    number at least as large as this one.
+
+    Examples
+    --------
+    >>> a, b = np.zeros(256), np.zeros(256)
+    >>> a[10], b[20], b[10] = 1.0, 1.0, 0.5
+    >>> print(max_f([a, b]))                                        # at k = 10, not the mean of the two maxima
+    0.75
+    """
+    curves = np.asarray(curves)
+    need_float("max_f", curves=curves)
+    if need_shape("max_f", "curves", curves, "images 256")[0] == 0:
+        raise ValueError("max_f: curves has shape (0, 256), expected at least one image")
+    return curves.dtype.type(curves.mean(0, dtype=np.float64).max())
+
+
+# -- E --------------------------------------------------------------------------------------------------------------
+
+
+def e_curve_loops(probability, target):
+    """Specification of :func:`e_curve`: both masks less their means, pixel by pixel."""
+    n = target.size
+    there = sum(bool(t) for t in target.flat)
+    e = np.zeros(256)
+    for k in range(256):
+        mask = [bool(np.float32(p) >= np.float32(k / 255)) for p in probability.flat]
+        for positive, true in zip(mask, target.flat):
+            if there in (0, n):
+                e[k] += positive == bool(true)
+            else:
+                a, b = positive - sum(mask) / n, bool(true) - there / n
+                e[k] += (1 + 2 * a * b / (a**2 + b**2)) ** 2 / 4
+    return e / max(n - 1, 1)
+
+
+def e_curve(probability, target):
+    """Enhanced alignment of one image at each threshold ``k / 255``.
+
+    ::
+
+        a = mask - mean(mask)          E[k] = 1 / (n - 1) sum over pixels of (1 + 2 a b / (a^2 + b^2))^2 / 4
+        b = t - mean(t)
+
+    Returns
+    -------
+    ndarray of shape (256,)
+        In [0, n / (n - 1)]. For an empty mask the part of the image where nothing is seen, for a full one where
+        something is, over n - 1 too.
+
+    Notes
+    -----
+    A pixel is positive where ``p >= k / 255``, by the rounding of :func:`tinybnn.metrics.threshold_counts`. Of one
+    pixel, n - 1 is taken to be 1. The maximum E of a data set is :func:`max_f` of these curves.
+    Exactness: agrees with :func:`e_curve_loops` to a few roundings.
+    Source: Fan 2018, arXiv 1805.10421; status from code: the paper divides by n, the MATLAB code and
+    ``py_sod_metrics`` by n - 1, and so do we; a perfect mask therefore scores n / (n - 1).
+
+    Examples
+    --------
+    >>> e_curve(np.array([[0.2, 0.6, 1.0, 0.0]]), np.array([[0, 1, 1, 0]]))[[0, 100]].round(3)
+    array([0.333, 1.333])
+    """
+    need_mask("e_curve", probability, target)
+    TP, FP, FN, TN = threshold_counts(probability, target.astype(np.uint8)).T
+    n, there = target.size, TP[0] + FN[0]
+    if there in (0, n):
+        total = TP + TN
+    else:
+        seen, true = (TP + FP) / n, there / n
+        parts = ((TP, 1 - seen, 1 - true), (FP, 1 - seen, -true), (FN, -seen, 1 - true), (TN, -seen, -true))
+        total = sum(count * (1 + 2 * a * b / (a**2 + b**2)) ** 2 / 4 for count, a, b in parts)
+    return (total / max(n - 1, 1)).astype(probability.dtype)
+
+
+def e_measure_loops(probability, target):
+    """Specification of :func:`e_measure`."""
+    return sum(e_curve_loops(probability, target)) / 256
+
+
+def e_measure(probability, target):
+    """The **mean** E-measure of one image: the mean of :func:`e_curve` over the 256 thresholds.
+
+    The maximum E is :func:`max_f` of the curves of all images; the adaptive one, at twice the mean probability, is not
+    given here. Papers report any of the three under one name: say which.
+
+    Notes
+    -----
+    Exactness: agrees with :func:`e_measure_loops` to the rounding of one mean.
+    Source: as :func:`e_curve`; status from code.
+
+    Examples
+    --------
+    >>> t = np.array([[0, 1, 1, 0]])
+    >>> print(e_measure(t.astype(float), t).round(3))                # 4/3 at all thresholds but 0, where it is 1/3
+    1.329
+    """
+    need_mask("e_measure", probability, target)
+    return probability.dtype.type(e_curve(probability.astype(np.float64), target).mean())
