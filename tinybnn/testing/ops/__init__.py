@@ -1,5 +1,6 @@
 """The table of operations: the one list that tests, mutants and outside kernels read."""
 
-from . import attention, binarize, conv, loss, upsample
+from . import activation, attention, binarize, conv, loss, multibranch, norm, pool, upsample
 
-OPS = {op.name: op for room in (binarize, conv, upsample, loss, attention) for op in room.OPS}
+ROOMS = (binarize, conv, norm, activation, pool, upsample, multibranch, loss, attention)
+OPS = {op.name: op for room in ROOMS for op in room.OPS}
