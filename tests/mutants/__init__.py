@@ -1,6 +1,32 @@
 """The catalogue of wrong versions, room by room."""
 
-from . import activation, attention, binarize, conv, loss, multibranch, norm, pool, reduced_attention, upsample
+from . import (
+    activation,
+    attention,
+    binarize,
+    conv,
+    loss,
+    metrics,
+    multibranch,
+    norm,
+    pool,
+    reduced_attention,
+    saliency,
+    upsample,
+)
 
-ROOMS = (binarize, conv, norm, activation, pool, upsample, multibranch, loss, attention, reduced_attention)
+ROOMS = (
+    binarize,
+    conv,
+    norm,
+    activation,
+    pool,
+    upsample,
+    multibranch,
+    loss,
+    metrics,
+    saliency,
+    attention,
+    reduced_attention,
+)
 MUTANTS = tuple(m for room in ROOMS for m in room.MUTANTS)

@@ -1,6 +1,6 @@
 """The table of operations: the one list that tests, mutants and outside kernels read."""
 
-from . import activation, attention, binarize, conv, loss, multibranch, norm, pool, upsample
+from . import activation, attention, binarize, conv, loss, metrics, multibranch, norm, pool, saliency, upsample
 
-ROOMS = (binarize, conv, norm, activation, pool, upsample, multibranch, loss, attention)
+ROOMS = (binarize, conv, norm, activation, pool, upsample, multibranch, loss, metrics, saliency, attention)
 OPS = {op.name: op for room in ROOMS for op in room.OPS}
