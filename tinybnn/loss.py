@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .activation import sigmoid, sigmoid_backward
 from .notation import IGNORE
 from .validate import need_finite, need_float, need_labels, need_number, need_shape
 
@@ -178,7 +179,7 @@ def binary_cross_entropy(logits, targets, *, ignore=IGNORE):
     z, t = logits[counted], targets[counted].astype(logits.dtype)  # (1)
     surprise = np.maximum(z, 0) - t * z + np.log1p(np.exp(-np.abs(z)))  # (2)
     loss = surprise.sum() / z.dtype.type(max(len(z), 1))  # (3)
-    return loss, BinaryCache(counted, _sigmoid(z), t)
+    return loss, BinaryCache(counted, sigmoid(z)[0], t)
 
 
 def binary_cross_entropy_backward(dloss, cache):
@@ -249,7 +250,7 @@ def dice(logits, targets, *, smooth=1.0, ignore=IGNORE):
     need_number("dice", "smooth", smooth, low=1e-6)
     counted = need_labels("dice", "targets", targets, logits.shape, 2, ignore)
     t = targets[counted].astype(logits.dtype)  # (1)
-    p = _sigmoid(logits[counted])  # (2)
+    p, _ = sigmoid(logits[counted])  # (2)
     above = 2 * (p * t).sum() + p.dtype.type(smooth)  # (3)
     below = p.sum() + t.sum() + p.dtype.type(smooth)
     return 1 - above / below, DiceCache(counted, p, t, above, below)  # (4)
@@ -260,9 +261,5 @@ def dice_backward(dloss, cache):
     counted, p, t, above, below = cache
     dp = (above / below - 2 * t) * (p.dtype.type(dloss) / below)  # (4), (3)
     dlogits = np.zeros(counted.shape, p.dtype)
-    dlogits[counted] = dp * p * (1 - p)  # (2), (1)
+    dlogits[counted] = sigmoid_backward(dp, p)  # (2), (1)
     return dlogits
-
-
-def _sigmoid(z):
-    return (1 + np.tanh(z / 2)) / 2
