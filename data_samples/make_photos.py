@@ -39,7 +39,6 @@ NATURAL, COMPOSITE = {"train": 10, "val": 8}, {"train": 20, "val": 8}
 """Natural crops of each photograph with a scene, composites with each object."""
 
 FIELDS = ("split", "file", "kind", "object", "background", "image_sha256", "mask_sha256")
-
 WHEELS = {
     "scipy==1.9.3": "sha256:d01e1dd7b15bd2449c8bfc6b7cc67d630700ed655654f0dfcf121600bad205c9",
     "PyWavelets==1.5.0": "sha256:7a8b58eaf946fbee002cce460d32a0e932c6d9e158aad10eea984e7f26cda15e",
@@ -117,7 +116,8 @@ class View(NamedTuple):
             layer = Image.new("L", total.size)
             for ink, rings in ((255, OBJECTS[name]["outlines"]), (0, OBJECTS[name]["holes"])):
                 for ring in rings:
-                    points = np.linalg.solve(A, (np.array(ring, float) - b).T).T
+                    # whole points: with fractions, Pillow 10 and Pillow 13 draw not quite the same
+                    points = np.rint(np.linalg.solve(A, (np.array(ring, float) - b).T).T)
                     ImageDraw.Draw(layer).polygon([tuple(p) for p in points.tolist()], fill=ink)
             total.paste(255, mask=layer)
         return total.reduce(8)
