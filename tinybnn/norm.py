@@ -281,7 +281,7 @@ def fold_threshold(levels_to_real, n, F):
     for bad, what in ((np.isnan(real).any(0), "is nan somewhere"), (turns > 1, "changes its sign more than once")):
         if bad.any():
             raise ValueError(f"fold_threshold: filter {bad.argmax()} {what}, expected a rising or falling function")
-    flip = positive[0] & ~positive[-1]
+    flip = positive[0]  # what begins at +1 falls, if it changes at all
     below = (positive == flip).sum(0)  # how many z lie before the change
     return Threshold((below - n).astype(np.int32), flip)
 

@@ -124,7 +124,7 @@ def never_flipped(*parameters):
 
 def constant_filters_are_plus(alpha, gamma, beta, mean, var, n, eps):
     good = right(alpha, gamma, beta, mean, var, n, eps)
-    return good._replace(t=np.where(gamma == 0, -n, good.t))
+    return Threshold(np.where(gamma == 0, -n, good.t), good.flip & (gamma != 0))
 
 
 def every_second_level(alpha, gamma, beta, mean, var, n, eps):
