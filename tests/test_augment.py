@@ -15,6 +15,7 @@ from tinybnn.augment import (
     pad_to_multiple,
     random_crop,
     random_scale,
+    recolour,
     resize,
 )
 from tinybnn.notation import IGNORE
@@ -153,6 +154,30 @@ def test_jitter_is_the_formula_and_leaves_the_label(seed, amounts):
     mean = b * image.sum() / image.size
     np.testing.assert_allclose(y, np.minimum(np.maximum(c * (b * image - mean) + mean, 0), 1), rtol=0, atol=1e-12)
     assert t is label
+
+
+@given(seeds)
+def test_recolouring_exchanges_and_bends_channels_and_keeps_their_order(seed):
+    """Within a channel what was brighter stays brighter; black and white stay; the label is untouched."""
+    image = np.stack([np.linspace(0, 1, 7), np.linspace(0, 1, 7) ** 2, np.linspace(1, 0, 7)], -1)[None].astype(
+        np.float32
+    )
+    label = np.arange(7, dtype=np.uint8)[None]
+    before = image.copy()
+    y, t = recolour(image, label, np.random.default_rng(seed), grey=0)
+    assert t is label and np.array_equal(image, before) and y.dtype == np.float32
+    assert 0 <= y.min() and y.max() <= 1 and set(y[0, 0]) <= {0, 1}
+    assert sorted(np.sign(np.diff(y[0], axis=0)).mean(0)) == [-1, 1, 1]
+    grey, _ = recolour(image, label, np.random.default_rng(seed), grey=1)
+    assert np.array_equal(grey[..., 0], grey[..., 2]) and np.allclose(grey[..., 0], y.mean(-1))
+
+
+def test_paint_is_the_share_of_recoloured_samples():
+    flat = np.full((4, 4, 3), (0.2, 0.5, 0.8), np.float32), np.zeros((4, 4), np.uint8)
+    options = {"scale": (1, 1), "flip": 0, "jitter": 0}
+    drawn = [draw_batch([flat], np.random.default_rng(1), 200, 4, paint=p, **options)[0] for p in (0, 0.5, 1)]
+    changed = [(x[:, 0, 0] != flat[0][0, 0]).any(-1).mean() for x in drawn]
+    assert changed[0] == 0 and 0.4 < changed[1] < 0.6 and changed[2] == 1
 
 
 # -- batches ------------------------------------------------------------------------------------------------------

@@ -1,5 +1,4 @@
-"""The demo, shortened: the facts it prints, the files it leaves, and what it does when interrupted or when bits differ.
-"""
+"""The demo, shortened: what it prints, what it leaves, and what it does when interrupted or when bits differ."""
 
 import json
 

@@ -18,10 +18,10 @@ ARMS = {
 """What each arm changes of the default network. The float twin is the twin of the second: one switch apart."""
 
 RECIPES = {
-    "photos": ({}, {"steps": 300}),
-    "street": ({}, {"steps": 300}),
+    "photos": {"steps": 250, "zoom": (0.66, 0.9), "paint": 1.0},
+    "street": {"steps": 250},
 }
-"""Network and trainer options for the two shipped data sets."""
+"""Trainer options for the two shipped data sets: few photographed objects, or many streets."""
 
 
 class Arm(NamedTuple):
@@ -36,9 +36,8 @@ class Arm(NamedTuple):
 
 def settings(name, dataset, **training):
     """The network and the trainer of an arm on a data set; ``training`` overrides the recipe."""
-    network, recipe = RECIPES.get(dataset.kind, ({}, {}))
-    config = net.Config(classes=len(dataset.classes), **{**network, **ARMS[name]})
-    return net.check_config(config), Training(**{**recipe, **training})
+    config = net.Config(classes=len(dataset.classes), **ARMS[name])
+    return net.check_config(config), Training(**RECIPES[dataset.kind] | training)
 
 
 def logits_of(run):

@@ -139,8 +139,22 @@ def colour_jitter(image, label, rng, *, brightness=0.2, contrast=0.2):
     return np.clip((bright - mean) * image.dtype.type(c) + mean, 0, 1), label
 
 
-def draw_batch(samples, rng, batch_size, crop, *, scale=(0.75, 1.5), flip=0.5, jitter=0.2):
-    """One training batch: samples drawn with replacement, each scaled, cropped, perhaps flipped, and jittered.
+def recolour(image, label, rng, *, grey=0.25):
+    """Other paints, the same shapes: channels exchanged, each bent by a power of its own; the label stays.
+
+    ``y[..., c] = image[..., order[c]] ** power[c]`` with powers from 1/2 to 2, evenly drawn in their logarithm, and
+    with probability ``grey`` the mean of the channels in all three. For data of few objects, where colour would be
+    learnt by heart.
+    """
+    _need_pair("recolour", image, label)
+    need_number("recolour", "grey", grey, 0, 1)
+    power = (2 ** rng.uniform(-1, 1, image.shape[-1])).astype(image.dtype)
+    y = image[..., rng.permutation(image.shape[-1])] ** power
+    return np.broadcast_to(y.mean(-1, keepdims=True), y.shape) if rng.random() < grey else y, label
+
+
+def draw_batch(samples, rng, batch_size, crop, *, scale=(0.75, 1.5), flip=0.5, jitter=0.2, paint=0.0):
+    """One training batch: samples drawn with replacement, each scaled, cropped, perhaps flipped, and recoloured.
 
     Parameters
     ----------
@@ -157,6 +171,8 @@ def draw_batch(samples, rng, batch_size, crop, *, scale=(0.75, 1.5), flip=0.5, j
         Probability of :func:`hflip`.
     jitter : float
         Brightness and contrast of :func:`colour_jitter`.
+    paint : float
+        Probability of :func:`recolour`.
 
     Returns
     -------
@@ -173,6 +189,7 @@ def draw_batch(samples, rng, batch_size, crop, *, scale=(0.75, 1.5), flip=0.5, j
     N = need_int("draw_batch", "batch_size", batch_size, 1)
     size = need_pair("draw_batch", "crop", crop, 1)
     need_number("draw_batch", "flip", flip, 0, 1)
+    need_number("draw_batch", "paint", paint, 0, 1)
     need_int("draw_batch", "len(samples)", len(samples), 1)
     low, high = scale
     images, labels = [], []
@@ -181,6 +198,8 @@ def draw_batch(samples, rng, batch_size, crop, *, scale=(0.75, 1.5), flip=0.5, j
         image, label = random_crop(image, label, size, rng)
         if rng.random() < flip:
             image, label = hflip(image, label)
+        if paint and rng.random() < paint:
+            image, label = recolour(image, label, rng)
         image, label = colour_jitter(image, label, rng, brightness=jitter, contrast=jitter)
         images.append(image)
         labels.append(label)

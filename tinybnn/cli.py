@@ -53,7 +53,7 @@ def parser():
     p.add_argument("--data", default="photos", help="photos (default) or street")
     p.add_argument("--steps", type=int, help="training steps of each network")
     p.add_argument("--seed", type=int, default=0)
-    p.add_argument("--quick", action="store_true", help="a tenth of the steps: see it run, do not trust the scores")
+    p.add_argument("--quick", action="store_true", help="a twentieth of the steps: see it run, do not trust the scores")
 
     p = verb(run_compare, "compare", "the four networks over several paired seeds, with spread")
     p.add_argument("--out", type=Path, help="folder for comparison.json")

@@ -4,15 +4,17 @@ import sys
 
 import numpy as np
 
-from .arms import ARMS, cost_row, settings, train_arm
+from . import cost
+from .arms import ARMS, RECIPES, cost_row, settings, train_arm
 from .data import load
 from .deploy import differing_logits, pack_network, save_packed
 from .net import binary_weights
 from .report import table
 from .store import save_json
 from .train import save_run
+from .validate import need_choice
 
-QUICK = 10
+QUICK = 20
 """How many times fewer steps ``--quick`` runs."""
 
 
@@ -28,6 +30,7 @@ def demo(out, *, data="photos", steps=None, seed=0, quick=False):
     print(f"\n{dataset.kind}: {len(samples)} training crops, {len(held_out)} held-out crops of {size[0]} x {size[1]}, "
           f"{arms[0].run.training.steps} steps, seed {seed}")  # fmt: skip
     show_table(rows)
+    print(attention_saving(arms[-1].run.config))
     record = {"data": data, "seed": seed, "steps": arms[0].run.training.steps, "networks": rows}
 
     last = arms[-1]
@@ -89,6 +92,7 @@ def compare(data, *, seeds=5, steps=None, out=None):
 
 def read(data):
     """A shipped data set and the samples of both splits, read once."""
+    need_choice("demo", "data", data, tuple(RECIPES))
     dataset = load(data, "train")
     return dataset, list(dataset), list(load(data, "val"))
 
@@ -126,10 +130,25 @@ def show_table(rows):
     table(["network", *measures], text)
 
 
+def attention_saving(config):
+    """From where on the reduced attention pays, in a sentence."""
+    if config.attention != "two-part":
+        return ""
+    D, levels, heads = config.width * 2**config.stages, config.levels, config.heads
+    position, both = (cost.tokens_for(100, D, levels, both=both, heads=heads) for both in (False, True))
+    T = 1024 * 2048 // config.stride**2
+    full, ours = (sum(cost.attention_part(config._replace(attention=kind), T)) for kind in ("full", config.attention))
+    return (
+        f"attention: 100 times fewer multiplications than full attention from {position:,} tokens on (position part), "
+        f"{both:,} (both parts); {full / ours:.0f} times at {T:,}, an image of 1024 x 2048"
+    )
+
+
 def rounded(measure, value):
+    """Scores with three decimals, times and ratios with one, whole numbers whole."""
     if isinstance(value, int) or value is None:
         return value
-    return round(value, 1) if measure in ("ms a crop", "attention times fewer") else round(value, 3)
+    return f"{value:.1f}" if measure in ("ms a crop", "attention times fewer") else f"{value:.3f}"
 
 
 def spread(values):

@@ -59,7 +59,7 @@ class Config(NamedTuple):
     depth: int = 2  # residual blocks a stage
     residual: bool = True  # a real-valued shortcut around every binary convolution
     activation: str = "rprelu"  # or "prelu", "hardtanh"
-    quantizer: str = "clipped"  # the surrogate: a key of QUANTIZERS
+    quantizer: str = "polynomial"  # the surrogate: a key of QUANTIZERS
     scale: str = "learned"  # or "mean": alpha = mean |w|
     pad_value: int = 1  # what pads a binary convolution: -1, 0 or +1
     upsample: str = "nearest"  # a key of UPSAMPLERS, in every branch

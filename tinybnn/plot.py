@@ -109,10 +109,10 @@ def attention(path, run, image, queries=((0.5, 0.5), (0.15, 0.2), (0.85, 0.8))):
         axis.imshow(np.kron(look, np.ones((run.config.stride,) * 2)), cmap="inferno", alpha=0.6)
         for where in (axes[0, 0], axis):
             where.plot((j + 0.5) * run.config.stride, (i + 0.5) * run.config.stride, "o", color=f"C{k}", mec="white")
-        axis.set_title(f"where query {k + 1} looks", fontsize=8)
+        axis.set_title(f"where query {k + 1} looks (head 1)", fontsize=8)
     if channel is not None:
         axes[0, -1].imshow(channel[0, 0], cmap="inferno")
-        axes[0, -1].set_title("channel affinities", fontsize=8)
+        axes[0, -1].set_title("channel affinities (head 1)", fontsize=8)
     save_figure(fig, path)
 
 

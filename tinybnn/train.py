@@ -34,14 +34,15 @@ class Training(NamedTuple):
     steps: int = 300
     batch: int = 8
     crop: int = 64
-    lr: float = 0.01
+    lr: float = 0.005
     schedule: str = "cosine"  # or "constant", "step"
     optimizer: str = "adam"  # or "sgd", "bop"
     loss: str = "cross-entropy"  # or "bce", "dice", for two classes
     clip: bool = True  # latent weights back into [-1, 1] after every step
     zoom: tuple = (0.75, 1.5)  # augmentation: size factor drawn from here,
     flip: float = 0.5  # probability of a mirror image,
-    jitter: float = 0.2  # and brightness and contrast
+    jitter: float = 0.2  # brightness and contrast,
+    paint: float = 0.0  # and probability of exchanged and bent colours
     seed: int = 0
 
 
@@ -100,6 +101,7 @@ def step(run, samples):
         scale=training.zoom,
         flip=training.flip,
         jitter=training.jitter,
+        paint=training.paint,
     )
     quantizer = None
     if config.binary and config.quantizer == "tanh":  # IR-Net: a surrogate that sharpens as training goes on

@@ -87,6 +87,8 @@ def matmul_first_word_only(a, b):
 
 
 MUTANTS = (
+    Mutant("binarize", "packed", "a tie counts as -1", packed_strictly),
+    Mutant("sign", "packed", "bit 1 read as +1", lambda x: -binarize.sign(x)),
     Mutant("sign", "forward", "ternary: sign(0) = 0", lambda x: np.sign(x)),
     Mutant("sign", "forward", "treats 0 as -1", lambda x: np.where(x > 0, 1, -1).astype(x.dtype)),
     Mutant("sign", "forward", "reads the sign bit, so -0.0 becomes -1", lambda x: np.copysign(x.dtype.type(1), x)),
