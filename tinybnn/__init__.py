@@ -15,7 +15,8 @@ CONTENTS = {
     "bitpack": "pack unpack binarize_packed packed_dot packed_matmul",
     "conv": "conv2d conv2d_backward conv_transpose2d conv_transpose2d_backward",
     "binary_conv": "binary_conv2d binary_conv2d_backward pack_activations pack_weights conv2d_packed",
-    "norm": "batch_norm batch_norm_backward batch_norm_inference update_running fold_batch_norm threshold_sign",
+    "norm": "batch_norm batch_norm_backward batch_norm_inference update_running scale_shift",
+    "fold": "fold_batch_norm fold_threshold threshold_sign",
     "activation": "hardtanh hardtanh_backward prelu prelu_backward rprelu rprelu_backward sigmoid sigmoid_backward",
     "pool": "max_pool2d max_pool2d_backward max_pool2d_packed avg_pool2d avg_pool2d_backward "
     "adaptive_avg_pool2d adaptive_avg_pool2d_backward",

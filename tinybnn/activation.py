@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .norm import channel_sum, need_channels
-from .validate import need_float, need_shape
+from .binarize import channel_sum
+from .validate import need_channels, need_float, need_shape
 
 # -- hardtanh -------------------------------------------------------------------------------------------------------
 

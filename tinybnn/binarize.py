@@ -206,8 +206,14 @@ def binarize_backward(dy, cache):
     """``dx = dy * dsoft(x - tau)``, and ``dtau`` is minus its sum over everything but channels."""
     need_shape("binarize_backward", "dy", dy, " ".join(map(str, cache.shifted.shape)))
     dx = dy * cache.quantizer.dsoft(cache.shifted)  # (2)
-    dtau = -dx.reshape(-1, dx.shape[-1]).sum(0)  # (1)
+    dtau = -channel_sum(dx)  # (1)
     return BinarizeGrads(dx, dtau)
+
+
+def channel_sum(x):
+    """Sum over everything but the last axis, as a product with a row of ones; ``x.sum(0)`` is several times slower."""
+    rows = x.reshape(-1, x.shape[-1])
+    return np.ones(len(rows), x.dtype) @ rows
 
 
 # -- scales of binary weights ---------------------------------------------------------------------------------------

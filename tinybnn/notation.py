@@ -46,6 +46,16 @@ A binary convolution names its ``pad_value``: -1, 0 or +1. There is no default, 
 harmless one: 0 is not a binary value (packed code corrects for it exactly), and -1 and +1 are not zero.
 """
 
+from typing import TypeAlias
+
+import numpy as np
+
+Array: TypeAlias = np.ndarray
+"""What every operation takes and gives; shapes and dtypes stand in the docstrings, where a reader looks for them."""
+
+Pair: TypeAlias = int | tuple[int, int]
+"""One whole number for rows and columns alike, or one for each."""
+
 WORD_BITS = 64
 """Bits in one packed word (``uint64``)."""
 

@@ -50,6 +50,16 @@ def need_float(op, **arrays):
         raise TypeError(f"{op}: mixed dtypes ({words}), expected one float dtype")
 
 
+def need_channels(op, **arrays):
+    """Refuse all but floats of one dtype, the first of shape (..., C) and the others of shape (C,)."""
+    need_float(op, **arrays)
+    (first, x), *vectors = arrays.items()
+    if x.ndim == 0:
+        raise ValueError(f"{op}: {first} has shape (), expected (..., C)")
+    for name, vector in vectors:
+        need_shape(op, name, vector, "C", C=(x.shape[-1], first))
+
+
 def need_dtype(op, name, array, kind):
     """Refuse an array whose dtype is not a subtype of ``kind`` (``np.integer``, ``np.uint64``, ``np.bool_`` ...)."""
     if not np.issubdtype(np.asarray(array).dtype, kind):

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from tinybnn import bitpack, norm
-from tinybnn.norm import BatchNormGrads, Threshold
+from tinybnn import bitpack, fold, norm
+from tinybnn.fold import Threshold
+from tinybnn.norm import BatchNormGrads
 
 from .mutant import Mutant
 
@@ -92,14 +93,14 @@ def fold_with(threshold):
     """Compare by ``threshold(alpha, gamma, beta, mean, var, n, eps) -> Threshold``, pack, unpack."""
 
     def packed(z, *parameters, n, eps):
-        negative = norm.threshold_sign(z.astype(int), threshold(*parameters, n, eps))
+        negative = fold.threshold_sign(z.astype(int), threshold(*parameters, n, eps))
         return bitpack.unpack(bitpack.pack_bits(negative), z.shape[-1])
 
     return packed
 
 
 def right(alpha, gamma, beta, mean, var, n, eps):
-    return norm.fold_batch_norm(alpha, gamma, beta, mean, var, n, eps=eps)
+    return fold.fold_batch_norm(alpha, gamma, beta, mean, var, n, eps=eps)
 
 
 def closed(rising, falling):

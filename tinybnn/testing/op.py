@@ -26,9 +26,9 @@ class Op(NamedTuple):
     name: str
     spec: Callable
     forward: Callable
-    backward: Callable | None
-    packed: Callable | None
     cases: Any
+    backward: Callable | None = None
+    packed: Callable | None = None
     boundary: tuple = ()
     roundings: int = 0
     result: Callable = lambda out: out[0]

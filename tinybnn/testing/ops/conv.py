@@ -68,7 +68,6 @@ OPS = (
         spec=conv.conv2d_loops,
         forward=conv.conv2d,
         backward=conv.conv2d_backward,
-        packed=None,
         cases=conv_cases(),
     ),
     Op(
@@ -76,7 +75,6 @@ OPS = (
         spec=conv.conv_transpose2d_loops,
         forward=conv.conv_transpose2d,
         backward=conv.conv_transpose2d_backward,
-        packed=None,
         cases=transpose_cases(),
     ),
     Op(
@@ -84,14 +82,12 @@ OPS = (
         spec=ignoring(binary_conv.binary_conv2d_loops, "quantizer"),
         forward=binary_conv.binary_conv2d,
         backward=binary_conv.binary_conv2d_backward,
-        packed=None,
         cases=scaled_cases(),
     ),
     Op(
         name="conv2d_packed",
         spec=conv.conv2d_loops,
         forward=conv.conv2d,
-        backward=None,
         packed=packed_signs,
         cases=binary_cases(),
         boundary=(all_disagree,),

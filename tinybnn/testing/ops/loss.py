@@ -51,7 +51,6 @@ OPS = (
         spec=loss.cross_entropy_loops,
         forward=loss.cross_entropy,
         backward=loss.cross_entropy_backward,
-        packed=None,
         cases=class_cases(),
         boundary=(
             Case((np.ones((2, 3, 4)), NOTHING), CLASSES),
@@ -65,7 +64,6 @@ OPS = (
         spec=loss.binary_cross_entropy_loops,
         forward=loss.binary_cross_entropy,
         backward=loss.binary_cross_entropy_backward,
-        packed=None,
         cases=target_cases(),
         boundary=(
             Case((np.ones((2, 3)), NOTHING), {"ignore": 255}),
@@ -78,7 +76,6 @@ OPS = (
         spec=loss.dice_loops,
         forward=loss.dice,
         backward=loss.dice_backward,
-        packed=None,
         cases=dice_cases(),
         boundary=tuple(
             Case((z, t), {"ignore": 255, "smooth": 1.0})

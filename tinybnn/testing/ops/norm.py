@@ -3,7 +3,7 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from ... import bitpack, norm
+from ... import bitpack, fold, norm
 from ...binarize import sign, sign_loops
 from ..op import Case, Op, itself
 from ..strategies import distinct, generators, integers, reals
@@ -61,8 +61,8 @@ def sign_of(sign, normalise):
 
 def folded(z, alpha, *statistics, n, eps):
     """Fold, compare whole numbers, pack what is negative, unpack."""
-    threshold = norm.fold_batch_norm(alpha, *statistics, n, eps=eps)
-    return bitpack.unpack(bitpack.pack_bits(norm.threshold_sign(z.astype(np.int32), threshold)), z.shape[-1])
+    threshold = fold.fold_batch_norm(alpha, *statistics, n, eps=eps)
+    return bitpack.unpack(bitpack.pack_bits(fold.threshold_sign(z.astype(np.int32), threshold)), z.shape[-1])
 
 
 high_above_zero = Case((4096 + np.array([[0.0], [1.0], [2.0], [5.0]]), np.ones(1), np.zeros(1)), {"eps": 1e-5})
@@ -73,7 +73,6 @@ OPS = (
         spec=norm.batch_norm_loops,
         forward=norm.batch_norm,
         backward=norm.batch_norm_backward,
-        packed=None,
         cases=batch_cases(),
         boundary=(high_above_zero,),
         roundings=ROUNDINGS,
@@ -84,8 +83,6 @@ OPS = (
         forward=lambda mean, var, x, **options: norm.update_running(
             mean, var, norm.batch_norm(x, np.ones_like(mean), np.zeros_like(mean))[1], **options
         ),
-        backward=None,
-        packed=None,
         cases=running_cases(),
         roundings=ROUNDINGS,
         result=np.stack,
@@ -94,8 +91,6 @@ OPS = (
         name="batch_norm_inference",
         spec=norm.batch_norm_inference_loops,
         forward=norm.batch_norm_inference,
-        backward=None,
-        packed=None,
         cases=inference_cases(),
         roundings=4,
         result=itself,
@@ -104,7 +99,6 @@ OPS = (
         name="fold_batch_norm",
         spec=sign_of(sign_loops, norm.batch_norm_inference_loops),
         forward=sign_of(sign, norm.batch_norm_inference),
-        backward=None,
         packed=folded,
         cases=fold_cases(),
         boundary=tuple(every_level(np.random.default_rng(n), n, 9) for n in (1, 8, 63)),
@@ -112,10 +106,8 @@ OPS = (
     ),
     Op(
         name="threshold_sign",
-        spec=lambda z, *threshold: norm.threshold_sign_loops(z, norm.Threshold(*threshold)),
-        forward=lambda z, *threshold: norm.threshold_sign(z, norm.Threshold(*threshold)),
-        backward=None,
-        packed=None,
+        spec=lambda z, *threshold: fold.threshold_sign_loops(z, fold.Threshold(*threshold)),
+        forward=lambda z, *threshold: fold.threshold_sign(z, fold.Threshold(*threshold)),
         cases=threshold_cases(),
         result=itself,
     ),

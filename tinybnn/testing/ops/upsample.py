@@ -44,14 +44,12 @@ OPS = (
         spec=upsample.upsample_nearest_loops,
         forward=upsample.upsample_nearest,
         backward=upsample.upsample_nearest_backward,
-        packed=None,
         cases=map_cases(),
     ),
     Op(
         name="upsample_nearest_packed",
         spec=upsample.upsample_nearest_loops,
         forward=upsample.upsample_nearest,
-        backward=None,
         packed=packed_nearest,
         cases=sign_map_cases(),
     ),
@@ -60,7 +58,6 @@ OPS = (
         spec=upsample.upsample_bilinear_loops,
         forward=upsample.upsample_bilinear,
         backward=upsample.upsample_bilinear_backward,
-        packed=None,
         cases=bilinear_cases(),
         roundings=8,
     ),
@@ -69,7 +66,6 @@ OPS = (
         spec=upsample.depth_to_space_loops,
         forward=upsample.depth_to_space,
         backward=upsample.depth_to_space_backward,
-        packed=None,
         cases=block_cases().map(lambda blocks: Case((blocks[1],), blocks[2])),
     ),
     Op(
@@ -77,7 +73,6 @@ OPS = (
         spec=upsample.space_to_depth_loops,
         forward=upsample.space_to_depth,
         backward=upsample.space_to_depth_backward,
-        packed=None,
         cases=block_cases().map(lambda blocks: Case((blocks[0],), blocks[2])),
     ),
 )
