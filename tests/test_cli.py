@@ -1,6 +1,7 @@
 """The command line as people type it: every verb, every refusal in one line, and what is left on disk."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -29,7 +30,7 @@ def refused(capsys, *argv):
     capsys.readouterr()
     assert main([str(a) for a in argv]) == 2
     captured = capsys.readouterr()
-    lines = captured.err.strip().splitlines()
+    lines = [line for line in captured.err.splitlines() if line.strip() and "step/s" not in line]  # no progress bar
     assert len(lines) == 1 and lines[0].startswith("tinybnn: ") and "Traceback" not in captured.err
     return lines[0]
 
@@ -141,3 +142,59 @@ def test_the_network_and_the_data_must_agree_on_classes(run, capsys):
 def test_the_same_program_as_a_module():
     out = subprocess.run([sys.executable, "-m", "tinybnn", "--help"], capture_output=True, text=True, check=True)
     assert "demo" in out.stdout and out.stderr == ""
+
+
+# -- the published layouts, read from the shipped samples, which keep to them ---------------------------------------
+
+LAYOUTS = {
+    "cityscapes": ("street/cityscapes", "mIoU"),
+    "kitti-road": ("street/kitti-road", "max_f"),
+    "ecssd": ("photos/train", "max-F"),
+}
+
+
+@pytest.mark.parametrize("kind", LAYOUTS)
+def test_every_published_layout_trains_and_evaluates(kind, tmp_path, capsys):
+    folder, measure = LAYOUTS[kind]
+    data = f"{kind}:{samples_root() / folder}"
+    assert main(["train", "--data", data, "--out", str(tmp_path / "run"), "--steps", "1", *TINY]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", str(tmp_path / "run")]) == 0
+    assert measure in capsys.readouterr().out
+
+
+def spoil(root, how):
+    """One thing wrong with a folder in ECSSD's layout."""
+    image, mask = root / "images" / "0001.jpg", root / "ground_truth_mask" / "0001.png"
+    if how == "missing folder":
+        shutil.rmtree(root)
+    elif how == "empty split":
+        for path in (*image.parent.iterdir(), *mask.parent.iterdir()):
+            path.unlink()
+    elif how == "a mask without its image":
+        image.unlink()
+    elif how == "an unknown label":
+        Image.fromarray(np.full((96, 96, 3), (255, 0, 0), np.uint8)).save(mask)
+    elif how == "a truncated PNG":
+        mask.write_bytes(mask.read_bytes()[:100])
+
+
+@pytest.mark.parametrize(
+    "how, words",
+    [
+        ("missing folder", "copy"),
+        ("empty split", "empty"),
+        ("a mask without its image", "0001.png"),
+        ("an unknown label", "0001.png"),
+        ("a truncated PNG", "0001.png"),
+    ],
+)
+def test_what_is_wrong_with_data_is_one_line_and_status_two(how, words, tmp_path, capsys):
+    for folder in ("images", "ground_truth_mask"):
+        (tmp_path / "copy" / folder).mkdir(parents=True)
+        for path in sorted((samples_root() / "photos" / "train" / folder).iterdir())[:6]:
+            shutil.copy(path, tmp_path / "copy" / folder)
+    spoil(tmp_path / "copy", how)
+    # batches of many, so that the spoilt file is certain to be drawn
+    argv = ["train", "--data", f"ecssd:{tmp_path / 'copy'}", "--out", tmp_path / "run", "--steps", "9", *TINY]
+    assert words in refused(capsys, *argv)
