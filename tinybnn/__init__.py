@@ -5,6 +5,7 @@ attribute of the package, ``tinybnn.conv2d``, and its file is imported when the 
 """
 
 from importlib import import_module
+from typing import Any
 
 __version__ = "0.1.0"
 
@@ -52,7 +53,7 @@ ROOM = {name: room for room, names in CONTENTS.items() for name in names.split()
 __all__ = [*ROOM]
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name in ROOM:
         return getattr(import_module(f"{__name__}.{ROOM[name]}"), name)
     if name in CONTENTS:
@@ -60,5 +61,5 @@ def __getattr__(name):
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted([*ROOM, *CONTENTS, "__version__"])

@@ -12,7 +12,7 @@ for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "
     os.environ.setdefault(variable, "1")
 
 
-def main():
+def main() -> int:
     """Run the command line; return its exit status."""
     from .cli import main
 

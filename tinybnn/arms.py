@@ -1,15 +1,18 @@
 """The four networks that the demo compares, trained side by side: same seeds, same batches, same number of steps."""
 
 import time
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from . import cost, net
+from .data import Dataset, Sample
 from .evaluate import evaluate
+from .notation import Array
 from .train import Run, Training, start, train
 
-ARMS = {
+ARMS: dict[str, dict[str, Any]] = {
     "float twin": {"binary": False, "branches": 1, "attention": "none"},
     "binary, nearest": {"branches": 1, "attention": "none"},
     "binary, 3 branches": {"branches": 3, "attention": "none"},
@@ -17,7 +20,7 @@ ARMS = {
 }
 """What each arm changes of the default network. The float twin is the twin of the second: one switch apart."""
 
-RECIPES = {
+RECIPES: dict[str, dict[str, Any]] = {
     "photos": {"steps": 250, "zoom": (0.66, 0.9), "paint": 1.0},
     "street": {"steps": 250},
 }
@@ -29,23 +32,26 @@ class Arm(NamedTuple):
 
     name: str
     run: Run
-    scores: dict
-    curve: tuple
+    scores: dict[str, float]
+    curve: tuple[tuple[int, float, float], ...]
     milliseconds: float
 
 
-def settings(name, dataset, **training):
+def settings(name: str, dataset: Dataset, **training: Any) -> tuple[net.Config, Training]:
     """The network and the trainer of an arm on a data set; ``training`` overrides the recipe."""
     config = net.Config(classes=len(dataset.classes), **ARMS[name])
     return net.check_config(config), Training(**RECIPES[dataset.kind] | training)
 
 
-def logits_of(run):
+def logits_of(run: Run) -> Callable[[Array], Array]:
     """The float simulation of a run as a function from a batch of images to logits."""
     return lambda x: net.forward(run.params, run.state, x, run.config)[0]
 
 
-def train_arm(name, dataset, samples, held_out, *, show=None, watch=8, **training):
+def train_arm(
+    name: str, dataset: Dataset, samples: Sequence[Sample], held_out: Sequence[Sample], *,
+    show: Callable | None = None, watch: int = 8, **training: Any,
+) -> Arm:  # fmt: skip
     """Train one arm and score it on every held-out sample.
 
     Parameters
@@ -60,7 +66,7 @@ def train_arm(name, dataset, samples, held_out, *, show=None, watch=8, **trainin
         ten times a run.
     """
     config, options = settings(name, dataset, **training)
-    judge = {"task": dataset.task, "classes": dataset.classes, "stride": config.stride}
+    judge: dict[str, Any] = {"task": dataset.task, "classes": dataset.classes, "stride": config.stride}
     curve, interval = [], max(1, options.steps // 10)
 
     def each(run):
@@ -74,7 +80,7 @@ def train_arm(name, dataset, samples, held_out, *, show=None, watch=8, **trainin
     return Arm(name, run, evaluate(logits_of(run), held_out, **judge), tuple(curve), crop_time(run, held_out[0].image))
 
 
-def crop_time(run, image, rounds=7):
+def crop_time(run: Run, image: Array, rounds: int = 7) -> float:
     """Milliseconds for one image through the float simulation: the median of some rounds."""
     times = []
     for _ in range(rounds):
@@ -84,7 +90,7 @@ def crop_time(run, image, rounds=7):
     return 1000 * float(np.median(times))
 
 
-def cost_row(config, size):
+def cost_row(config: net.Config, size: tuple[int, int]) -> dict[str, int | float | None]:
     """What a network costs for one image: parameters, bytes, multiplications, and attention's saving."""
     rows = cost.layers(config, size)
     parameters, bits, count = cost.total(rows)

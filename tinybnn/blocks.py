@@ -9,16 +9,17 @@ Where a value forks, the two gradients meet in a ``+`` that is written here, and
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from .activation import hardtanh, hardtanh_backward, prelu, prelu_backward, rprelu, rprelu_backward
 from .attention import binary_attention, binary_attention_backward, linear_attention, linear_attention_backward
-from .binarize import binarize, binarize_backward, mean_abs, mean_abs_backward
+from .binarize import Quantizer, binarize, binarize_backward, mean_abs, mean_abs_backward
 from .binary_conv import binary_conv2d, binary_conv2d_backward
 from .multibranch import multi_branch_upsample, multi_branch_upsample_backward
-from .norm import batch_norm, batch_norm_backward, batch_norm_inference, update_running
+from .norm import BatchNormCache, batch_norm, batch_norm_backward, batch_norm_inference, update_running
+from .notation import Array
 from .pool import avg_pool2d, avg_pool2d_backward
 from .reduced_attention import (
     pooled_attention,
@@ -26,11 +27,15 @@ from .reduced_attention import (
     two_part_attention,
     two_part_attention_backward,
 )
+from .upsample import Upsampler
+
+Arrays: TypeAlias = dict[str, Array]
+"""Arrays by name: parameters, gradients, running statistics."""
 
 # -- the small parts ------------------------------------------------------------------------------------------------
 
 
-def normalise(x, p, s, train):
+def normalise(x: Array, p: Arrays, s: Arrays, train: bool) -> tuple[Array, BatchNormCache | None, Arrays]:
     """Batch norm: by the batch's statistics while training, by the running ones afterwards."""
     if not train:
         return batch_norm_inference(x, p["gamma"], p["beta"], s["mean"], s["var"]), None, s
@@ -39,20 +44,20 @@ def normalise(x, p, s, train):
     return y, cache, {"mean": mean, "var": var}
 
 
-def normalise_backward(dy, cache):
+def normalise_backward(dy: Array, cache: BatchNormCache) -> tuple[Array, Arrays]:
     """The gradients of :func:`normalise`: of its input, and of its parameters by name."""
     dx, dgamma, dbeta = batch_norm_backward(dy, cache)
     return dx, {"gamma": dgamma, "beta": dbeta}
 
 
-def activate(x, p):
+def activate(x: Array, p: Arrays) -> tuple[Array, Any]:
     """RPReLU, PReLU or hardtanh, as the parameters say."""
     if "shift_in" in p:
         return rprelu(x, p["shift_in"], p["slope"], p["shift_out"])
     return prelu(x, p["slope"]) if "slope" in p else hardtanh(x)
 
 
-def activate_backward(dy, cache, p):
+def activate_backward(dy: Array, cache: Any, p: Arrays) -> tuple[Array, Arrays]:
     """The gradients of :func:`activate`: of its input, and of its parameters by name."""
     if "shift_in" in p:
         dx, dshift_in, dslope, dshift_out = rprelu_backward(dy, cache)
@@ -63,7 +68,7 @@ def activate_backward(dy, cache, p):
     return hardtanh_backward(dy, cache), {}
 
 
-def weight_scale(p):
+def weight_scale(p: Arrays) -> Array:
     """The scale of each filter: learnt, or the mean absolute latent weight, for one filter bank or for each of R."""
     if "alpha" in p:
         return p["alpha"]
@@ -71,7 +76,7 @@ def weight_scale(p):
     return mean_abs(w)[0] if w.ndim == 4 else np.stack([mean_abs(branch)[0] for branch in w])
 
 
-def weight_scale_backward(dw, dalpha, p):
+def weight_scale_backward(dw: Array, dalpha: Array, p: Arrays) -> Arrays:
     """Send ``dalpha`` where ``alpha`` came from: to its own parameter, or on to the weights."""
     if "alpha" in p:
         return {"w": dw, "alpha": dalpha}
@@ -84,7 +89,10 @@ def weight_scale_backward(dw, dalpha, p):
 # -- the binary residual block --------------------------------------------------------------------------------------
 
 
-def residual_block(x, p, s, *, quantizer, pad_value, train, stride=1, residual=True):
+def residual_block(
+    x: Array, p: Arrays, s: Arrays, *,
+    quantizer: Quantizer, pad_value: int, train: bool, stride: int = 1, residual: bool = True,
+) -> tuple[Array, tuple, Arrays]:  # fmt: skip
     """Threshold, binary 3x3 convolution, batch norm, a real-valued shortcut around them, activation.
 
     ``y = act(bn(alpha * (sgn(x - tau) conv sgn(w))) + shortcut(x))``. The shortcut is the input itself; with stride 2
@@ -106,7 +114,7 @@ def residual_block(x, p, s, *, quantizer, pad_value, train, stride=1, residual=T
     return y, (p, binary, conv, norm, shortcut, act, x.shape[-1], residual, stride), s
 
 
-def residual_block_backward(dy, cache):
+def residual_block_backward(dy: Array, cache: tuple) -> tuple[Array, Arrays]:
     """The gradients of :func:`residual_block`: of its input, and of its parameters by name."""
     p, binary, conv, norm, shortcut, act, C, residual, stride = cache
     dn, dp = activate_backward(dy, act, p)  # (5)
@@ -114,7 +122,7 @@ def residual_block_backward(dy, cache):
     db, dw, dalpha = binary_conv2d_backward(dz, conv)  # (2)
     dx, dtau = binarize_backward(db, binary)  # (1)
     if residual:
-        dcarried = sum(np.split(dn, dn.shape[-1] // C, axis=-1))  # (4)
+        dcarried: Any = sum(np.split(dn, dn.shape[-1] // C, axis=-1))  # (4)
         dx = dx + (avg_pool2d_backward(dcarried, shortcut) if stride > 1 else dcarried)
     return dx, dp | dnorm | weight_scale_backward(dw, dalpha, p) | {"tau": dtau}
 
@@ -127,7 +135,7 @@ class AttentionKind(NamedTuple):
 
     forward: Callable
     backward: Callable
-    scales: tuple
+    scales: tuple[str, ...]
     pools: bool
 
 
@@ -141,7 +149,9 @@ ATTENTION = {
 }
 
 
-def attention_block(x, p, s, *, quantizer, train, kind, heads, levels):
+def attention_block(
+    x: Array, p: Arrays, s: Arrays, *, quantizer: Quantizer, train: bool, kind: str, heads: int, levels: tuple[int, ...]
+) -> tuple[Array, tuple, Arrays]:
     """Binary projections to queries, keys and values; attention; batch norm; the input added back.
 
     One 1x1 convolution makes all three: ``q, k, v = split(bn_qkv(alpha * (sgn(x - tau) conv sgn(w))))`` and
@@ -149,7 +159,7 @@ def attention_block(x, p, s, *, quantizer, train, kind, heads, levels):
     """
     N, H, W, C = x.shape
     attention = ATTENTION[kind]
-    options = {"heads": heads}
+    options: dict[str, Any] = {"heads": heads}
     options |= {"grid": (H, W), "levels": levels} if attention.pools else {}
     options |= {"quantizer": quantizer} if attention.scales else {}
     b, binary = binarize(x, p["tau"], quantizer=quantizer)  # (1)
@@ -161,7 +171,7 @@ def attention_block(x, p, s, *, quantizer, train, kind, heads, levels):
     return x + o, (p, binary, conv, norm, attended, norm_out, kind), over(s_qkv, "qkv") | over(s_out, "out")  # (7)
 
 
-def attention_block_backward(dy, cache):
+def attention_block_backward(dy: Array, cache: tuple) -> tuple[Array, Arrays]:
     """The gradients of :func:`attention_block`: of its input, and of its parameters by name."""
     p, binary, conv, norm, attended, norm_out, kind = cache
     N, H, W, C = dy.shape
@@ -178,7 +188,9 @@ def attention_block_backward(dy, cache):
 # -- upsampling -----------------------------------------------------------------------------------------------------
 
 
-def up_block(x, p, s, *, quantizer, pad_value, upsampler, train):
+def up_block(
+    x: Array, p: Arrays, s: Arrays, *, quantizer: Quantizer, pad_value: int, upsampler: Upsampler, train: bool
+) -> tuple[Array, tuple, Arrays]:
     """Multi-branch upsampling by 2, batch norm, activation. No shortcut: all that passes, passes the binary branches.
 
     Without ``theta`` the single branch's gate stands wide open, sigmoid(inf) = 1: plain binary upsampling.
@@ -200,7 +212,7 @@ def up_block(x, p, s, *, quantizer, pad_value, upsampler, train):
     return y, (p, branches, norm, act), s
 
 
-def up_block_backward(dy, cache):
+def up_block_backward(dy: Array, cache: tuple) -> tuple[Array, Arrays]:
     """The gradients of :func:`up_block`: of its input, and of its parameters by name."""
     p, branches, norm, act = cache
     dn, dp = activate_backward(dy, act, p)  # (3)
@@ -213,11 +225,11 @@ def up_block_backward(dy, cache):
 # -- dicts within dicts ---------------------------------------------------------------------------------------------
 
 
-def under(d, name):
+def under(d: Arrays, name: str) -> Arrays:
     """The entries whose key starts with ``name.``, without it."""
     return {k[len(name) + 1 :]: v for k, v in d.items() if k.startswith(f"{name}.")}
 
 
-def over(d, name):
+def over(d: Arrays, name: str) -> Arrays:
     """The entries with ``name.`` before each key."""
     return {f"{name}.{k}": v for k, v in d.items()}

@@ -7,25 +7,26 @@ from its simulation exits with 1, an interrupted run with 130.
 import argparse
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from . import cost, net
-from .data import LAYOUTS, load
+from .data import LAYOUTS, Dataset, load
 from .deploy import differing_logits, forward_packed, load_packed, pack_network, save_packed
 from .evaluate import evaluate, predict
 from .images import read_image
+from .notation import Array
 from .report import table
 from .store import options, save_json
-from .train import Training, TrainingError, load_run, start, train
+from .train import Run, Training, TrainingError, load_run, start, train
 
 DATA = f"KIND:PATH, KIND one of {', '.join(LAYOUTS)}; photos and street are shipped and need no PATH"
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; return the exit status."""
     arguments = parser().parse_args(argv)
     try:
@@ -38,7 +39,7 @@ def main(argv=None):
         return 130
 
 
-def parser():
+def parser() -> argparse.ArgumentParser:
     """The parser of all verbs. Network and trainer options are the fields of their NamedTuples."""
     top = argparse.ArgumentParser(prog="tinybnn", description="Binary neural networks for dense prediction, in NumPy.")
     verbs = top.add_subparsers(required=True, metavar="VERB")
@@ -96,19 +97,19 @@ def parser():
 # -- the verbs ------------------------------------------------------------------------------------------------------
 
 
-def run_demo(a):
+def run_demo(a: argparse.Namespace) -> int:
     from .demo import demo
 
     return demo(a.out, data=a.data, steps=a.steps, seed=a.seed, quick=a.quick)
 
 
-def run_compare(a):
+def run_compare(a: argparse.Namespace) -> None:
     from .demo import compare
 
     return compare(a.data, seeds=a.seeds, steps=a.steps, out=a.out)
 
 
-def run_train(a):
+def run_train(a: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     dataset = load(a.data, "train")
@@ -146,7 +147,7 @@ def run_train(a):
     return report(a.out, scores_of(model_of(a.out), load(a.data, "val")))
 
 
-def run_evaluate(a):
+def run_evaluate(a: argparse.Namespace) -> None:
     model = model_of(a.model)
     data = a.data or model.data
     if not data:
@@ -155,7 +156,7 @@ def run_evaluate(a):
     return report(a.model if a.model.is_dir() else None, scores)
 
 
-def run_predict(a):
+def run_predict(a: argparse.Namespace) -> None:
     from .plot import save_label, save_overlay
 
     model = model_of(a.model)
@@ -167,7 +168,7 @@ def run_predict(a):
         print(a.out / f"{path.stem}_overlay.png")
 
 
-def run_pack(a):
+def run_pack(a: argparse.Namespace) -> int | None:
     run = load_run(a.model / "run.npz")
     packed = pack_network(run.params, run.state, run.config)
     samples = load(json.loads((a.model / "config.json").read_text())["data"], "val")
@@ -181,9 +182,10 @@ def run_pack(a):
     before, after = (sum(d[k].nbytes for k in binary) for d in (run.params, packed.arrays))
     print(f"{out}: binary weights {before} bytes as float32, {after} packed, {before / after:.1f} times smaller")
     print(f"logits equal those of the simulation, bit for bit, on {len(samples)} held-out images")
+    return None
 
 
-def run_info(a):
+def run_info(a: argparse.Namespace) -> None:
     config = model_of(a.model).config if a.model else net.check_config(options(net.Config, given(a, net.Config)))
     H, W = a.image
     if H % config.stride or W % config.stride:
@@ -226,11 +228,11 @@ class Model(NamedTuple):
     """A run's folder or a packed file, as a function from images to logits; ``data`` is what it was trained on."""
 
     config: net.Config
-    logits_of: Callable
+    logits_of: Callable[[Array], Array]
     data: str | None
 
 
-def model_of(path):
+def model_of(path: Path) -> Model:
     """The model at ``path``: the float simulation of a run's folder, or a packed network."""
     if path.is_dir():
         run = load_run(path / "run.npz")
@@ -241,13 +243,13 @@ def model_of(path):
     return Model(packed.config, lambda x: forward_packed(packed, x), None)
 
 
-def scores_of(model, dataset):
+def scores_of(model: Model, dataset: Dataset) -> dict[str, float]:
     if model.config.classes != len(dataset.classes):
         raise ValueError(f"evaluate: the network has {model.config.classes} classes, the data {len(dataset.classes)}")
     return evaluate(model.logits_of, dataset, task=dataset.task, classes=dataset.classes, stride=model.config.stride)
 
 
-def report(folder, scores):
+def report(folder: Path | None, scores: dict[str, float]) -> None:
     """Print the scores, and keep them beside the run."""
     for name, value in scores.items():
         print(f"{name:20s} {value:.4f}")
@@ -255,7 +257,7 @@ def report(folder, scores):
         save_json(folder / "scores.json", {k: None if np.isnan(v) else v for k, v in scores.items()})
 
 
-def add_options(group, kind, skip=()):
+def add_options(group: Any, kind: type[Any], skip: Sequence[str] = ()) -> None:
     """An option for every field of a NamedTuple; unset ones stay None, so that a config file can speak."""
     for name, default in kind._field_defaults.items():
         if name in skip:
@@ -269,11 +271,11 @@ def add_options(group, kind, skip=()):
             group.add_argument(flag, type=type(default), metavar=type(default).__name__.upper(), help=text)
 
 
-def given(arguments, kind):
+def given(arguments: argparse.Namespace, kind: type[Any]) -> dict[str, Any]:
     """The options of ``kind`` that were set on the command line."""
     values = {k: getattr(arguments, k, None) for k in kind._fields}
     return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if v is not None}
 
 
-def of_run(run, name):
+def of_run(run: Run, name: str) -> Any:
     return getattr(run.config if name in net.Config._fields else run.training, name)

@@ -1,14 +1,17 @@
 """What ``tinybnn demo`` and ``tinybnn compare`` do: train the four arms, lay the facts side by side, draw them."""
 
 import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from . import cost
-from .arms import ARMS, RECIPES, cost_row, settings, train_arm
-from .data import load
+from .arms import ARMS, RECIPES, Arm, cost_row, settings, train_arm
+from .data import Dataset, Sample, load
 from .deploy import differing_logits, pack_network, save_packed
-from .net import binary_weights
+from .net import Config, binary_weights
 from .report import table
 from .store import save_json
 from .train import save_run
@@ -18,7 +21,7 @@ QUICK = 20
 """How many times fewer steps ``--quick`` runs."""
 
 
-def demo(out, *, data="photos", steps=None, seed=0, quick=False):
+def demo(out: Path, *, data: str = "photos", steps: int | None = None, seed: int = 0, quick: bool = False) -> int:
     """Train, evaluate, pack, check, draw; write everything into ``out``. Returns the exit status."""
     dataset, samples, held_out = read(data)
     arms, interrupted = train_arms(dataset, samples, held_out, seed=seed, **step_option(dataset, steps, quick))
@@ -31,7 +34,7 @@ def demo(out, *, data="photos", steps=None, seed=0, quick=False):
           f"{arms[0].run.training.steps} steps, seed {seed}")  # fmt: skip
     show_table(rows)
     print(attention_saving(arms[-1].run.config))
-    record = {"data": data, "seed": seed, "steps": arms[0].run.training.steps, "networks": rows}
+    record: dict[str, Any] = {"data": data, "seed": seed, "steps": arms[0].run.training.steps, "networks": rows}
 
     last = arms[-1]
     if last.run.config.binary:
@@ -56,14 +59,14 @@ def demo(out, *, data="photos", steps=None, seed=0, quick=False):
     return 1 if record.get("packed", {}).get("differing logits") else 0
 
 
-def compare(data, *, seeds=5, steps=None, out=None):
+def compare(data: str, *, seeds: int = 5, steps: int | None = None, out: Path | None = None) -> None:
     """The four arms over several seeds, paired: every arm of a seed sees the same batches. Prints two tables.
 
     The second table is the one that counts: differences taken seed by seed, so that what a seed does to all arms alike
     drops out.
     """
     dataset, samples, held_out = read(data)
-    scores = {name: [] for name in ARMS}
+    scores: dict[str, list[dict[str, float]]] = {name: [] for name in ARMS}
     for seed in range(seeds):
         arms, interrupted = train_arms(dataset, samples, held_out, seed=seed, **step_option(dataset, steps, False))
         if interrupted:
@@ -90,21 +93,23 @@ def compare(data, *, seeds=5, steps=None, out=None):
 # -- parts ----------------------------------------------------------------------------------------------------------
 
 
-def read(data):
+def read(data: str) -> tuple[Dataset, list[Sample], list[Sample]]:
     """A shipped data set and the samples of both splits, read once."""
     need_choice("demo", "data", data, tuple(RECIPES))
     dataset = load(data, "train")
-    return dataset, list(dataset), list(load(data, "val"))
+    return dataset, list(dataset), list(load(data, "val"))  # type: ignore[call-overload]  # iteration by index
 
 
-def step_option(dataset, steps, quick):
+def step_option(dataset: Dataset, steps: int | None, quick: bool) -> dict[str, int]:
     """The number of steps, if it is not the recipe's own."""
     if steps is None and quick:
         steps = max(1, settings("float twin", dataset)[1].steps // QUICK)
     return {} if steps is None else {"steps": steps}
 
 
-def train_arms(dataset, samples, held_out, **training):
+def train_arms(
+    dataset: Dataset, samples: Sequence[Sample], held_out: Sequence[Sample], **training: Any
+) -> tuple[list[Arm], bool]:
     """Train every arm under a progress bar of its own; Ctrl-C ends it and keeps the arms that are done."""
     from tqdm import tqdm
 
@@ -123,14 +128,14 @@ def train_arms(dataset, samples, held_out, **training):
     return arms, False
 
 
-def show_table(rows):
+def show_table(rows: dict[str, dict[str, Any]]) -> None:
     """One line a network; scores with three decimals."""
     measures = [m for m in next(iter(rows.values())) if not m.startswith("IoU ")]
     text = [[name, *(rounded(m, row[m]) for m in measures)] for name, row in rows.items()]
     table(["network", *measures], text)
 
 
-def attention_saving(config):
+def attention_saving(config: Config) -> str:
     """From where on the reduced attention pays, in a sentence."""
     if config.attention != "two-part":
         return ""
@@ -144,19 +149,19 @@ def attention_saving(config):
     )
 
 
-def rounded(measure, value):
+def rounded(measure: str, value: float | None) -> int | str | None:
     """Scores with three decimals, times and ratios with one, whole numbers whole."""
     if isinstance(value, int) or value is None:
         return value
     return f"{value:.1f}" if measure in ("ms a crop", "attention times fewer") else f"{value:.3f}"
 
 
-def spread(values):
+def spread(values: Sequence[float]) -> str:
     """Mean and standard deviation over seeds."""
     return f"{np.mean(values):+.3f} ± {np.std(values, ddof=1) if len(values) > 1 else 0:.3f}"
 
 
-def draw(out, dataset, arms, held_out):
+def draw(out: Path, dataset: Dataset, arms: Sequence[Arm], held_out: Sequence[Sample]) -> None:
     """The pictures."""
     from . import plot
 

@@ -11,7 +11,9 @@ The integer is exact in either, and what follows is the same float arithmetic in
 by ``==``, not nearly. Inference only: there is nothing left to train.
 """
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,10 +23,12 @@ from .augment import pad_to_multiple
 from .binarize import sign
 from .binary_conv import conv2d_packed, pack_weights
 from .bitpack import binarize_packed
-from .blocks import activate, under, weight_scale
+from .blocks import Arrays, activate, under, weight_scale
 from .conv import conv2d
+from .data import Dataset, Sample
 from .multibranch import multi_branch_upsample_packed
 from .norm import scale_shift
+from .notation import Array
 from .pool import avg_pool2d
 from .reduced_attention import pooled_attention_packed, two_part_attention_packed
 from .store import load_arrays, options, save_arrays
@@ -35,11 +39,11 @@ from .validate import need_float, need_shape
 class Packed(NamedTuple):
     """A packed network: words where there were latent weights, and otherwise what :func:`net.init` names."""
 
-    arrays: dict
+    arrays: Arrays
     config: net.Config
 
 
-def pack_network(params, state, config):
+def pack_network(params: Arrays, state: Arrays, config: net.Config) -> Packed:
     """Pack every binary layer; replace batch norm's four vectors by its multiply-add.
 
     Parameters
@@ -66,7 +70,7 @@ def pack_network(params, state, config):
     return Packed(arrays, config)
 
 
-def forward_packed(packed, x):
+def forward_packed(packed: Packed, x: Array) -> Array:
     """Logits of a packed network: those of ``net.forward(..., train=False)``, by ``==``.
 
     Parameters
@@ -94,29 +98,29 @@ def forward_packed(packed, x):
     return logits + p["head.b"]
 
 
-def differing_logits(packed, params, state, samples):
+def differing_logits(packed: Packed, params: Arrays, state: Arrays, samples: Dataset | Sequence[Sample]) -> int:
     """How many logits, over all samples, are not ``==`` to those of the float simulation. It must be 0."""
     different = 0
-    for image, *_ in samples:
+    for image, *_ in samples:  # type: ignore[union-attr]  # mypy knows no iteration by index
         x = pad_to_multiple(image, packed.config.stride)[0][None]
         simulated, _, _ = net.forward(params, state, x, packed.config)
         different += int((forward_packed(packed, x) != simulated).sum())
     return different
 
 
-def _binary(x, p, **geometry):
+def _binary(x: Array, p: Arrays, **geometry: Any) -> Array:
     """Threshold, pack, convolve, scale: the packed form of ``binarize`` and ``binary_conv2d``."""
     z = conv2d_packed(binarize_packed(x, p["tau"]), p["w"], x.shape[-1], **geometry)
     return z.astype(x.dtype) * p["alpha"]
 
 
-def _finish(n, p, carried=None):
+def _finish(n: Array, p: Arrays, carried: Array | None = None) -> Array:
     """Batch norm's multiply-add, the shortcut if there is one, the activation."""
     n = n * p["scale"] + p["shift"]
     return activate(n if carried is None else n + carried, p)[0]
 
 
-def _residual(x, p, config, stride):
+def _residual(x: Array, p: Arrays, config: net.Config, stride: int) -> Array:
     n = _binary(x, p, pad_value=config.pad_value, pad=1, stride=stride)
     if not config.residual:
         return _finish(n, p)
@@ -124,7 +128,7 @@ def _residual(x, p, config, stride):
     return _finish(n, p, np.concatenate([carried] * (n.shape[-1] // x.shape[-1]), axis=-1))
 
 
-def _attention(x, p, config):
+def _attention(x: Array, p: Arrays, config: net.Config) -> Array:
     N, H, W, C = x.shape
     n = _binary(x, p, pad_value=1) * p["qkv.scale"] + p["qkv.shift"]
     q, k, v = (t.reshape(N, H * W, C) for t in np.split(n, 3, axis=-1))
@@ -141,7 +145,7 @@ def _attention(x, p, config):
     return x + (a.reshape(x.shape) * p["out.scale"] + p["out.shift"])
 
 
-def _up(x, p, config):
+def _up(x: Array, p: Arrays, config: net.Config) -> Array:
     R, F = p["alpha"].shape
     theta = p["theta"] if "theta" in p else np.full((R, F), np.inf, x.dtype)
     upsamplers = (UPSAMPLERS[config.upsample],) * R
@@ -152,12 +156,12 @@ def _up(x, p, config):
 # -- on disk --------------------------------------------------------------------------------------------------------
 
 
-def save_packed(path, packed):
+def save_packed(path: Path | str, packed: Packed) -> None:
     """Write a packed network to one ``.npz`` file, whole or not at all."""
     save_arrays(path, packed.arrays, {"kind": "packed network", "config": packed.config._asdict()})
 
 
-def load_packed(path):
+def load_packed(path: Path | str) -> Packed:
     """Read back what :func:`save_packed` wrote."""
     arrays, meta = load_arrays(path, "packed network")
     return Packed(arrays, options(net.Config, meta["config"]))

@@ -1,13 +1,18 @@
 """Scores of any predictor on any data set: what a prediction is worth, by the metrics of the data set's own task."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import numpy as np
 
 from .augment import crop_back, pad_to_multiple
+from .data import Dataset, Sample
 from .metrics import confusion_matrix, iou_per_class, mean_iou, road_scores, threshold_counts
+from .notation import Array
 from .saliency import e_measure, f_curve, mae, max_f, s_measure
 
 
-def predict(logits_of, image, stride):
+def predict(logits_of: Callable[[Array], Array], image: Array, stride: int) -> Array:
     """Logits of one image of any size: mirrored up to a multiple of ``stride``, predicted, cropped back.
 
     Parameters
@@ -24,12 +29,19 @@ def predict(logits_of, image, stride):
     return crop_back(logits_of(padded[None])[0], size)
 
 
-def probability(logits):
+def probability(logits: Array) -> Array:
     """Of class 1 against class 0, for networks of two classes: ``sigmoid(z1 - z0)``."""
     return 0.5 * (1 + np.tanh((logits[..., 1] - logits[..., 0]) / 2))
 
 
-def evaluate(logits_of, samples, *, task, classes, stride):
+def evaluate(
+    logits_of: Callable[[Array], Array],
+    samples: Dataset | Sequence[Sample],
+    *,
+    task: str,
+    classes: Sequence[str],
+    stride: int,
+) -> dict[str, float]:
     """Scores by name, each a float, in the order in which they are worth reading.
 
     Parameters
@@ -44,8 +56,9 @@ def evaluate(logits_of, samples, *, task, classes, stride):
     stride : int
     """
     confusion = np.zeros((len(classes), len(classes)), np.int64)
-    counts, rows = 0, []
-    for image, label, _ in samples:
+    counts: Any = 0
+    rows = []
+    for image, label, _ in samples:  # type: ignore[union-attr]  # mypy knows no iteration by index
         logits = predict(logits_of, image, stride)
         confusion += confusion_matrix(logits.argmax(-1), label, len(classes))
         if task == "road":

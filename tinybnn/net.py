@@ -20,14 +20,17 @@ the decoder draws at high resolution has come through the binary upsampling, so 
 and sizes are not known to us, so they are ours.
 """
 
+from collections.abc import Iterator
 from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from .binarize import QUANTIZERS, real
+from .binarize import QUANTIZERS, Quantizer, real
 from .blocks import (
     ATTENTION,
+    Arrays,
     activate,
     activate_backward,
     attention_block,
@@ -41,7 +44,8 @@ from .blocks import (
     up_block,
     up_block_backward,
 )
-from .conv import conv2d, conv2d_backward
+from .conv import ConvCache, conv2d, conv2d_backward
+from .notation import Array
 from .upsample import UPSAMPLERS
 from .validate import need_choice, need_float, need_int, need_shape
 
@@ -68,15 +72,15 @@ class Config(NamedTuple):
     size: int = 64  # that size: height and width
     attention: str = "two-part"  # or "none", or a key of ATTENTION
     heads: int = 4
-    levels: tuple = (1, 2, 3)  # pyramid of pooled keys and values: 1 + 4 + 9 = 14 anchors
+    levels: tuple[int, ...] = (1, 2, 3)  # pyramid of pooled keys and values: 1 + 4 + 9 = 14 anchors
 
     @property
-    def stride(self):
+    def stride(self) -> int:
         """Image height and width are multiples of this."""
         return 2 ** (self.stages + 1)
 
 
-def check_config(config):
+def check_config(config: Config) -> Config:
     """The config, or an error that names the field."""
     op = "net.Config"
     for name in ("width", "stages", "depth", "branches", "heads", "size"):
@@ -96,12 +100,12 @@ def check_config(config):
     return config
 
 
-def quantizer_of(config):
+def quantizer_of(config: Config) -> Quantizer:
     """The quantizer a config names; the float twin's is :data:`tinybnn.binarize.real`."""
     return QUANTIZERS[config.quantizer] if config.binary else real
 
 
-def encoder(config):
+def encoder(config: Config) -> Iterator[tuple[str, int, int, int]]:
     """The residual blocks: (name, channels in, channels out, stride)."""
     for stage in range(config.stages):
         C = config.width * 2**stage
@@ -110,7 +114,7 @@ def encoder(config):
             yield f"enc{stage + 1}.{block + 1}", 2 * C, 2 * C, 1
 
 
-def decoder(config):
+def decoder(config: Config) -> Iterator[tuple[str, int, int, int]]:
     """The upsampling blocks: (name, channels in, channels out, how many times smaller than the image they put out)."""
     for stage in range(config.stages + 1):
         C = config.width * 2 ** (config.stages - stage)
@@ -120,14 +124,15 @@ def decoder(config):
 # -- parameters -----------------------------------------------------------------------------------------------------
 
 
-def init(config, rng, dtype=np.float32):
+def init(config: Config, rng: np.random.Generator, dtype: DTypeLike = np.float32) -> tuple[Arrays, Arrays]:
     """Fresh parameters and running statistics: two flat dicts, ``"enc1.2.tau"`` and so on.
 
     Latent weights are drawn uniformly after Glorot; learnt scales start at mean |w|, gates half open, thresholds at 0,
     and those of R branches where they cut a channel's values into parts of like size.
     """
     check_config(config)
-    p, s = {}, {}
+    p: Arrays = {}
+    s: Arrays = {}
 
     def weights(*shape):
         bound = np.sqrt(6 / (np.prod(shape[-4:-1]) + np.prod(shape[-4:-2]) * shape[-1]))
@@ -178,13 +183,13 @@ def init(config, rng, dtype=np.float32):
     return {k: v.astype(dtype) for k, v in p.items()}, {k: v.astype(dtype) for k, v in s.items()}
 
 
-def _thresholds(R, activation):
+def _thresholds(R: int, activation: str) -> Array:
     """Quantiles 1/2R, 3/2R, ... of what batch norm hands to the activation, a standard normal, seen through it."""
     normal = np.array([NormalDist().inv_cdf((2 * r + 1) / (2 * R)) for r in range(R)])
     return np.clip(normal, -1, 1) if activation == "hardtanh" else np.where(normal < 0, SLOPE * normal, normal)
 
 
-def binary_weights(params):
+def binary_weights(params: Arrays) -> tuple[str, ...]:
     """The keys of latent weights: every ``w`` but the float stem's and the float classifier's."""
     return tuple(k for k in params if k.endswith(".w") and k not in ("stem.w", "head.w"))
 
@@ -192,7 +197,9 @@ def binary_weights(params):
 # -- the pair -------------------------------------------------------------------------------------------------------
 
 
-def forward(params, state, x, config, *, train=False, quantizer=None):
+def forward(
+    params: Arrays, state: Arrays, x: Array, config: Config, *, train: bool = False, quantizer: Quantizer | None = None
+) -> tuple[Array, list, Arrays]:
     """Logits for a batch of images.
 
     Parameters
@@ -218,7 +225,8 @@ def forward(params, state, x, config, *, train=False, quantizer=None):
     if H % config.stride or W % config.stride:
         raise ValueError(f"net.forward: x is {H} x {W}, expected multiples of {config.stride}; pad it first")
     binary = {"quantizer": quantizer or quantizer_of(config), "train": train}
-    caches, new_state = [], {}
+    caches: list = []
+    new_state: Arrays = {}
 
     def run(block, name, x, **options):
         """One block with its own parameters, statistics and cache."""
@@ -238,9 +246,10 @@ def forward(params, state, x, config, *, train=False, quantizer=None):
     return logits, caches, new_state
 
 
-def backward(dlogits, caches, config):
+def backward(dlogits: Array, caches: list, config: Config) -> Arrays:
     """Gradients of every parameter, in a dict with the keys of ``params``. The image's own gradient is not kept."""
-    caches, gradients = list(caches), {}
+    caches = list(caches)
+    gradients: Arrays = {}
 
     def back(block, name, dy):
         dx, dp = block(dy, caches.pop())
@@ -261,7 +270,7 @@ def backward(dlogits, caches, config):
 # -- the two float ends ---------------------------------------------------------------------------------------------
 
 
-def stem(x, p, s, *, train):
+def stem(x: Array, p: Arrays, s: Arrays, *, train: bool) -> tuple[Array, tuple, Arrays]:
     """Float 3x3 convolution with stride 2 on centred pixels, batch norm, activation."""
     z, conv = conv2d(x - x.dtype.type(0.5), p["w"], stride=2, pad=1)  # (1)
     n, norm, s = normalise(z, p, s, train)  # (2)
@@ -269,7 +278,7 @@ def stem(x, p, s, *, train):
     return y, (p, conv, norm, act), s
 
 
-def stem_backward(dy, cache):
+def stem_backward(dy: Array, cache: tuple) -> tuple[Array, Arrays]:
     p, conv, norm, act = cache
     dn, dp = activate_backward(dy, act, p)  # (3)
     dz, dnorm = normalise_backward(dn, norm)  # (2)
@@ -277,12 +286,12 @@ def stem_backward(dy, cache):
     return dx, dp | dnorm | {"w": dw}
 
 
-def classifier(x, p, s):
+def classifier(x: Array, p: Arrays, s: Arrays) -> tuple[Array, ConvCache, Arrays]:
     """Float 1x1 convolution with a bias."""
     y, conv = conv2d(x, p["w"])
     return y + p["b"], conv, s
 
 
-def classifier_backward(dy, conv):
+def classifier_backward(dy: Array, conv: ConvCache) -> tuple[Array, Arrays]:
     dx, dw = conv2d_backward(dy, conv)
     return dx, {"w": dw, "b": dy.reshape(-1, dy.shape[-1]).sum(0)}

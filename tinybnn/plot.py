@@ -1,13 +1,20 @@
 """Pictures: what the networks see, predict and attend to. Every one is a PNG, written whole or not at all."""
 
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 
 from . import net
+from .arms import Arm
 from .augment import crop_back, pad_to_multiple
 from .cost import anchors
+from .data import Dataset, Sample
 from .evaluate import predict
-from .notation import IGNORE
+from .notation import IGNORE, Array
 from .store import write_whole
+from .train import Run
 
 CITY_COLOURS = np.array(
     [
@@ -22,7 +29,7 @@ CITY_COLOURS = np.array(
 TWO_COLOURS = np.array([(38, 44, 66), (255, 176, 59)], np.uint8)
 
 
-def colours(label, classes):
+def colours(label: Array, classes: int) -> Array:
     """A label map as RGB; ignored pixels are black."""
     palette = np.zeros((256, 3), np.uint8)
     palette[:classes] = TWO_COLOURS if classes == 2 else np.resize(CITY_COLOURS, (classes, 3))
@@ -30,7 +37,9 @@ def colours(label, classes):
     return palette[label]
 
 
-def predictions(path, dataset, arms, held_out, rows=6):
+def predictions(
+    path: Path | str, dataset: Dataset, arms: Sequence[Arm], held_out: Sequence[Sample], rows: int = 6
+) -> None:
     """Image, truth, the first network's answer and the last one's, and where those two differ."""
     first, last = arms[0], arms[-1]
     chosen = [held_out[int(i)] for i in np.linspace(0, len(held_out) - 1, rows)]
@@ -39,7 +48,7 @@ def predictions(path, dataset, arms, held_out, rows=6):
         axis.set_title(title, fontsize=7)
     for row, (image, label, name) in zip(axes, chosen):
         a, b = (_labels(arm.run, image) for arm in (first, last))
-        differ = np.where((a != b)[..., None], np.uint8((230, 40, 60)), np.uint8(245))
+        differ = np.where((a != b)[..., None], np.array((230, 40, 60), np.uint8), np.uint8(245))
         maps = [image, *(colours(m, len(dataset.classes)) for m in (label, a, b)), differ]
         for axis, picture in zip(row, maps):
             axis.imshow(picture, interpolation="nearest")
@@ -47,7 +56,7 @@ def predictions(path, dataset, arms, held_out, rows=6):
     save_figure(fig, path)
 
 
-def curves(path, arms):
+def curves(path: Path | str, arms: Sequence[Arm]) -> None:
     """Training loss and held-out score of every network, against the step."""
     fig = new_figure(7, 2.8)
     left, right = fig.subplots(1, 2)
@@ -64,7 +73,7 @@ def curves(path, arms):
     save_figure(fig, path)
 
 
-def branches(path, run, image):
+def branches(path: Path | str, run: Run, image: Array) -> None:
     """What each branch of the last upsampling sees, what it answers, and how far its gates stand open."""
     x, size = pad_to_multiple(image, run.config.stride)
     _, caches, _ = net.forward(run.params, run.state, x[None], run.config)
@@ -93,7 +102,12 @@ def branches(path, run, image):
     save_figure(fig, path)
 
 
-def attention(path, run, image, queries=((0.5, 0.5), (0.15, 0.2), (0.85, 0.8))):
+def attention(
+    path: Path | str,
+    run: Run,
+    image: Array,
+    queries: Sequence[tuple[float, float]] = ((0.5, 0.5), (0.15, 0.2), (0.85, 0.8)),
+) -> None:
     """Where queries look: the weights of their anchors laid over the image, and the channel part's affinities."""
     x, _ = pad_to_multiple(image, run.config.stride)
     _, caches, _ = net.forward(run.params, run.state, x[None], run.config)
@@ -116,7 +130,7 @@ def attention(path, run, image, queries=((0.5, 0.5), (0.15, 0.2), (0.85, 0.8))):
     save_figure(fig, path)
 
 
-def _attention_weights(cache, config):
+def _attention_weights(cache: tuple, config: net.Config) -> tuple[Array, Array | None]:
     """Softmax weights of the position part (N, A, T, S) and, if there is one, of the channel part (N, A, D, D)."""
     attended = cache[4]
     if config.attention == "two-part":
@@ -124,7 +138,7 @@ def _attention_weights(cache, config):
     return attended.weights, None
 
 
-def _on_grid(weights, config, grid):
+def _on_grid(weights: Array, config: net.Config, grid: tuple[int, int]) -> Array:
     """Weights of tokens or of pooled anchors, spread evenly over what each one stands for: (H, W)."""
     H, W = grid
     if len(weights) != anchors(config.levels):
@@ -143,19 +157,19 @@ def _on_grid(weights, config, grid):
 # -- single images --------------------------------------------------------------------------------------------------
 
 
-def save_label(path, label):
+def save_label(path: Path | str, label: Array) -> None:
     """Class indices as a grey PNG."""
     _save_image(path, label.astype(np.uint8))
 
 
-def save_overlay(path, image, label):
+def save_overlay(path: Path | str, image: Array, label: Array) -> None:
     """The image with the prediction's colours over it."""
     classes = 2 if label.max() < 2 else len(CITY_COLOURS)
     blend = 0.55 * np.asarray(image) + 0.45 * colours(label, classes) / 255
     _save_image(path, np.rint(255 * blend).astype(np.uint8))
 
 
-def _save_image(path, array):
+def _save_image(path: Path | str, array: Array) -> None:
     from PIL import Image
 
     write_whole(path, lambda file: Image.fromarray(array).save(file, format="PNG"))
@@ -164,18 +178,18 @@ def _save_image(path, array):
 # -- how ------------------------------------------------------------------------------------------------------------
 
 
-def _labels(run, image):
+def _labels(run: Run, image: Array) -> Array:
     return predict(lambda x: net.forward(run.params, run.state, x, run.config)[0], image, run.config.stride).argmax(-1)
 
 
-def new_figure(width, height):
+def new_figure(width: float, height: float) -> Any:
     """A figure of that many inches, with no window and no global state."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), dpi=130, layout="constrained")
 
 
-def _grid(rows, cols, height, width):
+def _grid(rows: int, cols: int, height: float, width: float) -> tuple[Any, Array]:
     """A figure of bare axes for pictures."""
     fig = new_figure(cols * width, rows * height + 0.2)
     axes = fig.subplots(rows, cols, squeeze=False)
@@ -184,5 +198,5 @@ def _grid(rows, cols, height, width):
     return fig, axes
 
 
-def save_figure(fig, path):
+def save_figure(fig: Any, path: Path | str) -> None:
     write_whole(path, lambda file: fig.savefig(file, format="png"))

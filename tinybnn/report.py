@@ -1,7 +1,10 @@
 """Tables for people: plain text, numbers to the right."""
 
+from collections.abc import Sequence
+from typing import Any
 
-def table(head, rows):
+
+def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Print rows of values under a head; whole numbers get thousands separators, None stays empty.
 
     A column is set to the right if each of its values is a number, or the text of one.

@@ -7,15 +7,19 @@ import json
 import os
 import tempfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
+
+from .notation import Array
 
 META = "meta.json"
 """The entry that holds the JSON text, as bytes."""
 
 
-def write_whole(path, write):
+def write_whole(path: Path | str, write: Callable[[BinaryIO], object]) -> None:
     """Call ``write(file)`` on a temporary binary file beside ``path``, then rename it; on any error leave nothing."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -32,13 +36,13 @@ def write_whole(path, write):
         raise
 
 
-def save_arrays(path, arrays, meta):
+def save_arrays(path: Path | str, arrays: dict[str, Any], meta: dict[str, Any]) -> None:
     """Write a dict of arrays and a JSON-able ``meta`` to ``path``."""
-    text = np.frombuffer(json.dumps(meta).encode(), np.uint8)
+    text: Any = np.frombuffer(json.dumps(meta).encode(), np.uint8)
     write_whole(path, lambda file: np.savez(file, **arrays, **{META: text}))
 
 
-def load_arrays(path, kind):
+def load_arrays(path: Path | str, kind: str) -> tuple[dict[str, Array], dict[str, Any]]:
     """Read back ``(arrays, meta)``; ``meta["kind"]`` must be ``kind``. Raises ``ValueError`` in one line otherwise."""
     try:
         with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as file:
@@ -53,12 +57,12 @@ def load_arrays(path, kind):
     return arrays, meta
 
 
-def save_json(path, value):
+def save_json(path: Path | str, value: Any) -> None:
     """Write ``value`` as indented JSON."""
     write_whole(path, lambda file: file.write((json.dumps(value, indent=2) + "\n").encode()))
 
 
-def options(kind, values):
+def options(kind: type[Any], values: dict[str, Any]) -> Any:
     """A NamedTuple of options from a dict as JSON gives it: lists become tuples, unknown names are refused."""
     unknown = sorted(set(values) - set(kind._fields))
     if unknown:
@@ -66,7 +70,7 @@ def options(kind, values):
     return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 
 
-def _umask():
+def _umask() -> int:
     """The permissions withheld from new files: ``mkstemp`` withholds all but the owner's."""
     mask = os.umask(0)
     os.umask(mask)

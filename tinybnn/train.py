@@ -5,13 +5,17 @@ The whole of a run is one value, a :class:`Run`; a step is a function from one t
 with the same bits as one that was never stopped: there is no generator whose state could be lost.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from . import net
 from .augment import draw_batch
 from .binarize import tanh, tanh_sharpness
+from .blocks import Arrays
+from .data import Dataset, Sample
 from .loss import (
     binary_cross_entropy,
     binary_cross_entropy_backward,
@@ -20,7 +24,8 @@ from .loss import (
     dice,
     dice_backward,
 )
-from .optim import adam, bop, clip_latent, learning_rate, sgd
+from .notation import Array
+from .optim import Optimizer, adam, bop, clip_latent, learning_rate, sgd
 from .store import load_arrays, options, save_arrays
 from .validate import need_choice, need_int, need_number
 
@@ -39,7 +44,7 @@ class Training(NamedTuple):
     optimizer: str = "adam"  # or "sgd", "bop"
     loss: str = "cross-entropy"  # or "bce", "dice", for two classes
     clip: bool = True  # latent weights back into [-1, 1] after every step
-    zoom: tuple = (0.75, 1.5)  # augmentation: size factor drawn from here,
+    zoom: tuple[float, float] = (0.75, 1.5)  # augmentation: size factor drawn from here,
     flip: float = 0.5  # probability of a mirror image,
     jitter: float = 0.2  # brightness and contrast,
     paint: float = 0.0  # and probability of exchanged and bent colours
@@ -51,18 +56,18 @@ class Run(NamedTuple):
 
     config: net.Config
     training: Training
-    params: dict
-    state: dict
-    moments: dict
+    params: Arrays
+    state: Arrays
+    moments: Arrays
     step: int
-    losses: np.ndarray
+    losses: Array
 
 
 class TrainingError(ArithmeticError):
     """The loss, a gradient or a parameter stopped being a finite number."""
 
 
-def check_training(training):
+def check_training(training: Training) -> Training:
     """The training options, or an error that names the field."""
     op = "train.Training"
     for name, least in (("steps", 0), ("batch", 1), ("crop", 1), ("seed", 0)):
@@ -74,7 +79,7 @@ def check_training(training):
     return training
 
 
-def start(config, training):
+def start(config: net.Config, training: Training) -> Run:
     """A run before its first step: fresh parameters from the seed."""
     check_training(training)
     params, state = net.init(config, np.random.default_rng([training.seed, 0]))
@@ -84,7 +89,7 @@ def start(config, training):
     return Run(config, training, params, state, moments, 0, np.zeros(0))
 
 
-def step(run, samples):
+def step(run: Run, samples: Dataset | Sequence[Sample]) -> Run:
     """One step: draw a batch, forward, loss, backward, update.
 
     Raises
@@ -125,7 +130,10 @@ def step(run, samples):
     return run._replace(params=params, state=state, moments=moments, step=t, losses=np.append(run.losses, value))
 
 
-def train(run, samples, *, each=None, checkpoint=None, every=50):
+def train(
+    run: Run, samples: Dataset | Sequence[Sample], *,
+    each: Callable[[Run], object] | None = None, checkpoint: Path | str | None = None, every: int = 50,
+) -> Run:  # fmt: skip
     """Run every step that is left.
 
     Parameters
@@ -151,21 +159,22 @@ def train(run, samples, *, each=None, checkpoint=None, every=50):
     return run
 
 
-def loss_and_gradient(logits, labels, name):
+def loss_and_gradient(logits: Array, labels: Array, name: str) -> tuple[np.floating, Array]:
     """The loss of a batch and its gradient with respect to the logits.
 
     The two-class losses see one logit, ``logits[..., 1] - logits[..., 0]``.
     """
-    one = np.ones((), logits.dtype)
+    one: Any = np.ones((), logits.dtype)
     if name == "cross-entropy":
         value, cache = cross_entropy(logits, labels)
         return value, cross_entropy_backward(one, cache)
     if logits.shape[-1] != 2:
         raise ValueError(f"train: loss {name!r} is for 2 classes, the network has {logits.shape[-1]}")
-    forward, backward = {
+    pairs: dict[str, tuple[Callable, Callable]] = {
         "bce": (binary_cross_entropy, binary_cross_entropy_backward),
         "dice": (dice, dice_backward),
-    }[name]
+    }
+    forward, backward = pairs[name]
     value, cache = forward(logits[..., 1] - logits[..., 0], labels)
     dz = backward(one, cache)
     return value, np.stack([-dz, dz], axis=-1)
@@ -174,7 +183,7 @@ def loss_and_gradient(logits, labels, name):
 # -- checkpoints ----------------------------------------------------------------------------------------------------
 
 
-def save_run(path, run):
+def save_run(path: Path | str, run: Run) -> None:
     """Write a run to one ``.npz`` file, whole or not at all."""
     parts = {"params": run.params, "state": run.state, "moments": run.moments}
     arrays = {f"{part}/{k}": v for part, d in parts.items() for k, v in d.items()} | {"losses": run.losses}
@@ -182,10 +191,10 @@ def save_run(path, run):
     save_arrays(path, arrays, meta)
 
 
-def load_run(path):
+def load_run(path: Path | str) -> Run:
     """Read back what :func:`save_run` wrote."""
     arrays, meta = load_arrays(path, "run")
-    parts = {"params": {}, "state": {}, "moments": {}}
+    parts: dict[str, Arrays] = {"params": {}, "state": {}, "moments": {}}
     for key, value in arrays.items():
         part, _, name = key.partition("/")
         if part in parts:
@@ -197,14 +206,15 @@ def load_run(path):
 # -- within a step --------------------------------------------------------------------------------------------------
 
 
-def _optimizer(config, training, params):
+def _optimizer(config: net.Config, training: Training, params: Arrays) -> Optimizer:
     if training.optimizer == "bop":
         return bop(net.binary_weights(params) if config.binary else ())
-    return {"adam": adam, "sgd": sgd}[training.optimizer]()
+    makers: dict[str, Callable[[], Optimizer]] = {"adam": adam, "sgd": sgd}
+    return makers[training.optimizer]()
 
 
-def _need_finite(t, arrays):
+def _need_finite(t: int, arrays: Arrays) -> None:
     for name, array in arrays.items():
         if not np.isfinite(array).all():
-            at = [int(i) for i in np.argwhere(~np.isfinite(array))[0]] if array.ndim else ""
+            at: Any = [int(i) for i in np.argwhere(~np.isfinite(array))[0]] if array.ndim else ""
             raise TrainingError(f"train: step {t}: {name}{at} is {array[tuple(at)] if at else array}; try a smaller lr")

@@ -5,11 +5,15 @@ They pass in silence, or raise :class:`Mismatch` with the operation, the place, 
 The same checks that pass the library's own code must reject every mutant in ``tests/mutants``.
 """
 
+from collections.abc import Callable, Iterator
+from typing import Any
+
 import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
 
 from ..binarize import Quantizer
 from ..gradcheck import numeric_vjp
+from .op import Case, Op
 
 EXAMPLES = 20
 GRADIENT_BOUND = 1e-6
@@ -20,7 +24,7 @@ class Mismatch(AssertionError):
     """A candidate and its specification differ."""
 
 
-def check_forward(op, candidate, examples=EXAMPLES):
+def check_forward(op: Op, candidate: Callable, examples: int = EXAMPLES) -> None:
     """``candidate`` gives the specification's shapes, dtypes and values, from any memory order, and writes nothing."""
 
     def one(case):
@@ -39,7 +43,7 @@ def check_forward(op, candidate, examples=EXAMPLES):
     _run(op, one, examples)
 
 
-def check_backward(op, forward, candidate, examples=EXAMPLES):
+def check_backward(op: Op, forward: Callable, candidate: Callable, examples: int = EXAMPLES) -> None:
     """``candidate(dy, cache)`` agrees with central differences of the relaxed forward, on every element, every time."""
 
     def one(case):
@@ -62,7 +66,7 @@ def check_backward(op, forward, candidate, examples=EXAMPLES):
     _run(op, one, examples)
 
 
-def check_packed(op, candidate, examples=EXAMPLES):
+def check_packed(op: Op, candidate: Callable, examples: int = EXAMPLES) -> None:
     """``candidate`` gives, on the packed operands, exactly the float forward's numbers, in float64 and in float32.
 
     The forward, not the specification, is what a packed form owes its bits to: real arithmetic after the integer, a
@@ -82,14 +86,14 @@ def check_packed(op, candidate, examples=EXAMPLES):
 # -- how -----------------------------------------------------------------------------------------------------------
 
 
-def describe(case):
+def describe(case: Case) -> str:
     """The case in one line: shapes of the arguments, and the options."""
     shapes = ", ".join(str(a.shape) if isinstance(a, np.ndarray) else repr(a) for a in case.args)
     options = ", ".join(f"{k}={getattr(v, 'name', v)!r}" for k, v in case.options.items())
     return f"arguments {shapes}" + (f"; {options}" if options else "")
 
 
-def _run(op, one, examples):
+def _run(op: Op, one: Callable[[Case], None], examples: int) -> None:
     for case in op.boundary:
         one(case)
     quiet = settings(
@@ -105,32 +109,32 @@ def _run(op, one, examples):
     quiet(given(op.cases)(one))()
 
 
-def _is_float(a):
+def _is_float(a: Any) -> bool:
     return isinstance(a, np.ndarray) and a.dtype == np.float64
 
 
-def _astype(args, dtype):
+def _astype(args: tuple, dtype: type) -> tuple:
     return tuple(a.astype(dtype) if isinstance(a, np.ndarray) and a.dtype.kind == "f" else a for a in args)
 
 
-def _tuple(value):
+def _tuple(value: Any) -> tuple:
     """Gradients as a tuple: a NamedTuple is one already, a lone array is not."""
     return tuple(value) if isinstance(value, tuple) else (value,)
 
 
-def _off_the_grid(args):
+def _off_the_grid(args: tuple) -> tuple:
     """Move whole and half numbers, where kinks and ties sit, by less than an eighth, each by its own amount."""
     rng = np.random.default_rng(len(args))
     return tuple(a + rng.uniform(0.02, 0.12, a.shape) if _is_float(a) else a for a in args)
 
 
-def _memory_orders(args):
+def _memory_orders(args: tuple) -> Iterator[tuple]:
     """The same values in Fortran order, and as every second element of a wider array."""
     yield tuple(np.asfortranarray(a) if isinstance(a, np.ndarray) else a for a in args)
     yield tuple(np.repeat(a, 2, axis=-1)[..., ::2] if isinstance(a, np.ndarray) and a.ndim else a for a in args)
 
 
-def _untouched(op, case, call, args):
+def _untouched(op: Op, case: Case, call: Callable, args: tuple) -> Any:
     """``call(*args)``, refused if it wrote into an argument."""
     before = [a.copy() if isinstance(a, np.ndarray) else a for a in args]
     value = call(*args)
@@ -140,21 +144,21 @@ def _untouched(op, case, call, args):
     return value
 
 
-def _same_shape(what, case, got, expected, dtype):
+def _same_shape(what: str, case: Case, got: Any, expected: Any, dtype: Any) -> None:
     if np.shape(got) != np.shape(expected):
         raise Mismatch(f"{what}: shape {np.shape(got)}, expected {np.shape(expected)}; {describe(case)}")
     if np.asarray(expected).dtype.kind == "f" and np.asarray(got).dtype != dtype:
         raise Mismatch(f"{what}: dtype {np.asarray(got).dtype}, expected {np.dtype(dtype)}; {describe(case)}")
 
 
-def _compare(op, case, got, expected, dtype):
+def _compare(op: Op, case: Case, got: Any, expected: Any, dtype: Any) -> None:
     _same_shape(op.name, case, got, expected, dtype)
     bound = op.roundings * np.finfo(dtype).eps * max(1.0, float(np.abs(expected).max(initial=0)))
     wrong = got != expected if op.roundings == 0 else ~(np.abs(got - expected) <= bound)
     _report(op.name, case, wrong, got, expected)
 
 
-def _report(what, case, wrong, got, expected):
+def _report(what: str, case: Case, wrong: Any, got: Any, expected: Any) -> None:
     if np.any(wrong):
         i = tuple(int(k) for k in np.argwhere(np.atleast_1d(wrong))[0])
         g, e = np.atleast_1d(got)[i], np.atleast_1d(expected)[i]

@@ -5,12 +5,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..notation import Array
+
 
 class Case(NamedTuple):
     """Arguments and options of one call."""
 
     args: tuple
-    options: dict = {}
+    options: dict[str, Any] = {}
 
 
 class Op(NamedTuple):
@@ -29,12 +31,12 @@ class Op(NamedTuple):
     cases: Any
     backward: Callable | None = None
     packed: Callable | None = None
-    boundary: tuple = ()
+    boundary: tuple[Case, ...] = ()
     roundings: int = 0
     result: Callable = lambda out: out[0]
 
 
-def ignoring(spec, *names):
+def ignoring(spec: Callable, *names: str) -> Callable:
     """``spec`` without the options that do not change its value: a surrogate, for one."""
 
     def call(*args, **options):
@@ -43,6 +45,6 @@ def ignoring(spec, *names):
     return call
 
 
-def itself(out):
+def itself(out: Any) -> Array:
     """The ``result`` of an operation that returns its value alone, with no cache."""
     return np.asarray(out)

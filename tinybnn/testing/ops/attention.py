@@ -4,10 +4,13 @@ Tokens T, keys S and width D are drawn pairwise distinct. Where keys are pooled 
 real: the mean of whole numbers may be 0 in one order of summing and -1e-17 in another.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from hypothesis import strategies as st
 
 from ... import attend, attention, binarize, pyramid, reduced_attention
+from ...notation import Array
 from ..op import Case, Op, ignoring
 from ..strategies import distinct, generators, integers, quantizers, reals
 
@@ -16,24 +19,24 @@ ROUNDINGS = 16
 
 
 @st.composite
-def score_cases(draw):
+def score_cases(draw: st.DrawFn) -> Case:
     rng, (N, A, T, S, D) = draw(generators()), draw(distinct(5, 1, 5))
     return Case((4 * integers(rng, N, A, T, S), integers(rng, N, A, S, D)))
 
 
-def tokens(rng, N, T, S, width):
+def tokens(rng: np.random.Generator, N: int, T: int, S: int, width: int) -> tuple[Array, Array, Array]:
     """Queries, keys and values: halves, so that dot products are exact and signs meet 0."""
     return integers(rng, N, T, width) / 2, integers(rng, N, S, width) / 2, integers(rng, N, S, width)
 
 
 @st.composite
-def full_cases(draw):
+def full_cases(draw: st.DrawFn) -> Case:
     rng, (T, S, D), A = draw(generators()), draw(distinct(3, 1, 5)), draw(st.integers(1, 3))
     return Case(tokens(rng, draw(st.integers(1, 2)), T, S, A * D), {"heads": A})
 
 
 @st.composite
-def linear_cases(draw):
+def linear_cases(draw: st.DrawFn) -> Case:
     """S a power of two, for then every number is exact."""
     rng, S, A = draw(generators()), draw(st.sampled_from([1, 2, 4, 8])), draw(st.integers(1, 3))
     T, D = draw(distinct(2, 1, 5).filter(lambda sizes: S not in sizes))
@@ -41,19 +44,19 @@ def linear_cases(draw):
     return Case((2 * q, 2 * k, v), {"heads": A})
 
 
-def scales(rng, A):
+def scales(rng: np.random.Generator, A: int) -> Array:
     """A scale for each head, no two alike: eighths, of which one may be negative."""
     return (rng.permutation(8)[:A] + rng.choice([1, -1.5])) / 8
 
 
 @st.composite
-def binary_cases(draw):
+def binary_cases(draw: st.DrawFn) -> Case:
     case = draw(full_cases())
     A = case.options["heads"]
     return Case((*case.args, scales(draw(generators()), A)), case.options | {"quantizer": draw(quantizers)})
 
 
-def far_apart(n, quantizer=binarize.clipped):
+def far_apart(n: int, quantizer: binarize.Quantizer = binarize.clipped) -> Case:
     """One query of n signs, against a key that disagrees everywhere and one that disagrees everywhere but once."""
     q, k, v = -np.ones((1, 1, n)), np.ones((1, 2, n)), np.arange(2.0 * n).reshape(1, 2, n) / n
     k[0, 1, 0] = -1
@@ -61,7 +64,7 @@ def far_apart(n, quantizer=binarize.clipped):
 
 
 @st.composite
-def pyramid_cases(draw):
+def pyramid_cases(draw: st.DrawFn) -> Case:
     rng, (N, H, W, C) = draw(generators()), draw(distinct(4, 1, 5))
     return Case((reals(rng, N, H, W, C),), {"levels": draw(levels)})
 
@@ -69,39 +72,39 @@ def pyramid_cases(draw):
 levels = st.sampled_from([(1,), (2,), (1, 2), (3, 1), (1, 2, 3)])
 
 
-def maps(rng, N, H, W, A, D, parts):
+def maps(rng: np.random.Generator, N: int, H: int, W: int, A: int, D: int, parts: int) -> tuple[Array, ...]:
     """Tokens of a map, keys real, and a scale a head for each part."""
     q, _, v = tokens(rng, N, H * W, H * W, A * D)
     return q, reals(rng, N, H * W, A * D), v, *(scales(rng, A) for _ in range(parts))
 
 
 @st.composite
-def map_cases(draw, parts):
+def map_cases(draw: st.DrawFn, parts: int) -> Case:
     rng, (H, W), A, D = draw(generators()), draw(distinct(2, 1, 4)), draw(st.integers(1, 2)), draw(st.integers(1, 3))
     options = {"grid": (H, W), "levels": draw(levels), "heads": A, "quantizer": draw(quantizers)}
     return Case(maps(rng, draw(st.integers(1, 2)), H, W, A, D, parts), options)
 
 
-def one_map(parts, H, W, A=2, D=3):
+def one_map(parts: int, H: int, W: int, A: int = 2, D: int = 3) -> Case:
     """A map with more tokens than a word has bits, or one that every wrong version stumbles over at once."""
     args = maps(np.random.default_rng(H * W), 1, H, W, A, D, parts)
     return Case(args, {"grid": (H, W), "levels": (1, 2), "heads": A, "quantizer": binarize.polynomial})
 
 
-def without_grid(case):
+def without_grid(case: Case) -> Case:
     """The same tokens, for an operation that does not ask where they lie."""
     q, k, v, scale = case.args
     k = np.rint(2 * k) / 2  # never pooled: signs may meet 0
     return Case((q, k, v, scale), {name: case.options[name] for name in ("heads", "quantizer")})
 
 
-def one_full(T=2, S=3, A=2, D=4):
+def one_full(T: int = 2, S: int = 3, A: int = 2, D: int = 4) -> Case:
     """Tokens that every wrong version of full attention stumbles over at once."""
     rng = np.random.default_rng(T + S)
     return Case((*tokens(rng, 2, T, S, A * D), np.array([0.5, 1.0])), {"heads": A, "quantizer": binarize.polynomial})
 
 
-def unscaled(case):
+def unscaled(case: Case) -> Case:
     """The same tokens, for an operation without scale and quantizer."""
     return Case(case.args[:3], {"heads": case.options["heads"]})
 
@@ -109,7 +112,7 @@ def unscaled(case):
 steep = Case((np.array([1000.0, -1000.0, 999.0]).reshape(1, 1, 1, 3), np.array([1.0, 2.0, 3.0]).reshape(1, 1, 3, 1)))
 
 
-def packed(function):
+def packed(function: Callable) -> Callable:
     """The packed form as a rung: it takes no surrogate."""
     return ignoring(function, "quantizer")
 

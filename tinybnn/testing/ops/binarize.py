@@ -1,9 +1,12 @@
 """Records of :mod:`tinybnn.binarize` and :mod:`tinybnn.bitpack`."""
 
+from collections.abc import Callable
+
 import numpy as np
 from hypothesis import strategies as st
 
 from ... import binarize, bitpack
+from ...notation import Array
 from ..op import Case, Op, ignoring, itself
 from ..strategies import distinct, generators, integers, quantizers, reals, signs, word_edges
 
@@ -12,23 +15,23 @@ ZEROS = np.array([-0.0, 0.0, 5e-324, -5e-324, 1.0, -1.0])
 
 
 @st.composite
-def sign_cases(draw):
+def sign_cases(draw: st.DrawFn) -> Case:
     return Case((integers(draw(generators()), *draw(distinct(3, 1, 6))) / 2,))
 
 
 @st.composite
-def binarize_cases(draw):
+def binarize_cases(draw: st.DrawFn) -> Case:
     rng, (rows, C) = draw(generators()), draw(distinct(2, 1, 6))
     return Case((integers(rng, rows, C) / 2, integers(rng, C) / 2), {"quantizer": draw(quantizers)})
 
 
 @st.composite
-def weight_cases(draw):
+def weight_cases(draw: st.DrawFn) -> Case:
     return Case((reals(draw(generators()), *draw(distinct(4, 1, 5))),))
 
 
 @st.composite
-def row_cases(draw):
+def row_cases(draw: st.DrawFn) -> Case:
     rng, n = draw(generators()), draw(word_edges)
     a, b = (signs(rng, rows, n) for rows in draw(distinct(2, 1, 5)))
     return Case((a, b))
@@ -98,6 +101,6 @@ OPS = (
 )
 
 
-def packed_rows(function, a, b):
+def packed_rows(function: Callable, a: Array, b: Array) -> Array:
     """``function`` on the packed rows of ``a`` and ``b``."""
     return function(bitpack.pack(a), bitpack.pack(b), a.shape[-1])

@@ -1,15 +1,18 @@
 """Records of :mod:`tinybnn.conv` and :mod:`tinybnn.binary_conv`."""
 
+from typing import Any
+
 import numpy as np
 from hypothesis import strategies as st
 
 from ... import binary_conv, conv
+from ...notation import Array
 from ..op import Case, Op, ignoring
 from ..strategies import distinct, generators, integers, pad_values, pairs, quantizers, reals, signs, word_edges
 
 
 @st.composite
-def geometry(draw, channels):
+def geometry(draw: st.DrawFn, channels: st.SearchStrategy[int]) -> tuple[tuple, tuple, dict[str, Any]]:
     """Shapes and options on which a kernel fits: (x shape, w shape, options)."""
     groups, per_group, filters = draw(st.integers(1, 3)), draw(channels), draw(st.integers(1, 2))
     KH, KW = draw(distinct(2, 1, 3))
@@ -19,7 +22,7 @@ def geometry(draw, channels):
 
 
 @st.composite
-def conv_cases(draw):
+def conv_cases(draw: st.DrawFn) -> Case:
     x, w, options = draw(geometry(st.integers(1, 3)))
     rng = draw(generators())
     return Case(
@@ -28,7 +31,7 @@ def conv_cases(draw):
 
 
 @st.composite
-def transpose_cases(draw):
+def transpose_cases(draw: st.DrawFn) -> Case:
     x, w, options = draw(geometry(st.integers(1, 3)))
     rng = draw(generators())
     rows, cols = conv.output_size(
@@ -38,14 +41,14 @@ def transpose_cases(draw):
 
 
 @st.composite
-def binary_cases(draw, channels=word_edges):
+def binary_cases(draw: st.DrawFn, channels: st.SearchStrategy[int] = word_edges) -> Case:
     x, w, options = draw(geometry(channels))
     rng = draw(generators())
     return Case((signs(rng, *x), signs(rng, *w)), options | {"pad_value": draw(pad_values)})
 
 
 @st.composite
-def scaled_cases(draw):
+def scaled_cases(draw: st.DrawFn) -> Case:
     case = draw(binary_cases(st.integers(1, 3)))
     x, w = case.args
     rng = draw(generators())
@@ -53,7 +56,7 @@ def scaled_cases(draw):
     return Case((x, reals(rng, *w.shape), alpha), case.options | {"quantizer": draw(quantizers)})
 
 
-def packed_signs(x, w, groups=1, **options):
+def packed_signs(x: Array, w: Array, groups: int = 1, **options: Any) -> Array:
     """Pack both operands and convolve the words."""
     words = binary_conv.pack_activations(x, groups), binary_conv.pack_weights(w)
     return binary_conv.conv2d_packed(*words, x.shape[-1], groups=groups, **options)

@@ -1,20 +1,23 @@
 """Records of :mod:`tinybnn.loss`."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from hypothesis import strategies as st
 
 from ... import loss
+from ...notation import Array
 from ..op import Case, Op
 from ..strategies import distinct, generators, reals
 
 
-def labels_of(rng, shape, L, ignore):
+def labels_of(rng: np.random.Generator, shape: int | Sequence[int], L: int, ignore: int) -> Array:
     """Classes of pixels, about a quarter of them ignored."""
     return np.where(rng.random(shape) < 0.25, ignore, rng.integers(0, L, shape)).astype(np.uint8)
 
 
 @st.composite
-def class_cases(draw):
+def class_cases(draw: st.DrawFn) -> Case:
     """Logits, labels, and perhaps weights, one of which may be 0; what is ignored may also be a true class."""
     rng, (N, H, W, L) = draw(generators()), draw(distinct(4, 1, 5))
     ignore = draw(st.sampled_from([255, 0]))
@@ -24,18 +27,18 @@ def class_cases(draw):
 
 
 @st.composite
-def target_cases(draw):
+def target_cases(draw: st.DrawFn) -> Case:
     rng, shape, ignore = draw(generators()), draw(distinct(3, 1, 5)), draw(st.sampled_from([255, 7]))
     return Case((3 * reals(rng, *shape), labels_of(rng, shape, 2, ignore)), {"ignore": ignore})
 
 
 @st.composite
-def dice_cases(draw):
+def dice_cases(draw: st.DrawFn) -> Case:
     case = draw(target_cases())
     return Case(case.args, case.options | {"smooth": draw(st.sampled_from([1.0, 1e-3, 10.0]))})
 
 
-def extremes(shape):
+def extremes(shape: tuple[int, ...]) -> Array:
     """Logits at which a careless exponential overflows, in either precision."""
     return np.resize([800.0, -800.0, 100.0, -100.0, 0.0], shape)
 

@@ -1,9 +1,12 @@
 """Records of :mod:`tinybnn.metrics`."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 from hypothesis import strategies as st
 
 from ... import metrics
+from ...notation import Array
 from ..op import Case, Op, itself
 from ..strategies import distinct, generators
 from .loss import labels_of
@@ -11,13 +14,13 @@ from .loss import labels_of
 IGNORE = {"ignore": 255}
 
 
-def shown(score):
+def shown(score: Callable) -> Callable:
     """``score`` with -1 for NaN, which would equal nothing, not even itself."""
     return lambda *args: np.nan_to_num(np.asarray(score(*args)), nan=-1)
 
 
 @st.composite
-def confusion_cases(draw):
+def confusion_cases(draw: st.DrawFn) -> Case:
     """Up to 20 classes: L times the label no longer fits into the label's own 8 bits."""
     rng, shape, L = draw(generators()), draw(distinct(3, 1, 5)), draw(st.integers(1, 20))
     ignore = draw(st.sampled_from([255, 0]))
@@ -26,13 +29,13 @@ def confusion_cases(draw):
 
 
 @st.composite
-def confusions(draw):
+def confusions(draw: st.DrawFn) -> Case:
     """A table with classes that are absent, never predicted, or both."""
     rng, L = draw(generators()), draw(st.integers(1, 6))
     return Case((rng.integers(0, 20, (L, L)) * np.outer(rng.random(L) < 0.6, rng.random(L) < 0.6),))
 
 
-def probabilities(rng, shape, kind):
+def probabilities(rng: np.random.Generator, shape: int | Sequence[int], kind: str) -> Array:
     """Any; greys ``k / 255``, where thresholds lie; one alone; or none between 0 and 1."""
     greys = rng.integers(0, 256, shape) / 255
     return {"any": rng.random(shape), "grey": greys, "flat": np.full(shape, rng.random()), "hard": np.rint(greys)}[kind]
@@ -42,13 +45,13 @@ kinds = st.sampled_from(["any", "grey", "flat", "hard"])
 
 
 @st.composite
-def threshold_cases(draw):
+def threshold_cases(draw: st.DrawFn) -> Case:
     rng, shape, ignore = draw(generators()), draw(distinct(2, 1, 5)), draw(st.sampled_from([255, 7]))
     return Case((probabilities(rng, shape, draw(kinds)), labels_of(rng, shape, 2, ignore)), {"ignore": ignore})
 
 
 @st.composite
-def road_cases(draw):
+def road_cases(draw: st.DrawFn) -> Case:
     rng, n = draw(generators()), draw(st.integers(1, 60))
     p, labels = probabilities(rng, n, draw(kinds)), labels_of(rng, n, 2, 255)
     return Case((metrics.threshold_counts(p, labels),))
@@ -59,7 +62,7 @@ CHESS = (np.indices((16, 16)).sum(0) % 2).astype(np.uint8)
 NOTHING = np.full((16, 16), 255, np.uint8)
 
 
-def road(*labels):
+def road(*labels: int) -> Case:
     """Counts of pixels that get ever smaller probabilities."""
     return Case((metrics.threshold_counts(np.linspace(1, 0, len(labels)), np.array(labels)),))
 

@@ -1,11 +1,14 @@
 """Records of :mod:`tinybnn.multibranch`."""
 
+from typing import Any
+
 import numpy as np
 from hypothesis import strategies as st
 
 from ... import multibranch
 from ...binarize import clipped, sign
 from ...binary_conv import pack_weights
+from ...notation import Array
 from ...upsample import BILINEAR, NEAREST, UPSAMPLERS
 from ..op import Case, Op, ignoring
 from ..strategies import distinct, generators, integers, pad_values, pairs, quantizers, reals, word_edges
@@ -14,7 +17,7 @@ few = st.integers(1, 3)
 
 
 @st.composite
-def branch_cases(draw, channels=few):
+def branch_cases(draw: st.DrawFn, channels: st.SearchStrategy[int] = few) -> Case:
     """Any number of branches, each with its own upsampler; ties at thresholds, and gates of both shapes."""
     rng, R, C, (N, F) = draw(generators()), draw(few), draw(channels), draw(pairs(1, 2))
     (H, W), (KH, KW) = draw(distinct(2, 1, 3)), draw(distinct(2, 1, 3))
@@ -35,30 +38,30 @@ def branch_cases(draw, channels=few):
 
 
 @st.composite
-def trained_cases(draw):
+def trained_cases(draw: st.DrawFn) -> Case:
     case = draw(branch_cases())
     return Case(case.args, case.options | {"quantizer": draw(quantizers)})
 
 
 @st.composite
-def packed_cases(draw):
+def packed_cases(draw: st.DrawFn) -> Case:
     case = draw(branch_cases(word_edges))
     x, tau, w, alpha, theta = case.args
     return Case((x, tau, w, reals(draw(generators()), *alpha.shape), theta), case.options)
 
 
-def packed_branches(x, tau, w, alpha, theta, **options):
+def packed_branches(x: Array, tau: Array, w: Array, alpha: Array, theta: Array, **options: Any) -> Array:
     """Pack the weights of each branch and run the packed form."""
     words = np.stack([pack_weights(sign(branch)) for branch in w])
     return multibranch.multi_branch_upsample_packed(x, tau, words, alpha, theta, **options)
 
 
-def simulated(*args, **options):
+def simulated(*args: Array, **options: Any) -> Array:
     """The value of the float form."""
     return multibranch.multi_branch_upsample(*args, **options)[0]
 
 
-def example(R, theta, **options):
+def example(R: int, theta: Array, **options: Any) -> Case:
     """R branches on a small map, with defaults where nothing is said."""
     rng = np.random.default_rng(R)
     args = integers(rng, 2, 2, 3, 2) / 2, integers(rng, R, 2) / 2, reals(rng, R, 3, 3, 2, 2), np.ones((R, 2)), theta

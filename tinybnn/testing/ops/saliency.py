@@ -10,7 +10,7 @@ from .metrics import CHESS, GREYS, kinds, probabilities
 
 
 @st.composite
-def image_cases(draw):
+def image_cases(draw: st.DrawFn) -> Case:
     """A prediction and a mask: a box with frayed edges, nothing, or everything; as booleans or as numbers."""
     rng, (H, W) = draw(generators()), draw(distinct(2, 1, 6))
     rows, columns = np.ogrid[:H, :W]
@@ -20,13 +20,13 @@ def image_cases(draw):
 
 
 @st.composite
-def with_option(draw, name, values):
+def with_option(draw: st.DrawFn, name: str, values: list[float]) -> Case:
     case = draw(image_cases())
     return Case(case.args, {name: draw(st.sampled_from(values))})
 
 
 @st.composite
-def curve_cases(draw):
+def curve_cases(draw: st.DrawFn) -> Case:
     return Case((draw(generators()).random((draw(st.integers(1, 5)), 256)),))
 
 
