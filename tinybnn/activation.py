@@ -18,12 +18,13 @@ from typing import NamedTuple
 import numpy as np
 
 from .binarize import channel_sum
+from .notation import Array
 from .validate import need_channels, need_float, need_shape
 
 # -- hardtanh -------------------------------------------------------------------------------------------------------
 
 
-def hardtanh_loops(x):
+def hardtanh_loops(x: Array) -> Array:
     """Specification of :func:`hardtanh`."""
     y = np.empty(x.shape)
     for i in np.ndindex(x.shape):
@@ -31,7 +32,7 @@ def hardtanh_loops(x):
     return y
 
 
-def hardtanh(x):
+def hardtanh(x: Array) -> tuple[Array, Array]:
     """Clip to [-1, 1]: ``y = min(max(x, -1), 1)``.
 
     Parameters
@@ -60,7 +61,7 @@ def hardtanh(x):
     return np.clip(x, -1, 1), x
 
 
-def hardtanh_backward(dy, x):
+def hardtanh_backward(dy: Array, x: Array) -> Array:
     """``dx = dy`` where ``|x| <= 1``, else 0: a mask on ``x``, not a clip of the gradient."""
     need_shape("hardtanh_backward", "dy", dy, " ".join(map(str, x.shape)))
     return dy * (np.abs(x) <= 1)
@@ -69,7 +70,7 @@ def hardtanh_backward(dy, x):
 # -- PReLU ----------------------------------------------------------------------------------------------------------
 
 
-def prelu_loops(x, slope):
+def prelu_loops(x: Array, slope: Array) -> Array:
     """Specification of :func:`prelu`."""
     y = np.empty(x.shape)
     for i in np.ndindex(x.shape):
@@ -80,18 +81,18 @@ def prelu_loops(x, slope):
 class PReLUCache(NamedTuple):
     """The operands."""
 
-    x: np.ndarray
-    slope: np.ndarray
+    x: Array
+    slope: Array
 
 
 class PReLUGrads(NamedTuple):
     """Gradients in the order of the arguments."""
 
-    dx: np.ndarray
-    dslope: np.ndarray
+    dx: Array
+    dslope: Array
 
 
-def prelu(x, slope):
+def prelu(x: Array, slope: Array) -> tuple[Array, PReLUCache]:
     """Leave what is positive, scale what is negative by its channel's learnt slope.
 
     ``y[..., c] = max(x[..., c], 0) + slope[c] min(x[..., c], 0)``
@@ -123,7 +124,7 @@ def prelu(x, slope):
     return np.maximum(x, 0) + slope * np.minimum(x, 0), PReLUCache(x, slope)
 
 
-def prelu_backward(dy, cache):
+def prelu_backward(dy: Array, cache: PReLUCache) -> PReLUGrads:
     """``dx = dy`` where ``x >= 0``, else ``slope dy``; ``dslope`` sums ``dy x`` over what was negative."""
     x, slope = cache
     need_shape("prelu_backward", "dy", dy, " ".join(map(str, x.shape)))
@@ -135,7 +136,7 @@ def prelu_backward(dy, cache):
 # -- RPReLU ---------------------------------------------------------------------------------------------------------
 
 
-def rprelu_loops(x, shift_in, slope, shift_out):
+def rprelu_loops(x: Array, shift_in: Array, slope: Array, shift_out: Array) -> Array:
     """Specification of :func:`rprelu`."""
     y = np.empty(x.shape)
     for i in np.ndindex(x.shape):
@@ -148,13 +149,13 @@ def rprelu_loops(x, shift_in, slope, shift_out):
 class RPReLUGrads(NamedTuple):
     """Gradients in the order of the arguments."""
 
-    dx: np.ndarray
-    dshift_in: np.ndarray
-    dslope: np.ndarray
-    dshift_out: np.ndarray
+    dx: Array
+    dshift_in: Array
+    dslope: Array
+    dshift_out: Array
 
 
-def rprelu(x, shift_in, slope, shift_out):
+def rprelu(x: Array, shift_in: Array, slope: Array, shift_out: Array) -> tuple[Array, PReLUCache]:
     """PReLU with its kink moved, by channel: ``y = prelu(x - shift_in, slope) + shift_out``.
 
     Parameters
@@ -186,7 +187,7 @@ def rprelu(x, shift_in, slope, shift_out):
     return bent + shift_out, cache  # (3)
 
 
-def rprelu_backward(dy, cache):
+def rprelu_backward(dy: Array, cache: PReLUCache) -> RPReLUGrads:
     """PReLU's, and for the two shifts: ``dshift_out`` is the sum of ``dy``, ``dshift_in`` minus that of ``dx``."""
     dx, dslope = prelu_backward(dy, cache)  # (2)
     return RPReLUGrads(dx, -channel_sum(dx), dslope, channel_sum(dy))  # (1) (3)
@@ -195,7 +196,7 @@ def rprelu_backward(dy, cache):
 # -- sigmoid --------------------------------------------------------------------------------------------------------
 
 
-def sigmoid_loops(x):
+def sigmoid_loops(x: Array) -> Array:
     """Specification of :func:`sigmoid`: an exponential that can only underflow."""
     y = np.empty(x.shape)
     for i in np.ndindex(x.shape):
@@ -204,7 +205,7 @@ def sigmoid_loops(x):
     return y
 
 
-def sigmoid(x):
+def sigmoid(x: Array) -> tuple[Array, Array]:
     """A gate between 0 and 1: ``y = 1 / (1 + exp(-x)) = (1 + tanh(x / 2)) / 2``.
 
     Parameters
@@ -235,7 +236,7 @@ def sigmoid(x):
     return y, y
 
 
-def sigmoid_backward(dy, y):
+def sigmoid_backward(dy: Array, y: Array) -> Array:
     """``dx = dy y (1 - y)``."""
     need_shape("sigmoid_backward", "dy", dy, " ".join(map(str, y.shape)))
     return dy * y * (1 - y)

@@ -21,10 +21,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .notation import Array
 from .validate import need_float, need_number, need_shape
 
 
-def sign_loops(x):
+def sign_loops(x: Array) -> Array:
     """Specification of :func:`sign`, one scalar at a time."""
     y = np.empty(x.shape)
     for i in np.ndindex(x.shape):
@@ -32,7 +33,7 @@ def sign_loops(x):
     return y
 
 
-def sign(x):
+def sign(x: Array) -> Array:
     """The sign of every element, with no third value: ``y = +1 if x >= 0 else -1``.
 
     Parameters
@@ -72,11 +73,11 @@ class Quantizer(NamedTuple):
     """What runs forward (``hard``) beside what is differentiated (``soft``, with derivative ``dsoft``)."""
 
     name: str
-    hard: Callable
-    soft: Callable
-    dsoft: Callable
+    hard: Callable[[Array], Array]
+    soft: Callable[[Array], Array]
+    dsoft: Callable[[Array], Array]
 
-    def relaxed(self):
+    def relaxed(self) -> "Quantizer":
         """The same quantizer with ``hard := soft``: differentiable, so that backward code can be checked."""
         return self._replace(name=f"relaxed {self.name}", hard=self.soft)
 
@@ -96,14 +97,14 @@ real = Quantizer("real", lambda x: x, lambda x: x, np.ones_like)
 """No quantizer at all: the one switch that turns a binary network into its float twin."""
 
 
-def tanh(sharpness):
+def tanh(sharpness: float) -> Quantizer:
     """IR-Net's surrogate; raise ``sharpness`` from 0.1 to 10 while training (:func:`tanh_sharpness`)."""
     t = need_number("tanh", "sharpness", sharpness, low=1e-6)
     k = max(1 / t, 1)
     return Quantizer(f"tanh({t:g})", sign, lambda x: k * np.tanh(t * x), lambda x: k * t * (1 - np.tanh(t * x) ** 2))
 
 
-def tanh_sharpness(progress, low=0.1, high=10.0):
+def tanh_sharpness(progress: float, low: float = 0.1, high: float = 10.0) -> float:
     """Sharpness after a fraction ``progress`` of training, in [0, 1]: ``low`` to ``high``, evenly in its logarithm.
 
     >>> [round(tanh_sharpness(p), 3) for p in (0, 0.5, 1)]
@@ -113,7 +114,7 @@ def tanh_sharpness(progress, low=0.1, high=10.0):
     return low * (high / low) ** progress
 
 
-def swish_sign(beta=5.0):
+def swish_sign(beta: float = 5.0) -> Quantizer:
     """BNN+'s surrogate: its derivative is negative far from 0, so that no gradient passes and some turn back."""
     b = need_number("swish_sign", "beta", beta, low=1e-6)
 
@@ -141,7 +142,7 @@ QUANTIZERS = {
 # -- binarization with a learned threshold -------------------------------------------------------------------------
 
 
-def binarize_loops(x, tau):
+def binarize_loops(x: Array, tau: Array) -> Array:
     """Specification of :func:`binarize` for a hard quantizer: is each value at least its channel's threshold?"""
     y = np.empty(x.shape)
     for i in np.ndindex(x.shape):
@@ -152,18 +153,18 @@ def binarize_loops(x, tau):
 class BinarizeCache(NamedTuple):
     """What :func:`binarize_backward` needs: the shifted input and the quantizer."""
 
-    shifted: np.ndarray
+    shifted: Array
     quantizer: Quantizer
 
 
 class BinarizeGrads(NamedTuple):
     """Gradients in the order of the arguments."""
 
-    dx: np.ndarray
-    dtau: np.ndarray
+    dx: Array
+    dtau: Array
 
 
-def binarize(x, tau, *, quantizer=clipped):
+def binarize(x: Array, tau: Array, *, quantizer: Quantizer = clipped) -> tuple[Array, BinarizeCache]:
     """Binarize against a threshold learnt per channel: ``y[..., c] = sign(x[..., c] - tau[c])``.
 
     Parameters
@@ -202,7 +203,7 @@ def binarize(x, tau, *, quantizer=clipped):
     return quantizer.hard(shifted), BinarizeCache(shifted, quantizer)  # (2)
 
 
-def binarize_backward(dy, cache):
+def binarize_backward(dy: Array, cache: BinarizeCache) -> BinarizeGrads:
     """``dx = dy * dsoft(x - tau)``, and ``dtau`` is minus its sum over everything but channels."""
     need_shape("binarize_backward", "dy", dy, " ".join(map(str, cache.shifted.shape)))
     dx = dy * cache.quantizer.dsoft(cache.shifted)  # (2)
@@ -210,7 +211,7 @@ def binarize_backward(dy, cache):
     return BinarizeGrads(dx, dtau)
 
 
-def channel_sum(x):
+def channel_sum(x: Array) -> Array:
     """Sum over everything but the last axis, as a product with a row of ones; ``x.sum(0)`` is several times slower."""
     rows = x.reshape(-1, x.shape[-1])
     return np.ones(len(rows), x.dtype) @ rows
@@ -219,7 +220,7 @@ def channel_sum(x):
 # -- scales of binary weights ---------------------------------------------------------------------------------------
 
 
-def mean_abs_loops(w):
+def mean_abs_loops(w: Array) -> Array:
     """Specification of :func:`mean_abs`."""
     *inner, F = w.shape
     alpha = np.zeros(F)
@@ -230,7 +231,7 @@ def mean_abs_loops(w):
     return alpha
 
 
-def mean_abs(w):
+def mean_abs(w: Array) -> tuple[Array, Array]:
     """The best scale of each binary filter: ``alpha[f] = mean |w[..., f]|``.
 
     Among all ``alpha * sgn(w)`` this one is nearest to ``w``, and the squared error left over is
@@ -261,7 +262,7 @@ def mean_abs(w):
     return np.abs(w).reshape(-1, w.shape[-1]).mean(0), w
 
 
-def mean_abs_backward(dalpha, w):
+def mean_abs_backward(dalpha: Array, w: Array) -> Array:
     """``dw = sgn(w) dalpha / n``. The slope of ``|w|`` at 0 is taken as +1, as in :func:`sign`."""
     need_shape("mean_abs_backward", "dalpha", dalpha, "F", F=(w.shape[-1], "w"))
     return sign(w) * (dalpha / (w.size // w.shape[-1]))

@@ -12,10 +12,21 @@ import numpy as np
 from .binarize import Quantizer, clipped
 from .bitpack import disagreements, pack, words
 from .conv import ConvCache, conv2d, conv2d_backward, conv2d_loops, output_size, pad2d, windows
+from .notation import Array, Pair
 from .validate import need_choice, need_dtype, need_float, need_int, need_pair, need_shape
 
 
-def binary_conv2d_loops(x, w, alpha, *, pad_value, stride=1, pad=0, dilation=1, groups=1):
+def binary_conv2d_loops(
+    x: Array,
+    w: Array,
+    alpha: Array,
+    *,
+    pad_value: int,
+    stride: Pair = 1,
+    pad: Pair = 0,
+    dilation: Pair = 1,
+    groups: int = 1,
+) -> Array:
     """Specification of :func:`binary_conv2d` for a hard quantizer: the plain convolution of signs, then the scale."""
     signs = np.empty(w.shape, w.dtype)
     for i in np.ndindex(w.shape):
@@ -29,22 +40,33 @@ def binary_conv2d_loops(x, w, alpha, *, pad_value, stride=1, pad=0, dilation=1, 
 class BinaryConvCache(NamedTuple):
     """The latent weights and their scale, the convolution's own cache, and its integer result."""
 
-    w: np.ndarray
-    alpha: np.ndarray
+    w: Array
+    alpha: Array
     conv: ConvCache
-    z: np.ndarray
+    z: Array
     quantizer: Quantizer
 
 
 class BinaryConvGrads(NamedTuple):
     """Gradients in the order of the arguments."""
 
-    dx: np.ndarray
-    dw: np.ndarray
-    dalpha: np.ndarray
+    dx: Array
+    dw: Array
+    dalpha: Array
 
 
-def binary_conv2d(x, w, alpha, *, pad_value, stride=1, pad=0, dilation=1, groups=1, quantizer=clipped):
+def binary_conv2d(
+    x: Array,
+    w: Array,
+    alpha: Array,
+    *,
+    pad_value: int,
+    stride: Pair = 1,
+    pad: Pair = 0,
+    dilation: Pair = 1,
+    groups: int = 1,
+    quantizer: Quantizer = clipped,
+) -> tuple[Array, BinaryConvCache]:
     """Convolve binary activations with the signs of latent weights, then scale each filter.
 
     ``y[..., f] = alpha[f] * conv2d(x, sgn(w))[..., f]``
@@ -97,7 +119,7 @@ def binary_conv2d(x, w, alpha, *, pad_value, stride=1, pad=0, dilation=1, groups
     return z * alpha, BinaryConvCache(w, alpha, conv, z, quantizer)  # (3)
 
 
-def binary_conv2d_backward(dy, cache):
+def binary_conv2d_backward(dy: Array, cache: BinaryConvCache) -> BinaryConvGrads:
     """``dw`` goes through the surrogate; where ``alpha`` is ``mean_abs(w)``, add that path too."""
     need_shape("binary_conv2d_backward", "dy", dy, " ".join(map(str, cache.z.shape)))
     dz = dy * cache.alpha  # (3)
@@ -110,18 +132,20 @@ def binary_conv2d_backward(dy, cache):
 # -- packed: inference only -----------------------------------------------------------------------------------------
 
 
-def pack_activations(x, groups=1):
+def pack_activations(x: Array, groups: int = 1) -> Array:
     """Signs of shape (N, H, W, C) as words (N, H, W, groups * ceil(C / groups / 64)): each group starts a new word."""
     *outer, C = x.shape
     return pack(x.reshape(*outer, groups, C // groups)).reshape(*outer, -1)
 
 
-def pack_weights(w):
+def pack_weights(w: Array) -> Array:
     """Signs of shape (KH, KW, C / groups, F) as words (F, KH, KW, ceil(C / groups / 64)): each filter is one row."""
     return pack(np.ascontiguousarray(w.transpose(3, 0, 1, 2)))
 
 
-def conv2d_packed(x, w, C, *, pad_value, stride=1, pad=0, dilation=1, groups=1):
+def conv2d_packed(
+    x: Array, w: Array, C: int, *, pad_value: int, stride: Pair = 1, pad: Pair = 0, dilation: Pair = 1, groups: int = 1
+) -> Array:
     """Binary convolution of packed operands, by XOR and popcount: the integer inside :func:`binary_conv2d`.
 
     ``y = n - 2 popcount(columns ^ w)`` with ``n = KH KW C / groups`` taps. Padding with +1 is a word of zeros, with -1

@@ -10,16 +10,16 @@ Bits: 1 means -1, the least significant bit comes first, the tail of the last wo
 
 import numpy as np
 
-from .notation import WORD_BITS
+from .notation import WORD_BITS, Array
 from .validate import need_dtype, need_float, need_int, need_pm1, need_shape
 
 
-def words(n):
+def words(n: int) -> int:
     """How many 64-bit words hold ``n`` bits: ``ceil(n / 64)``."""
     return -(-n // WORD_BITS)
 
 
-def pack_loops(x):
+def pack_loops(x: Array) -> Array:
     """Specification of :func:`pack`: set bit ``c % 64`` of word ``c // 64`` where channel ``c`` is -1."""
     *outer, C = x.shape
     packed = np.zeros((*outer, words(C)), np.uint64)
@@ -29,7 +29,7 @@ def pack_loops(x):
     return packed
 
 
-def pack(x):
+def pack(x: Array) -> Array:
     """Pack values of -1 and +1 along the last axis into ``uint64`` words.
 
     Parameters
@@ -61,7 +61,7 @@ def pack(x):
     return pack_bits(x < 0)
 
 
-def pack_bits(negative):
+def pack_bits(negative: Array) -> Array:
     """Pack booleans, True for -1, along the last axis: what :func:`pack` does once the signs are known.
 
     >>> pack_bits(np.array([True, False, True]))
@@ -74,7 +74,7 @@ def pack_bits(negative):
     return octets.view("<u8").astype(np.uint64, copy=False)
 
 
-def binarize_packed(x, tau):
+def binarize_packed(x: Array, tau: Array) -> Array:
     """Threshold and pack at once: the bits of ``pack(binarize(x, tau))``, with no float +-1 in between.
 
     Parameters
@@ -103,7 +103,7 @@ def binarize_packed(x, tau):
     return pack_bits(x < tau)
 
 
-def unpack_loops(packed, C):
+def unpack_loops(packed: Array, C: int) -> Array:
     """Specification of :func:`unpack`."""
     x = np.empty((*packed.shape[:-1], C))
     for i in np.ndindex(x.shape):
@@ -112,7 +112,7 @@ def unpack_loops(packed, C):
     return x
 
 
-def unpack(packed, C, dtype=np.float32):
+def unpack(packed: Array, C: int, dtype: type | np.dtype = np.float32) -> Array:
     """Undo :func:`pack`: the ``C`` values of -1 and +1 in each row of words.
 
     >>> unpack(np.array([13], np.uint64), 4)
@@ -126,7 +126,7 @@ def unpack(packed, C, dtype=np.float32):
     return 1 - 2 * np.unpackbits(octets, axis=-1, count=C, bitorder="little").astype(dtype)
 
 
-def packed_dot_loops(a, b, n):
+def packed_dot_loops(a: Array, b: Array, n: int) -> Array:
     """Specification of :func:`packed_dot`, with Python integers."""
     dot = np.empty(a.shape[:-1], np.int64)
     for i in np.ndindex(dot.shape):
@@ -134,7 +134,7 @@ def packed_dot_loops(a, b, n):
     return dot
 
 
-def packed_dot(a, b, n):
+def packed_dot(a: Array, b: Array, n: int) -> Array:
     """Dot products of packed rows: ``n - 2 popcount(a ^ b)``, summed over the words.
 
     Parameters
@@ -166,12 +166,12 @@ def packed_dot(a, b, n):
     return n - 2 * np.bitwise_count(a ^ b).sum(-1, dtype=np.int64)
 
 
-def packed_matmul_loops(a, b, n):
+def packed_matmul_loops(a: Array, b: Array, n: int) -> Array:
     """Specification of :func:`packed_matmul`: every row of ``a`` against every row of ``b``."""
     return np.array([[packed_dot_loops(p, q, n) for q in b] for p in a], np.int64).reshape(len(a), len(b))
 
 
-def packed_matmul(a, b, n):
+def packed_matmul(a: Array, b: Array, n: int) -> Array:
     """The matrix product of packed rows: ``y[m, f] = n - 2 popcount(a[m] ^ b[f])``.
 
     Parameters
@@ -205,7 +205,7 @@ def packed_matmul(a, b, n):
     return n - 2 * disagreements(a, b)
 
 
-def disagreements(a, b):
+def disagreements(a: Array, b: Array) -> Array:
     """How many bits differ between every row of ``a`` and every row of ``b``: int32, (M, F)."""
     counts = np.zeros((len(a), len(b)), np.int32)
     tile = max(1, 32768 // max(1, len(b)))  # about 32 K counts: xor, popcounts and sums stay in the second-level cache
@@ -215,7 +215,7 @@ def disagreements(a, b):
     return counts
 
 
-def _need_words(op, n, **rows):
+def _need_words(op: str, n: int, **rows: Array) -> None:
     need_int(op, "n", n, 1)
     for name, array in rows.items():
         need_dtype(op, name, array, np.uint64)

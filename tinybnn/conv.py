@@ -10,17 +10,24 @@ and <conv2d(x, w), y> = <x, conv_transpose2d(y, w)> holds exactly on integers. "
 in this field, cross-correlation: the kernel is not flipped.
 """
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
+from .notation import Array, Pair
 from .validate import need_float, need_int, need_number, need_pair, need_shape
+
+HW: TypeAlias = tuple[int, int]
+"""Rows and columns, both given: what a ``Pair`` is once it is checked."""
 
 BAND = 150_000
 """Columns copied at a time, in elements: some 600 KB of float32, so that they are still in cache when multiplied."""
 
 
-def conv2d_loops(x, w, *, stride=1, pad=0, pad_value=0.0, dilation=1, groups=1):
+def conv2d_loops(
+    x: Array, w: Array, *, stride: Pair = 1, pad: Pair = 0, pad_value: float = 0.0, dilation: Pair = 1, groups: int = 1
+) -> Array:
     """Specification of :func:`conv2d`: one multiplication a line, in the order of the formula."""
     (SH, SW), (PH, PW), (DH, DW) = (v if isinstance(v, tuple) else (v, v) for v in (stride, pad, dilation))
     N, H, W, C = x.shape
@@ -42,23 +49,25 @@ def conv2d_loops(x, w, *, stride=1, pad=0, pad_value=0.0, dilation=1, groups=1):
 class ConvCache(NamedTuple):
     """The operands, and how they met."""
 
-    x: np.ndarray
-    w: np.ndarray
-    stride: tuple
-    pad: tuple
+    x: Array
+    w: Array
+    stride: HW
+    pad: HW
     pad_value: float
-    dilation: tuple
+    dilation: HW
     groups: int
 
 
 class ConvGrads(NamedTuple):
     """Gradients in the order of the arguments."""
 
-    dx: np.ndarray
-    dw: np.ndarray
+    dx: Array
+    dw: Array
 
 
-def conv2d(x, w, *, stride=1, pad=0, pad_value=0.0, dilation=1, groups=1):
+def conv2d(
+    x: Array, w: Array, *, stride: Pair = 1, pad: Pair = 0, pad_value: float = 0.0, dilation: Pair = 1, groups: int = 1
+) -> tuple[Array, ConvCache]:
     """Two-dimensional convolution, channels last.
 
     ``y[n, i, j, f] = sum over kh, kw, c of x[n, i SH + kh DH - PH, j SW + kw DW - PW, c] w[kh, kw, c, f]``,
@@ -113,7 +122,7 @@ def conv2d(x, w, *, stride=1, pad=0, pad_value=0.0, dilation=1, groups=1):
     return y, cache
 
 
-def conv2d_backward(dy, cache):
+def conv2d_backward(dy: Array, cache: ConvCache) -> ConvGrads:
     """``dx`` is the transposed convolution of ``dy``; ``dw`` correlates the input with ``dy``.
 
     Padding is constant, so it receives no gradient.
@@ -128,7 +137,9 @@ def conv2d_backward(dy, cache):
 # -- the transpose --------------------------------------------------------------------------------------------------
 
 
-def conv_transpose2d_loops(y, w, *, stride=1, pad=0, dilation=1, groups=1, size=None):
+def conv_transpose2d_loops(
+    y: Array, w: Array, *, stride: Pair = 1, pad: Pair = 0, dilation: Pair = 1, groups: int = 1, size: HW | None = None
+) -> Array:
     """Specification of :func:`conv_transpose2d`: every input stamps the kernel, scaled, onto the output."""
     (SH, SW), (PH, PW), (DH, DW) = (v if isinstance(v, tuple) else (v, v) for v in (stride, pad, dilation))
     N, OH, OW, F = y.shape
@@ -147,22 +158,24 @@ def conv_transpose2d_loops(y, w, *, stride=1, pad=0, dilation=1, groups=1, size=
 class ConvTransposeCache(NamedTuple):
     """The operands, and how they met."""
 
-    y: np.ndarray
-    w: np.ndarray
-    stride: tuple
-    pad: tuple
-    dilation: tuple
+    y: Array
+    w: Array
+    stride: HW
+    pad: HW
+    dilation: HW
     groups: int
 
 
 class ConvTransposeGrads(NamedTuple):
     """Gradients in the order of the arguments."""
 
-    dy: np.ndarray
-    dw: np.ndarray
+    dy: Array
+    dw: Array
 
 
-def conv_transpose2d(y, w, *, stride=1, pad=0, dilation=1, groups=1, size=None):
+def conv_transpose2d(
+    y: Array, w: Array, *, stride: Pair = 1, pad: Pair = 0, dilation: Pair = 1, groups: int = 1, size: HW | None = None
+) -> tuple[Array, ConvTransposeCache]:
     """The transpose of :func:`conv2d`: from the shape of its output back to the shape of its input.
 
     ``x[n, i SH + kh DH - PH, j SW + kw DW - PW, c] += y[n, i, j, f] w[kh, kw, c, f]``. With stride 2 it is an
@@ -216,7 +229,7 @@ def conv_transpose2d(y, w, *, stride=1, pad=0, dilation=1, groups=1, size=None):
     return x, ConvTransposeCache(y, w, checked.stride, checked.pad, checked.dilation, groups)
 
 
-def conv_transpose2d_backward(dx, cache):
+def conv_transpose2d_backward(dx: Array, cache: ConvTransposeCache) -> ConvTransposeGrads:
     """``dy`` is the convolution of ``dx``; ``dw`` is the convolution's, with the two ends exchanged."""
     y, w, stride, pad, dilation, groups = cache
     C = w.shape[2] * groups
@@ -229,7 +242,7 @@ def conv_transpose2d_backward(dx, cache):
 # -- what both share ------------------------------------------------------------------------------------------------
 
 
-def output_size(op, size, kernel, stride, pad, dilation):
+def output_size(op: str, size: HW, kernel: HW, stride: HW, pad: HW, dilation: HW) -> tuple[int, ...]:
     """Rows and columns that a convolution leaves; refuses a kernel larger than the padded input."""
     padded = tuple(n + 2 * p for n, p in zip(size, pad))
     extent = tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilation))
@@ -238,7 +251,7 @@ def output_size(op, size, kernel, stride, pad, dilation):
     return tuple((n - e) // s + 1 for n, e, s in zip(padded, extent, stride))
 
 
-def pad2d(x, pad, value):
+def pad2d(x: Array, pad: HW, value: float | Array) -> Array:
     """``x`` with ``pad`` (rows, columns) of ``value`` on each side; ``x`` itself where there is nothing to add."""
     (PH, PW), (N, H, W, C) = pad, x.shape
     if PH == PW == 0:
@@ -248,7 +261,7 @@ def pad2d(x, pad, value):
     return padded
 
 
-def windows(x, kernel, size, stride, dilation):
+def windows(x: Array, kernel: HW, size: HW, stride: HW, dilation: HW) -> Array:
     """A view, copying nothing: the values under each placement of the kernel, (N, OH, OW, KH, KW, C)."""
     rows, cols = (d * (k - 1) + 1 for k, d in zip(kernel, dilation))
     view = np.lib.stride_tricks.sliding_window_view(x, (rows, cols), axis=(1, 2))
@@ -256,7 +269,7 @@ def windows(x, kernel, size, stride, dilation):
     return view[:, : size[0], : size[1]].transpose(0, 1, 2, 4, 5, 3)
 
 
-def _bands(x, kernel, size, stride, dilation):
+def _bands(x: Array, kernel: HW, size: HW, stride: HW, dilation: HW) -> Iterator[tuple[tuple[slice, slice], Array]]:
     """Pieces of the output, each with its columns (im2col): some images at once, or some rows of one image."""
     view = windows(x, kernel, size, stride, dilation)
     N, OH, OW, KH, KW, C = view.shape
@@ -269,7 +282,7 @@ def _bands(x, kernel, size, stride, dilation):
             yield band, view[band].reshape(-1, K)
 
 
-def _weight_gradient(dy, cache):
+def _weight_gradient(dy: Array, cache: ConvCache) -> Array:
     """``dw[kh, kw, c, f]``: the columns that met weight (kh, kw, c), times ``dy`` of filter f, summed."""
     x, w, stride, pad, pad_value, dilation, groups = cache
     dw = np.zeros_like(w)
@@ -279,12 +292,14 @@ def _weight_gradient(dy, cache):
     return dw
 
 
-def _groups(groups, *arrays):
+def _groups(groups: int, *arrays: Array) -> Iterator[tuple[Array, ...]]:
     """The arrays' last axes cut into ``groups`` runs, side by side (views)."""
     return zip(*(np.split(a, groups, axis=-1) for a in arrays))
 
 
-def _checked(op, x, w, stride, pad, pad_value, dilation, groups):
+def _checked(
+    op: str, x: Array, w: Array, stride: Pair, pad: Pair, pad_value: float, dilation: Pair, groups: int
+) -> ConvCache:
     need_float(op, **{"y" if op == "conv_transpose2d" else "x": x, "w": w})
     need_int(op, "groups", groups, 1)
     if x.shape[-1] % groups or w.shape[-1] % groups:

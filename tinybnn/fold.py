@@ -9,22 +9,24 @@ The closed formula for ``t`` is right on paper and wrong at ties, where rounding
 asking the float expression itself for every whole number that can occur: exact by construction.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from .norm import batch_norm_inference
+from .notation import Array
 from .validate import need_channels, need_dtype, need_int, need_shape
 
 
 class Threshold(NamedTuple):
     """Whole numbers ``t`` and booleans ``flip``, (F,) each: +1 where ``(z >= t) != flip``."""
 
-    t: np.ndarray
-    flip: np.ndarray
+    t: Array
+    flip: Array
 
 
-def fold_threshold(levels_to_real, n, F):
+def fold_threshold(levels_to_real: Callable[[Array], Array], n: int, F: int) -> Threshold:
     """Fold ``sign(f(z))``, for whole numbers ``z`` from ``-n`` to ``n``, into an integer comparison a filter.
 
     Parameters
@@ -68,7 +70,9 @@ def fold_threshold(levels_to_real, n, F):
     return Threshold((below - n).astype(np.int32), flip)
 
 
-def fold_batch_norm(alpha, gamma, beta, mean, var, n, *, eps=1e-5):
+def fold_batch_norm(
+    alpha: Array, gamma: Array, beta: Array, mean: Array, var: Array, n: int, *, eps: float = 1e-5
+) -> Threshold:
     """Fold scale, batch norm and sign, ``sign(batch_norm_inference(alpha * z, ...))``, with :func:`fold_threshold`.
 
     >>> one = np.ones(1)
@@ -80,7 +84,7 @@ def fold_batch_norm(alpha, gamma, beta, mean, var, n, *, eps=1e-5):
     return fold_threshold(lambda z: batch_norm_inference(alpha * z.astype(alpha.dtype), *norm, eps=eps), n, len(alpha))
 
 
-def threshold_sign_loops(z, threshold):
+def threshold_sign_loops(z: Array, threshold: Threshold) -> Array:
     """Specification of :func:`threshold_sign`."""
     negative = np.empty(z.shape, bool)
     for i in np.ndindex(z.shape):
@@ -89,7 +93,7 @@ def threshold_sign_loops(z, threshold):
     return negative
 
 
-def threshold_sign(z, threshold):
+def threshold_sign(z: Array, threshold: Threshold) -> Array:
     """Where a folded sign is -1: the bits to pack. ``z`` is (..., F), of integers.
 
     >>> threshold_sign(np.array([[0, 0], [2, 2]]), Threshold(np.array([1, 1]), np.array([False, True])))

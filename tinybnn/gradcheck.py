@@ -8,13 +8,18 @@ Through ``sign`` all of them would only ever see zero, so relax the quantizers f
 (:meth:`tinybnn.binarize.Quantizer.relaxed`). Everything here is for float64.
 """
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import numpy as np
+
+from .notation import Array
 
 STEP = 1e-6
 """Half the width of a central difference: truncation (STEP**2) and rounding (eps / STEP) both stay near 1e-10."""
 
 
-def numeric_vjp(f, args, dy, step=STEP):
+def numeric_vjp(f: Callable[..., Array], args: Sequence[Any], dy: Array, step: float = STEP) -> tuple[Any, ...]:
     """The vector-Jacobian product by central differences: for each float array in ``args``, d<f(args), dy> / darg.
 
     Returns a tuple as long as ``args``, with None where an argument is not a float64 array.
@@ -23,7 +28,7 @@ def numeric_vjp(f, args, dy, step=STEP):
     array([6.])
     """
     args = tuple(a.copy() if isinstance(a, np.ndarray) else a for a in args)
-    gradients = []
+    gradients: list[Any] = []
     for a in args:
         if not (isinstance(a, np.ndarray) and a.dtype == np.float64):
             gradients.append(None)
@@ -41,7 +46,7 @@ def numeric_vjp(f, args, dy, step=STEP):
     return tuple(gradients)
 
 
-def adjoint_gap(forward, backward, x, y):
+def adjoint_gap(forward: Callable[[Array], Array], backward: Callable[[Array], Array], x: Array, y: Array) -> float:
     """``<forward(x), y> - <x, backward(y)>``, exactly 0 on integers when ``backward`` is the transpose of ``forward``.
 
     >>> A = np.array([[1.0, 2.0], [3.0, 4.0]])
@@ -51,7 +56,12 @@ def adjoint_gap(forward, backward, x, y):
     return float((forward(x) * y).sum() - (x * backward(y)).sum())
 
 
-def check_gradients(loss, parameters, gradients, step=STEP):
+def check_gradients(
+    loss: Callable[[dict[str, Array]], float],
+    parameters: dict[str, Array],
+    gradients: dict[str, Array],
+    step: float = STEP,
+) -> tuple[float, str]:
     """The worst disagreement between ``gradients`` and central differences of ``loss``, over every single parameter.
 
     Parameters

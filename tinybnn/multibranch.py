@@ -14,20 +14,22 @@ the sum; one branch with its gate wide open, theta = +inf, is plain binary upsam
 """
 
 import math
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .activation import sigmoid, sigmoid_backward
-from .binarize import binarize, binarize_backward, clipped
-from .binary_conv import binary_conv2d, binary_conv2d_backward, conv2d_packed
+from .binarize import BinarizeCache, Quantizer, binarize, binarize_backward, clipped
+from .binary_conv import BinaryConvCache, binary_conv2d, binary_conv2d_backward, conv2d_packed
 from .bitpack import binarize_packed
 from .conv import output_size
-from .upsample import NEAREST, upsample_bilinear_loops, upsample_nearest_loops, upsample_nearest_packed
+from .notation import Array, Pair
+from .upsample import NEAREST, Upsampler, upsample_bilinear_loops, upsample_nearest_loops, upsample_nearest_packed
 from .validate import need_dtype, need_float, need_int, need_pair, need_shape
 
-UPSAMPLER_LOOPS = {
+UPSAMPLER_LOOPS: dict[str, Callable[..., Array]] = {
     "nearest": upsample_nearest_loops,
     "bilinear": upsample_bilinear_loops,
     "bilinear-corners": partial(upsample_bilinear_loops, align_corners=True),
@@ -35,7 +37,18 @@ UPSAMPLER_LOOPS = {
 """The specification of each :data:`tinybnn.upsample.UPSAMPLERS`."""
 
 
-def multi_branch_upsample_loops(x, tau, w, alpha, theta, *, pad_value, scale=2, pad=1, upsamplers=None):
+def multi_branch_upsample_loops(
+    x: Array,
+    tau: Array,
+    w: Array,
+    alpha: Array,
+    theta: Array,
+    *,
+    pad_value: int,
+    scale: Pair = 2,
+    pad: Pair = 1,
+    upsamplers: Sequence[Upsampler] | None = None,
+) -> Array:
     """Specification of :func:`multi_branch_upsample`; the upsampled map comes from its own specification."""
 
     def sgn(v):
@@ -63,26 +76,38 @@ def multi_branch_upsample_loops(x, tau, w, alpha, theta, *, pad_value, scale=2, 
 class MultiBranchCache(NamedTuple):
     """One entry a branch in each field; ``binarized``, ``branches`` and ``gates`` are worth a picture."""
 
-    upsamplers: tuple
-    upsampled: tuple
-    binarized: tuple
-    convolved: tuple
-    branches: tuple
-    gates: np.ndarray
-    sigmoid: np.ndarray
+    upsamplers: tuple[Upsampler, ...]
+    upsampled: tuple[Any, ...]
+    binarized: tuple[BinarizeCache, ...]
+    convolved: tuple[BinaryConvCache, ...]
+    branches: tuple[Array, ...]
+    gates: Array
+    sigmoid: Array
 
 
 class MultiBranchGrads(NamedTuple):
     """Gradients in the order of the arguments."""
 
-    dx: np.ndarray
-    dtau: np.ndarray
-    dw: np.ndarray
-    dalpha: np.ndarray
-    dtheta: np.ndarray
+    dx: Array
+    dtau: Array
+    dw: Array
+    dalpha: Array
+    dtheta: Array
 
 
-def multi_branch_upsample(x, tau, w, alpha, theta, *, pad_value, scale=2, pad=1, upsamplers=None, quantizer=clipped):
+def multi_branch_upsample(
+    x: Array,
+    tau: Array,
+    w: Array,
+    alpha: Array,
+    theta: Array,
+    *,
+    pad_value: int,
+    scale: Pair = 2,
+    pad: Pair = 1,
+    upsamplers: Sequence[Upsampler] | None = None,
+    quantizer: Quantizer = clipped,
+) -> tuple[Array, MultiBranchCache]:
     """Upsample along R parallel binary branches and merge them through sigmoid gates.
 
     ``y = sum over r of sigmoid(theta_r) * (alpha_r * (sgn(up_r(x) - tau_r) conv sgn(w_r)))``
@@ -140,14 +165,14 @@ def multi_branch_upsample(x, tau, w, alpha, theta, *, pad_value, scale=2, pad=1,
     R = len(upsamplers)
     u, upsampled = zip(*(up.forward(x, scale=scale) for up in upsamplers))  # (1)
     s, binarized = zip(*(binarize(u[r], tau[r], quantizer=quantizer) for r in range(R)))  # (2)
-    options = {"pad_value": pad_value, "pad": pad, "quantizer": quantizer}
+    options: dict[str, Any] = {"pad_value": pad_value, "pad": pad, "quantizer": quantizer}
     branches, convolved = zip(*(binary_conv2d(s[r], w[r], alpha[r], **options) for r in range(R)))  # (3)
     gates, squashed = sigmoid(theta)  # (4)
     y = sum(gates[r] * branches[r] for r in range(R))  # (5)
     return y, MultiBranchCache(upsamplers, upsampled, binarized, convolved, branches, gates, squashed)
 
 
-def multi_branch_upsample_backward(dy, cache):
+def multi_branch_upsample_backward(dy: Array, cache: MultiBranchCache) -> MultiBranchGrads:
     """``dtheta_r = g_r (1 - g_r) dy y_r``, summed over what shares a gate; ``dx`` adds what R branches send back."""
     upsamplers, upsampled, binarized, convolved, branches, gates, squashed = cache
     need_shape("multi_branch_upsample_backward", "dy", dy, " ".join(map(str, branches[0].shape)))
@@ -156,7 +181,7 @@ def multi_branch_upsample_backward(dy, cache):
     dtheta = sigmoid_backward(dgates, squashed)  # (4)
     ds, dw, dalpha = zip(*(binary_conv2d_backward(dy * gates[r], convolved[r]) for r in range(R)))  # (5) (3)
     du, dtau = zip(*(binarize_backward(ds[r], binarized[r]) for r in range(R)))  # (2)
-    dx = 0
+    dx: Any = 0
     for r in range(R):
         dx = dx + upsamplers[r].backward(du[r], upsampled[r])  # (1) x forks into R branches
     return MultiBranchGrads(dx, np.stack(dtau), np.stack(dw), np.stack(dalpha), dtheta)
@@ -165,7 +190,18 @@ def multi_branch_upsample_backward(dy, cache):
 # -- packed: inference only -----------------------------------------------------------------------------------------
 
 
-def multi_branch_upsample_packed(x, tau, w, alpha, theta, *, pad_value, scale=2, pad=1, upsamplers=None):
+def multi_branch_upsample_packed(
+    x: Array,
+    tau: Array,
+    w: Array,
+    alpha: Array,
+    theta: Array,
+    *,
+    pad_value: int,
+    scale: Pair = 2,
+    pad: Pair = 1,
+    upsamplers: Sequence[Upsampler] | None = None,
+) -> Array:
     """The same on words of 64 signs. A nearest branch takes its signs at low resolution and repeats the words.
 
     Parameters
@@ -197,7 +233,7 @@ def multi_branch_upsample_packed(x, tau, w, alpha, theta, *, pad_value, scale=2,
     need_dtype(op, "w", w, np.uint64)
     scale, upsamplers = _checked(op, "R F KH KW words", x, tau, w, alpha, theta, scale, pad, upsamplers)
     gates, _ = sigmoid(theta)  # (4)
-    y = 0
+    y: Any = 0
     for r, up in enumerate(upsamplers):
         if up == NEAREST:
             s = upsample_nearest_packed(binarize_packed(x, tau[r]), scale=scale)  # (2) (1)
@@ -208,7 +244,18 @@ def multi_branch_upsample_packed(x, tau, w, alpha, theta, *, pad_value, scale=2,
     return y
 
 
-def _checked(op, letters, x, tau, w, alpha, theta, scale, pad, upsamplers):
+def _checked(
+    op: str,
+    letters: str,
+    x: Array,
+    tau: Array,
+    w: Array,
+    alpha: Array,
+    theta: Array,
+    scale: Pair,
+    pad: Pair,
+    upsamplers: Sequence[Upsampler] | None,
+) -> tuple[tuple[int, int], tuple[Upsampler, ...]]:
     """What both forms refuse. Returns the scale as a pair, and one upsampler for each of the R branches."""
     _, H, W, C = need_shape(op, "x", x, "N H W C")
     R, _ = need_shape(op, "tau", tau, "R C", C=(C, "x"))

@@ -12,10 +12,11 @@ from typing import NamedTuple
 import numpy as np
 
 from .binarize import channel_sum
+from .notation import Array
 from .validate import need_channels, need_number, need_shape
 
 
-def batch_norm_loops(x, gamma, beta, *, eps=1e-5):
+def batch_norm_loops(x: Array, gamma: Array, beta: Array, *, eps: float = 1e-5) -> Array:
     """Specification of :func:`batch_norm`: channel by channel, the mean, then the variance around it."""
     *outer, C = x.shape
     y = np.empty(x.shape)
@@ -31,23 +32,23 @@ def batch_norm_loops(x, gamma, beta, *, eps=1e-5):
 class BatchNormCache(NamedTuple):
     """``normed`` has mean 0 and variance 1; ``mean`` and ``var`` (C,) are of the ``count`` values of each channel."""
 
-    normed: np.ndarray
-    gamma: np.ndarray
-    std: np.ndarray
-    mean: np.ndarray
-    var: np.ndarray
-    count: int
+    normed: Array
+    gamma: Array
+    std: Array
+    mean: Array
+    var: Array
+    count: int  # type: ignore[assignment]  # hides tuple.count, which nobody asks for here
 
 
 class BatchNormGrads(NamedTuple):
     """Gradients in the order of the arguments."""
 
-    dx: np.ndarray
-    dgamma: np.ndarray
-    dbeta: np.ndarray
+    dx: Array
+    dgamma: Array
+    dbeta: Array
 
 
-def batch_norm(x, gamma, beta, *, eps=1e-5):
+def batch_norm(x: Array, gamma: Array, beta: Array, *, eps: float = 1e-5) -> tuple[Array, BatchNormCache]:
     """Shift and scale each channel by the batch's own mean and variance, then by what is learnt.
 
     ``y[..., c] = gamma[c] (x[..., c] - mean[c]) / sqrt(var[c] + eps) + beta[c]``, with ``mean`` and the biased ``var``
@@ -96,7 +97,7 @@ def batch_norm(x, gamma, beta, *, eps=1e-5):
     return normed * gamma + beta, BatchNormCache(normed, gamma, std, mean, var, count)  # (6)
 
 
-def batch_norm_backward(dy, cache):
+def batch_norm_backward(dy: Array, cache: BatchNormCache) -> BatchNormGrads:
     """``dx = gamma / std (dy - mean(dy) - normed mean(dy normed))``; the two means are ``dbeta / n``, ``dgamma / n``.
 
     Every ``x`` also moves its channel's mean and variance: no constant, and no multiple of ``normed``, comes through.
@@ -111,7 +112,7 @@ def batch_norm_backward(dy, cache):
 # -- inference ------------------------------------------------------------------------------------------------------
 
 
-def update_running_loops(mean, var, x, *, momentum=0.9):
+def update_running_loops(mean: Array, var: Array, x: Array, *, momentum: float = 0.9) -> tuple[Array, Array]:
     """Specification of :func:`update_running`, from the batch itself."""
     new_mean, new_var = np.empty(len(mean)), np.empty(len(var))
     for c in range(len(mean)):
@@ -123,7 +124,7 @@ def update_running_loops(mean, var, x, *, momentum=0.9):
     return new_mean, new_var
 
 
-def update_running(mean, var, cache, *, momentum=0.9):
+def update_running(mean: Array, var: Array, cache: BatchNormCache, *, momentum: float = 0.9) -> tuple[Array, Array]:
     """Running statistics after one more batch: ``momentum * old + (1 - momentum) * batch``. Returned, not written.
 
     Parameters
@@ -158,7 +159,9 @@ def update_running(mean, var, cache, *, momentum=0.9):
     return momentum * mean + (1 - momentum) * cache.mean, momentum * var + (1 - momentum) * unbiased
 
 
-def batch_norm_inference_loops(x, gamma, beta, mean, var, *, eps=1e-5):
+def batch_norm_inference_loops(
+    x: Array, gamma: Array, beta: Array, mean: Array, var: Array, *, eps: float = 1e-5
+) -> Array:
     """Specification of :func:`batch_norm_inference`."""
     y = np.empty(x.shape)
     for i in np.ndindex(x.shape):
@@ -167,7 +170,7 @@ def batch_norm_inference_loops(x, gamma, beta, mean, var, *, eps=1e-5):
     return y
 
 
-def batch_norm_inference(x, gamma, beta, mean, var, *, eps=1e-5):
+def batch_norm_inference(x: Array, gamma: Array, beta: Array, mean: Array, var: Array, *, eps: float = 1e-5) -> Array:
     """Batch norm by fixed statistics, a multiplication and an addition: ``y[..., c] = x[..., c] scale[c] + shift[c]``.
 
     Parameters
@@ -199,7 +202,7 @@ def batch_norm_inference(x, gamma, beta, mean, var, *, eps=1e-5):
     return x * scale + shift
 
 
-def scale_shift(gamma, beta, mean, var, *, eps=1e-5):
+def scale_shift(gamma: Array, beta: Array, mean: Array, var: Array, *, eps: float = 1e-5) -> tuple[Array, Array]:
     """Batch norm's two numbers a channel: ``scale = gamma / sqrt(var + eps)`` and ``shift = beta - mean scale``.
 
     >>> scale_shift(np.array([6.0]), np.array([5.0]), np.array([3.0]), np.array([3.0]), eps=1)

@@ -4,17 +4,19 @@ A window of KH x KW holds as many *taps*. Seen from one tap, a map is a smaller 
 starting at the tap. All here is arithmetic between such maps, one a tap, with no window ever copied.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-from .conv import output_size, pad2d
+from .conv import HW, output_size, pad2d
+from .notation import Array, Pair
 from .validate import need_dtype, need_float, need_pair, need_shape
 
 # -- maximum --------------------------------------------------------------------------------------------------------
 
 
-def max_pool2d_loops(x, *, kernel=2, stride=None, pad=0):
+def max_pool2d_loops(x: Array, *, kernel: Pair = 2, stride: Pair | None = None, pad: Pair = 0) -> Array:
     """Specification of :func:`max_pool2d`: look at every tap inside the map, keep the largest."""
     stride = kernel if stride is None else stride
     (KH, KW), (SH, SW), (PH, PW) = (v if isinstance(v, tuple) else (v, v) for v in (kernel, stride, pad))
@@ -33,14 +35,14 @@ def max_pool2d_loops(x, *, kernel=2, stride=None, pad=0):
 class MaxPoolCache(NamedTuple):
     """The padded input, the maxima, and how they were taken."""
 
-    padded: np.ndarray
-    y: np.ndarray
-    kernel: tuple
-    stride: tuple
-    pad: tuple
+    padded: Array
+    y: Array
+    kernel: HW
+    stride: HW
+    pad: HW
 
 
-def max_pool2d(x, *, kernel=2, stride=None, pad=0):
+def max_pool2d(x: Array, *, kernel: Pair = 2, stride: Pair | None = None, pad: Pair = 0) -> tuple[Array, MaxPoolCache]:
     """The largest value in each window: ``y[n, i, j, c] = max over kh, kw of x[n, i SH + kh - PH, j SW + kw - PW, c]``.
 
     Parameters
@@ -85,7 +87,7 @@ def max_pool2d(x, *, kernel=2, stride=None, pad=0):
     return y, MaxPoolCache(padded, y, kernel, stride, pad)
 
 
-def max_pool2d_backward(dy, cache):
+def max_pool2d_backward(dy: Array, cache: MaxPoolCache) -> Array:
     """Each gradient goes to the value that was largest: the first of them, row by row, where several were.
 
     Taps are asked in that order, and ``left`` is what no earlier tap has taken. Windows that overlap add.
@@ -100,7 +102,7 @@ def max_pool2d_backward(dy, cache):
     return dpadded[:, PH : padded.shape[1] - PH, PW : padded.shape[2] - PW]
 
 
-def max_pool2d_packed(words, *, kernel=2, stride=None):
+def max_pool2d_packed(words: Array, *, kernel: Pair = 2, stride: Pair | None = None) -> Array:
     """The largest of packed signs: +1 wherever one of them is, so -1 only where all are. A bit of 1 is -1: it is AND.
 
     Parameters
@@ -131,7 +133,7 @@ def max_pool2d_packed(words, *, kernel=2, stride=None):
 # -- mean -----------------------------------------------------------------------------------------------------------
 
 
-def avg_pool2d_loops(x, *, kernel=2, stride=None):
+def avg_pool2d_loops(x: Array, *, kernel: Pair = 2, stride: Pair | None = None) -> Array:
     """Specification of :func:`avg_pool2d`."""
     stride = kernel if stride is None else stride
     (KH, KW), (SH, SW) = (v if isinstance(v, tuple) else (v, v) for v in (kernel, stride))
@@ -145,12 +147,12 @@ def avg_pool2d_loops(x, *, kernel=2, stride=None):
 class AvgPoolCache(NamedTuple):
     """The size of the input and the windows: a mean needs to remember no values."""
 
-    size: tuple
-    kernel: tuple
-    stride: tuple
+    size: HW
+    kernel: HW
+    stride: HW
 
 
-def avg_pool2d(x, *, kernel=2, stride=None):
+def avg_pool2d(x: Array, *, kernel: Pair = 2, stride: Pair | None = None) -> tuple[Array, AvgPoolCache]:
     """The mean of each window: ``y[n, i, j, c] = sum over kh, kw of x[n, i SH + kh, j SW + kw, c] / (KH KW)``.
 
     Parameters
@@ -182,7 +184,7 @@ def avg_pool2d(x, *, kernel=2, stride=None):
     return y, AvgPoolCache(x.shape[1:3], kernel, stride)
 
 
-def avg_pool2d_backward(dy, cache):
+def avg_pool2d_backward(dy: Array, cache: AvgPoolCache) -> Array:
     """Each value gave ``1 / (KH KW)`` of itself to every window it lies in."""
     (H, W), kernel, stride = cache
     OH, OW = output_size("avg_pool2d_backward", (H, W), kernel, stride, (0, 0), (1, 1))
@@ -196,7 +198,7 @@ def avg_pool2d_backward(dy, cache):
 # -- mean over a grid -----------------------------------------------------------------------------------------------
 
 
-def adaptive_avg_pool2d_loops(x, *, size):
+def adaptive_avg_pool2d_loops(x: Array, *, size: Pair) -> Array:
     """Specification of :func:`adaptive_avg_pool2d`: cell (i, j) is the mean of every pixel it touches."""
     OH, OW = size if isinstance(size, tuple) else (size, size)
     N, H, W, C = x.shape
@@ -211,11 +213,11 @@ def adaptive_avg_pool2d_loops(x, *, size):
 class AdaptivePoolCache(NamedTuple):
     """The two matrices: the rows of the output from those of the input, and the columns likewise."""
 
-    rows: np.ndarray
-    columns: np.ndarray
+    rows: Array
+    columns: Array
 
 
-def adaptive_avg_pool2d(x, *, size):
+def adaptive_avg_pool2d(x: Array, *, size: Pair) -> tuple[Array, AdaptivePoolCache]:
     """Average a map down to any size: ``y[n, i, j, c] = sum over h, w of A[i, h] B[j, w] x[n, h, w, c]``.
 
     Output row ``i`` is the mean of input rows ``floor(i H / OH)`` to ``ceil((i + 1) H / OH)``, the last excluded: of
@@ -251,7 +253,7 @@ def adaptive_avg_pool2d(x, *, size):
     return B @ low, AdaptivePoolCache(A, B)  # (2)
 
 
-def adaptive_avg_pool2d_backward(dy, cache):
+def adaptive_avg_pool2d_backward(dy: Array, cache: AdaptivePoolCache) -> Array:
     """The same two products, transposed and in reverse."""
     A, B = cache
     N, OH, _, C = need_shape("adaptive_avg_pool2d_backward", "dy", dy, f"N {len(A)} {len(B)} C")
@@ -259,7 +261,7 @@ def adaptive_avg_pool2d_backward(dy, cache):
     return (A.T @ dlow.reshape(N, OH, -1)).reshape(N, A.shape[1], B.shape[1], C)  # (1)
 
 
-def cells(n, m):
+def cells(n: int, m: int) -> Array:
     """The matrix (m, n) that averages a line of ``n`` values down to ``m``.
 
     >>> cells(3, 2)
@@ -274,21 +276,21 @@ def cells(n, m):
 # -- what they share ------------------------------------------------------------------------------------------------
 
 
-def _geometry(op, x, kernel, stride, pad=(0, 0)):
+def _geometry(op: str, x: Array, kernel: Pair, stride: Pair | None, pad: HW = (0, 0)) -> tuple[HW, HW, tuple[int, ...]]:
     """Kernel and stride as pairs, and the size of the output."""
     kernel = need_pair(op, "kernel", kernel, 1)
     stride = kernel if stride is None else need_pair(op, "stride", stride, 1)
     return kernel, stride, output_size(op, x.shape[1:3], kernel, stride, pad, (1, 1))
 
 
-def _taps(x, kernel, stride, size):
+def _taps(x: Array, kernel: HW, stride: HW, size: tuple[int, ...]) -> Iterator[Array]:
     """Views of ``x``, one a tap in row-major order: what each window sees there, (N, OH, OW, C)."""
     (SH, SW), (OH, OW) = stride, size
     for kh, kw in np.ndindex(*kernel):
         yield x[:, kh : kh + (OH - 1) * SH + 1 : SH, kw : kw + (OW - 1) * SW + 1 : SW]
 
 
-def _reduce(ufunc, x, kernel, stride, size):
+def _reduce(ufunc: np.ufunc, x: Array, kernel: HW, stride: HW, size: tuple[int, ...]) -> Array:
     """``ufunc`` between all taps."""
     first, *others = _taps(x, kernel, stride, size)
     y = first.copy()

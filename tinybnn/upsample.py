@@ -13,16 +13,17 @@ All share ``(N, H, W, C) -> (N, sH, sW, C)``; ``scale`` is one whole number or a
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from .notation import Array, Pair
 from .validate import need_dtype, need_float, need_pair, need_shape
 
 # -- nearest neighbour ----------------------------------------------------------------------------------------------
 
 
-def upsample_nearest_loops(x, *, scale=2):
+def upsample_nearest_loops(x: Array, *, scale: Pair = 2) -> Array:
     """Specification of :func:`upsample_nearest`: every position asks which block it lies in."""
     SH, SW = scale if isinstance(scale, tuple) else (scale, scale)
     N, H, W, C = x.shape
@@ -35,11 +36,11 @@ def upsample_nearest_loops(x, *, scale=2):
 class NearestCache(NamedTuple):
     """The size of the input and the scale: a copy needs to remember no values."""
 
-    size: tuple
-    scale: tuple
+    size: tuple[int, int]
+    scale: tuple[int, int]
 
 
-def upsample_nearest(x, *, scale=2):
+def upsample_nearest(x: Array, *, scale: Pair = 2) -> tuple[Array, NearestCache]:
     """Copy each value into a block of SH x SW: ``y[n, i, j, c] = x[n, i // SH, j // SW, c]``.
 
     Parameters
@@ -77,14 +78,15 @@ def upsample_nearest(x, *, scale=2):
     return x.repeat(SH, axis=1).repeat(SW, axis=2), NearestCache((H, W), (SH, SW))
 
 
-def upsample_nearest_backward(dy, cache):
+def upsample_nearest_backward(dy: Array, cache: NearestCache) -> Array:
     """Each value was copied SH SW times, so the gradients of its copies add."""
     (H, W), (SH, SW) = cache
     need_shape("upsample_nearest_backward", "dy", dy, f"N {H * SH} {W * SW} C")
-    return sum(dy[:, i::SH, j::SW] for i in range(SH) for j in range(SW))
+    dx: Any = sum(dy[:, i::SH, j::SW] for i in range(SH) for j in range(SW))
+    return dx
 
 
-def upsample_nearest_packed(words, *, scale=2):
+def upsample_nearest_packed(words: Array, *, scale: Pair = 2) -> Array:
     """Nearest upsampling of packed signs: 64 channels travel in one word, and the word is repeated.
 
     Parameters
@@ -116,7 +118,7 @@ def upsample_nearest_packed(words, *, scale=2):
 # -- bilinear -------------------------------------------------------------------------------------------------------
 
 
-def upsample_bilinear_loops(x, *, scale=2, align_corners=False):
+def upsample_bilinear_loops(x: Array, *, scale: Pair = 2, align_corners: bool = False) -> Array:
     """Specification of :func:`upsample_bilinear`: find the four neighbours, weigh them by nearness."""
     SH, SW = scale if isinstance(scale, tuple) else (scale, scale)
     N, H, W, C = x.shape
@@ -138,11 +140,11 @@ def upsample_bilinear_loops(x, *, scale=2, align_corners=False):
 class BilinearCache(NamedTuple):
     """The two matrices: the rows of the output from those of the input, and the columns likewise."""
 
-    rows: np.ndarray
-    columns: np.ndarray
+    rows: Array
+    columns: Array
 
 
-def upsample_bilinear(x, *, scale=2, align_corners=False):
+def upsample_bilinear(x: Array, *, scale: Pair = 2, align_corners: bool = False) -> tuple[Array, BilinearCache]:
     """Interpolate linearly along rows and columns: ``y[n, i, j, c] = sum over h, w of A[i, h] B[j, w] x[n, h, w, c]``.
 
     ``A`` is (SH H, H) and ``B`` is (SW W, W). Output row ``i`` lies at row ``p`` of the input, and
@@ -186,7 +188,7 @@ def upsample_bilinear(x, *, scale=2, align_corners=False):
     return B @ tall, BilinearCache(A, B)  # (2)
 
 
-def upsample_bilinear_backward(dy, cache):
+def upsample_bilinear_backward(dy: Array, cache: BilinearCache) -> Array:
     """The same two products, transposed and in reverse."""
     A, B = cache
     N, _, _, C = need_shape("upsample_bilinear_backward", "dy", dy, f"N {len(A)} {len(B)} C")
@@ -194,7 +196,7 @@ def upsample_bilinear_backward(dy, cache):
     return (A.T @ dtall.reshape(N, len(A), -1)).reshape(N, A.shape[1], B.shape[1], C)  # (1)
 
 
-def interpolation(n, scale, align_corners):
+def interpolation(n: int, scale: int, align_corners: bool) -> Array:
     """The matrix (scale n, n) that resamples a line of ``n`` values: each row holds at most two weights, adding to 1.
 
     >>> interpolation(2, 2, False)
@@ -211,7 +213,7 @@ def interpolation(n, scale, align_corners):
 # -- sub-pixel ------------------------------------------------------------------------------------------------------
 
 
-def depth_to_space_loops(x, *, scale=2):
+def depth_to_space_loops(x: Array, *, scale: Pair = 2) -> Array:
     """Specification of :func:`depth_to_space`: within a pixel, positions run before channels."""
     SH, SW = scale if isinstance(scale, tuple) else (scale, scale)
     N, H, W, depth = x.shape
@@ -222,7 +224,7 @@ def depth_to_space_loops(x, *, scale=2):
     return y
 
 
-def space_to_depth_loops(x, *, scale=2):
+def space_to_depth_loops(x: Array, *, scale: Pair = 2) -> Array:
     """Specification of :func:`space_to_depth`."""
     SH, SW = scale if isinstance(scale, tuple) else (scale, scale)
     N, H, W, C = x.shape
@@ -232,7 +234,7 @@ def space_to_depth_loops(x, *, scale=2):
     return y
 
 
-def depth_to_space(x, *, scale=2):
+def depth_to_space(x: Array, *, scale: Pair = 2) -> tuple[Array, tuple[int, int]]:
     """Deal the channels of each pixel out to a block: ``y[n, h SH + a, w SW + b, c] = x[n, h, w, (a SW + b) C + c]``.
 
     After a convolution to SH SW C channels this is sub-pixel upsampling.
@@ -273,12 +275,12 @@ def depth_to_space(x, *, scale=2):
     return blocks.transpose(0, 1, 3, 2, 4, 5).copy().reshape(N, H * SH, W * SW, -1), (SH, SW)
 
 
-def depth_to_space_backward(dy, cache):
+def depth_to_space_backward(dy: Array, cache: tuple[int, int]) -> Array:
     """A permutation's transpose is its inverse."""
     return space_to_depth(dy, scale=cache)[0]
 
 
-def space_to_depth(x, *, scale=2):
+def space_to_depth(x: Array, *, scale: Pair = 2) -> tuple[Array, tuple[int, int]]:
     """Gather each block into the channels of one pixel: the inverse of :func:`depth_to_space`.
 
     >>> space_to_depth(np.array([[0.0, 2.0], [4.0, 6.0]]).reshape(1, 2, 2, 1))[0].ravel()
@@ -293,7 +295,7 @@ def space_to_depth(x, *, scale=2):
     return blocks.transpose(0, 1, 3, 2, 4, 5).copy().reshape(N, H // SH, W // SW, -1), (SH, SW)
 
 
-def space_to_depth_backward(dy, cache):
+def space_to_depth_backward(dy: Array, cache: tuple[int, int]) -> Array:
     """The inverse again."""
     return depth_to_space(dy, scale=cache)[0]
 
@@ -305,8 +307,8 @@ class Upsampler(NamedTuple):
     """A pair under a name: ``forward(x, *, scale) -> (y, cache)`` and ``backward(dy, cache) -> dx``."""
 
     name: str
-    forward: Callable
-    backward: Callable
+    forward: Callable[..., tuple[Array, Any]]
+    backward: Callable[[Array, Any], Array]
 
 
 NEAREST = Upsampler("nearest", upsample_nearest, upsample_nearest_backward)

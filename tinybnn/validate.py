@@ -7,11 +7,15 @@
 """
 
 import math
+from collections.abc import Collection
+from typing import Any
 
 import numpy as np
 
+from .notation import Array
 
-def need_shape(op, name, array, letters, **known):
+
+def need_shape(op: str, name: str, array: Array, letters: str, **known: tuple[int, str]) -> tuple[int, ...]:
     """Check ``array.shape`` against ``letters`` and return the sizes in that order.
 
     ``letters`` is a string such as ``"N H W C"``. A size known from elsewhere is given as
@@ -37,7 +41,7 @@ def need_shape(op, name, array, letters, **known):
     return array.shape
 
 
-def need_float(op, **arrays):
+def need_float(op: str, **arrays: Array) -> None:
     """Refuse anything but float32 or float64, and two float dtypes in one call."""
     dtypes = {}
     for name, array in arrays.items():
@@ -50,7 +54,7 @@ def need_float(op, **arrays):
         raise TypeError(f"{op}: mixed dtypes ({words}), expected one float dtype")
 
 
-def need_channels(op, **arrays):
+def need_channels(op: str, **arrays: Array) -> None:
     """Refuse all but floats of one dtype, the first of shape (..., C) and the others of shape (C,)."""
     need_float(op, **arrays)
     (first, x), *vectors = arrays.items()
@@ -60,13 +64,13 @@ def need_channels(op, **arrays):
         need_shape(op, name, vector, "C", C=(x.shape[-1], first))
 
 
-def need_dtype(op, name, array, kind):
+def need_dtype(op: str, name: str, array: Array, kind: type) -> None:
     """Refuse an array whose dtype is not a subtype of ``kind`` (``np.integer``, ``np.uint64``, ``np.bool_`` ...)."""
     if not np.issubdtype(np.asarray(array).dtype, kind):
         raise TypeError(f"{op}: {name} has dtype {np.asarray(array).dtype}, expected {kind.__name__}")
 
 
-def need_pm1(op, name, array):
+def need_pm1(op: str, name: str, array: Array) -> None:
     """Refuse an array with any value other than -1 and +1."""
     bad = np.abs(array) != 1
     if bad.any():
@@ -74,7 +78,7 @@ def need_pm1(op, name, array):
         raise ValueError(f"{op}: {name}{list(at)} is {array[at]}, expected every value to be -1 or +1")
 
 
-def need_finite(op, name, array):
+def need_finite(op: str, name: str, array: Array) -> None:
     """Refuse NaN and infinity, and say where the first one is."""
     bad = ~np.isfinite(array)
     if bad.any():
@@ -82,7 +86,7 @@ def need_finite(op, name, array):
         raise ValueError(f"{op}: {name}{list(at)} is {array[at]}, expected finite values")
 
 
-def need_probability(op, name, array):
+def need_probability(op: str, name: str, array: Array) -> None:
     """Refuse NaN and whatever is not in [0, 1], and say where the first one is."""
     bad = ~((array >= 0) & (array <= 1))
     if bad.any():
@@ -90,7 +94,7 @@ def need_probability(op, name, array):
         raise ValueError(f"{op}: {name}{list(at)} is {array[at]}, expected a probability in [0, 1]")
 
 
-def need_labels(op, name, labels, shape, L, ignore=None):
+def need_labels(op: str, name: str, labels: Array, shape: tuple[int, ...], L: int, ignore: int | None = None) -> Array:
     """Refuse labels that are not whole numbers of that ``shape``, each 0..L-1 or ``ignore``; return which ones count.
 
     >>> need_labels("cross_entropy", "labels", np.array([0, 255, 1]), (3,), 2, 255)
@@ -107,7 +111,7 @@ def need_labels(op, name, labels, shape, L, ignore=None):
     return counted
 
 
-def need_mask(op, probability, target):
+def need_mask(op: str, probability: Array, target: Array) -> Array:
     """Refuse what is not a map of probabilities (H, W) and its mask of 0 and 1; return the mask as booleans."""
     need_float(op, probability=probability)
     H, W = need_shape(op, "probability", probability, "H W")
@@ -120,14 +124,14 @@ def need_mask(op, probability, target):
     return target == 1
 
 
-def need_int(op, name, value, least):
+def need_int(op: str, name: str, value: Any, least: int) -> int:
     """Refuse what is not a whole number of at least ``least``."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
         raise ValueError(f"{op}: {name} is {value!r}, expected a whole number >= {least}")
     return int(value)
 
 
-def need_pair(op, name, value, least):
+def need_pair(op: str, name: str, value: Any, least: int) -> tuple[int, int]:
     """One whole number, or a (rows, columns) pair of them, as a pair."""
     if isinstance(value, (tuple, list)):
         if len(value) != 2:
@@ -136,20 +140,16 @@ def need_pair(op, name, value, least):
     return (need_int(op, name, value, least),) * 2
 
 
-def need_choice(op, name, value, choices):
+def need_choice(op: str, name: str, value: Any, choices: Collection[Any]) -> Any:
     """Refuse a value outside ``choices``, and list them."""
     if value not in choices:
         raise ValueError(f"{op}: {name} is {value!r}, expected one of {', '.join(map(repr, choices))}")
     return value
 
 
-def need_number(op, name, value, low=-math.inf, high=math.inf):
+def need_number(op: str, name: str, value: Any, low: float = -math.inf, high: float = math.inf) -> float:
     """Refuse what is not a finite number in [low, high]."""
-    if (
-        isinstance(value, (bool, str))
-        or not np.isscalar(value)
-        or not (low <= value <= high)
-        or not math.isfinite(value)
-    ):
+    scalar = np.isscalar(value)
+    if isinstance(value, (bool, str)) or not scalar or not (low <= value <= high) or not math.isfinite(value):
         raise ValueError(f"{op}: {name} is {value!r}, expected a number in [{low}, {high}]")
     return value
