@@ -16,10 +16,11 @@ import numpy as np
 
 from .binarize import sign
 from .bitpack import disagreements, pack, words
+from .notation import Array
 from .validate import need_dtype, need_float, need_int, need_shape
 
 
-def attend_loops(scores, v):
+def attend_loops(scores: Array, v: Array) -> Array:
     """Specification of :func:`attend`; any axes may stand before the last two."""
     *outer, T, S = scores.shape
     y = np.zeros((*outer, T, v.shape[-1]), v.dtype)
@@ -27,25 +28,25 @@ def attend_loops(scores, v):
         top = max(float(score) for score in scores[i])
         e = [math.exp(float(score) - top) for score in scores[i]]
         for s, d in np.ndindex(S, v.shape[-1]):
-            y[(*i, d)] += e[s] / sum(e) * v[(*i[:-1], s, d)]
+            y[i + (d,)] += e[s] / sum(e) * v[i[:-1] + (s, d)]
     return y
 
 
 class AttendCache(NamedTuple):
     """Where each query looked, (N, A, T, S), and the values it found there."""
 
-    weights: np.ndarray
-    v: np.ndarray
+    weights: Array
+    v: Array
 
 
 class AttendGrads(NamedTuple):
     """Gradients in the order of the arguments."""
 
-    dscores: np.ndarray
-    dv: np.ndarray
+    dscores: Array
+    dv: Array
 
 
-def attend(scores, v):
+def attend(scores: Array, v: Array) -> tuple[Array, AttendCache]:
     """Average the values with softmax weights: ``y[t] = sum over s of softmax(scores[t])[s] v[s]``.
 
     Parameters
@@ -85,7 +86,7 @@ def attend(scores, v):
     return weights @ v, AttendCache(weights, v)  # (2)
 
 
-def attend_backward(dy, cache):
+def attend_backward(dy: Array, cache: AttendCache) -> AttendGrads:
     """``dscores = weights * (dweights - their mean under the weights)``: a row sums to 0, as weights sum to 1."""
     weights, v = cache
     need_shape("attend_backward", "dy", dy, " ".join(map(str, (*weights.shape[:3], v.shape[3]))))
@@ -96,26 +97,26 @@ def attend_backward(dy, cache):
 # -- heads ----------------------------------------------------------------------------------------------------------
 
 
-def split_heads(x, heads):
+def split_heads(x: Array, heads: int) -> Array:
     """Tokens (N, T, A D) as heads (N, A, T, D): a view."""
     N, T, width = x.shape
     return x.reshape(N, T, heads, width // heads).transpose(0, 2, 1, 3)
 
 
-def split_gradient(op, dy, q):
+def split_gradient(op: str, dy: Array, q: Array) -> Array:
     """``dy`` as heads, once it is seen to have the shape of the tokens that ``q`` was split from."""
     N, A, T, D = q.shape
     need_shape(op, "dy", dy, f"{N} {T} {A * D}")
     return split_heads(dy, A)
 
 
-def merge_heads(x):
+def merge_heads(x: Array) -> Array:
     """Undo :func:`split_heads`."""
     N, A, T, D = x.shape
     return x.transpose(0, 2, 1, 3).reshape(N, T, A * D)
 
 
-def exchange(x, heads=1):
+def exchange(x: Array, heads: int = 1) -> Array:
     """Tokens for channels within each head: (N, T, A D) to (N, D, A T). Twice is the identity.
 
     >>> exchange(np.array([[[1, 2, 3, 4], [5, 6, 7, 8]]]), heads=2)          # heads hold 1 2 5 6 and 3 4 7 8
@@ -126,12 +127,12 @@ def exchange(x, heads=1):
     return x.reshape(N, T, heads, width // heads).transpose(0, 3, 2, 1).reshape(N, width // heads, heads * T)
 
 
-def transposed(x):
+def transposed(x: Array) -> Array:
     """The last two axes exchanged: a view."""
     return x.swapaxes(-1, -2)
 
 
-def need_tokens(op, q, k, v, heads, **scales):
+def need_tokens(op: str, q: Array, k: Array, v: Array, heads: int, **scales: Array) -> tuple[int, int, int]:
     """Refuse queries, keys, values and scales that do not fit one another; return (N, T, A D)."""
     need_float(op, q=q, k=k, v=v, **scales)
     N, T, D = need_shape(op, "q", q, "N T D")
@@ -149,12 +150,12 @@ def need_tokens(op, q, k, v, heads, **scales):
 # -- packed heads ---------------------------------------------------------------------------------------------------
 
 
-def pack_heads(x, heads=1):
+def pack_heads(x: Array, heads: int = 1) -> Array:
     """The signs of tokens (N, T, A D) as words (N, A, T, ceil(D / 64)): every head of every token starts a new word."""
     return pack(sign(split_heads(x, heads)))
 
 
-def packed_dots(q, k, D):
+def packed_dots(q: Array, k: Array, D: int) -> Array:
     """The integers inside binary scores, (N, A, T, S), from words of :func:`pack_heads`: ``D - 2 popcount(q ^ k)``.
 
     >>> q, k = pack_heads(np.array([[[0.5, -2.0]]])), pack_heads(np.array([[[0.1, -0.1], [-3.0, 3.0]]]))

@@ -30,11 +30,12 @@ from .attend import (
     transposed,
 )
 from .binarize import Quantizer, clipped
+from .notation import Array
 
 # -- full -----------------------------------------------------------------------------------------------------------
 
 
-def attention_loops(q, k, v, *, heads=1):
+def attention_loops(q: Array, k: Array, v: Array, *, heads: int = 1) -> Array:
     """Specification of :func:`attention`."""
     (N, T, _), (S, D) = q.shape, (k.shape[1], k.shape[2] // heads)
     y = np.zeros(q.shape, v.dtype)
@@ -50,12 +51,12 @@ def attention_loops(q, k, v, *, heads=1):
 class AttentionCache(NamedTuple):
     """Queries and keys, cut into heads, and how they attended."""
 
-    q: np.ndarray
-    k: np.ndarray
+    q: Array
+    k: Array
     attended: AttendCache
 
     @property
-    def weights(self):
+    def weights(self) -> Array:
         """Where each query looked: (N, A, T, S)."""
         return self.attended.weights
 
@@ -63,12 +64,12 @@ class AttentionCache(NamedTuple):
 class AttentionGrads(NamedTuple):
     """Gradients in the order of the arguments."""
 
-    dq: np.ndarray
-    dk: np.ndarray
-    dv: np.ndarray
+    dq: Array
+    dk: Array
+    dv: Array
 
 
-def attention(q, k, v, *, heads=1):
+def attention(q: Array, k: Array, v: Array, *, heads: int = 1) -> tuple[Array, AttentionCache]:
     """Full softmax attention, in each head: ``y = softmax(q k^T / sqrt(D)) v``.
 
     Parameters
@@ -109,7 +110,7 @@ def attention(q, k, v, *, heads=1):
     return merge_heads(y), AttentionCache(q, k, attended)
 
 
-def attention_backward(dy, cache):
+def attention_backward(dy: Array, cache: AttentionCache) -> AttentionGrads:
     """``dscores`` meets the keys on its way to the queries, and the queries on its way to the keys."""
     q, k, attended = cache
     dscores, dv = attend_backward(split_gradient("attention_backward", dy, q), attended)  # (2)
@@ -120,7 +121,7 @@ def attention_backward(dy, cache):
 # -- binary scores --------------------------------------------------------------------------------------------------
 
 
-def binary_attention_loops(q, k, v, scale, *, heads=1):
+def binary_attention_loops(q: Array, k: Array, v: Array, scale: Array, *, heads: int = 1) -> Array:
     """Specification of :func:`binary_attention` for a hard quantizer. A sign stays a number of its value's type."""
     (N, T, _), (S, D) = q.shape, (k.shape[1], k.shape[2] // heads)
     y = np.zeros(q.shape, v.dtype)
@@ -139,17 +140,17 @@ def binary_attention_loops(q, k, v, scale, *, heads=1):
 class BinaryAttentionCache(NamedTuple):
     """Queries and keys, cut into heads, before and after the quantizer; their dot products; how they attended."""
 
-    q: np.ndarray
-    k: np.ndarray
-    q_signs: np.ndarray
-    k_signs: np.ndarray
-    dots: np.ndarray
-    factor: np.ndarray
+    q: Array
+    k: Array
+    q_signs: Array
+    k_signs: Array
+    dots: Array
+    factor: Array
     attended: AttendCache
     quantizer: Quantizer
 
     @property
-    def weights(self):
+    def weights(self) -> Array:
         """Where each query looked: (N, A, T, S)."""
         return self.attended.weights
 
@@ -157,13 +158,15 @@ class BinaryAttentionCache(NamedTuple):
 class BinaryAttentionGrads(NamedTuple):
     """Gradients in the order of the arguments."""
 
-    dq: np.ndarray
-    dk: np.ndarray
-    dv: np.ndarray
-    dscale: np.ndarray
+    dq: Array
+    dk: Array
+    dv: Array
+    dscale: Array
 
 
-def binary_attention(q, k, v, scale, *, heads=1, quantizer=clipped):
+def binary_attention(
+    q: Array, k: Array, v: Array, scale: Array, *, heads: int = 1, quantizer: Quantizer = clipped
+) -> tuple[Array, BinaryAttentionCache]:
     """Attention whose scores count agreeing signs: ``y = softmax(scale[a] (sgn(q) sgn(k)^T) / sqrt(D)) v``.
 
     Parameters
@@ -211,7 +214,7 @@ def binary_attention(q, k, v, scale, *, heads=1, quantizer=clipped):
     return merge_heads(y), BinaryAttentionCache(q, k, q_signs, k_signs, dots, factor, attended, quantizer)
 
 
-def binary_attention_backward(dy, cache):
+def binary_attention_backward(dy: Array, cache: BinaryAttentionCache) -> BinaryAttentionGrads:
     """``dq`` and ``dk`` go through the surrogate; ``dscale`` sums over images and scores, one number a head."""
     q, k, q_signs, k_signs, dots, factor, attended, quantizer = cache
     dscores, dv = attend_backward(split_gradient("binary_attention_backward", dy, q), attended)  # (3)
@@ -219,10 +222,10 @@ def binary_attention_backward(dy, cache):
     ddots = dscores * factor
     dq_signs, dk_signs = ddots @ k_signs, transposed(ddots) @ q_signs  # (2)
     dq, dk = dq_signs * quantizer.dsoft(q), dk_signs * quantizer.dsoft(k)  # (1)
-    return BinaryAttentionGrads(*map(merge_heads, (dq, dk, dv)), dscale)
+    return BinaryAttentionGrads(merge_heads(dq), merge_heads(dk), merge_heads(dv), dscale)
 
 
-def binary_attention_packed(q, k, v, scale, *, heads=1):
+def binary_attention_packed(q: Array, k: Array, v: Array, scale: Array, *, heads: int = 1) -> Array:
     """:func:`binary_attention` forward by XOR and popcount: queries and keys are packed on the way in.
 
     Parameters
@@ -250,7 +253,7 @@ def binary_attention_packed(q, k, v, scale, *, heads=1):
 # -- linear ---------------------------------------------------------------------------------------------------------
 
 
-def linear_attention_loops(q, k, v, *, heads=1):
+def linear_attention_loops(q: Array, k: Array, v: Array, *, heads: int = 1) -> Array:
     """Specification of :func:`linear_attention`: in each head a D x D table, then its reading."""
     (N, T, _), (S, D) = q.shape, (k.shape[1], k.shape[2] // heads)
     y = np.zeros(q.shape, v.dtype)
@@ -266,13 +269,13 @@ def linear_attention_loops(q, k, v, *, heads=1):
 class LinearAttentionCache(NamedTuple):
     """The operands, cut into heads, and the mean of ``k^T v``: (N, A, D, D)."""
 
-    q: np.ndarray
-    k: np.ndarray
-    v: np.ndarray
-    table: np.ndarray
+    q: Array
+    k: Array
+    v: Array
+    table: Array
 
 
-def linear_attention(q, k, v, *, heads=1):
+def linear_attention(q: Array, k: Array, v: Array, *, heads: int = 1) -> tuple[Array, LinearAttentionCache]:
     """Attention without softmax, bracketed so that no token meets another: ``y = q (k^T v) / S`` in each head.
 
     ``(q k^T) v / S`` is the same number, for 2 T S D multiplications a head instead of (T + S) D D.
@@ -307,7 +310,7 @@ def linear_attention(q, k, v, *, heads=1):
     return merge_heads(q @ table), LinearAttentionCache(q, k, v, table)  # (2)
 
 
-def linear_attention_backward(dy, cache):
+def linear_attention_backward(dy: Array, cache: LinearAttentionCache) -> AttentionGrads:
     """Each product gives each factor its own, still without a T x S array."""
     q, k, v, table = cache
     dy = split_gradient("linear_attention_backward", dy, q)

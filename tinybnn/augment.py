@@ -8,26 +8,29 @@ apart. Nothing is written into an argument, and chance comes only from the Gener
 gives the same bits whenever it is called: a resumed run needs no memory of the batches before.
 """
 
-import numpy as np
+from typing import Any
 
-from .notation import IGNORE
+import numpy as np
+from numpy.random import Generator
+
+from .notation import IGNORE, Array, Pair
 from .validate import need_choice, need_float, need_int, need_number, need_pair, need_shape
 
 
-def _need_pair(op, image, label):
+def _need_pair(op: str, image: Array, label: Array) -> tuple[int, int]:
     H, W, _ = need_shape(op, "image", image, "H W C")
     need_float(op, image=image)
     need_shape(op, "label", label, "H W", H=(H, "image"), W=(W, "image"))
     return H, W
 
 
-def _mirror(i, size):
+def _mirror(i: Array, size: int) -> Array:
     """Positions inside ``range(size)`` for any integers, as between two mirrors: ... 1 0 | 0 1 2 | 2 1 0 | 0 ..."""
     i = i % (2 * size)
     return np.minimum(i, 2 * size - 1 - i)
 
 
-def random_crop(image, label, size, rng):
+def random_crop(image: Array, label: Array, size: Pair, rng: Generator) -> tuple[Array, Array]:
     """One window of a fixed size: ``y[i, j] = image[top + i, left + j]``, the corner drawn evenly.
 
     Where the image is smaller than the window it falls anywhere inside it: the image goes on mirrored at its edges,
@@ -65,7 +68,7 @@ def random_crop(image, label, size, rng):
     return image[rows, cols], np.where(inside, label[rows, cols], label.dtype.type(IGNORE))
 
 
-def hflip(image, label):
+def hflip(image: Array, label: Array) -> tuple[Array, Array]:
     """Left and right exchanged: ``y[i, j] = image[i, W - 1 - j]``, in views. Its own inverse.
 
     >>> hflip(np.zeros((1, 2, 3)), np.array([[4, 5]]))[1]
@@ -75,7 +78,9 @@ def hflip(image, label):
     return image[:, ::-1], label[:, ::-1]
 
 
-def random_scale(image, label, rng, *, low=0.5, high=2.0):
+def random_scale(
+    image: Array, label: Array, rng: Generator, *, low: float = 0.5, high: float = 2.0
+) -> tuple[Array, Array]:
     """Both resized by one factor between ``low`` and ``high``, evenly drawn in its logarithm.
 
     The image is interpolated (Pillow's bilinear, which averages when it shrinks), the label takes its nearest
@@ -108,7 +113,7 @@ def random_scale(image, label, rng, *, low=0.5, high=2.0):
     return resize(image, label, (max(1, round(scale * H)), max(1, round(scale * W))))
 
 
-def resize(image, label, size):
+def resize(image: Array, label: Array, size: Pair) -> tuple[Array, Array]:
     """Both at ``size = (rows, columns)``: the image bilinear, the label nearest. :func:`random_scale` says the rest."""
     from PIL import Image
 
@@ -117,12 +122,16 @@ def resize(image, label, size):
     need_choice("resize", "label.dtype", str(label.dtype), ("uint8",))
     if (OH, OW) == (H, W):
         return image, label
-    planes = [Image.fromarray(plane).resize((OW, OH), Image.Resampling.BILINEAR) for plane in image.transpose(2, 0, 1)]
+    planes: list[Any] = [
+        Image.fromarray(plane).resize((OW, OH), Image.Resampling.BILINEAR) for plane in image.transpose(2, 0, 1)
+    ]
     nearest = Image.fromarray(label).resize((OW, OH), Image.Resampling.NEAREST)
     return np.stack(planes, -1).astype(image.dtype, copy=False), np.array(nearest)
 
 
-def colour_jitter(image, label, rng, *, brightness=0.2, contrast=0.2):
+def colour_jitter(
+    image: Array, label: Array, rng: Generator, *, brightness: float = 0.2, contrast: float = 0.2
+) -> tuple[Array, Array]:
     """Another exposure: ``y = clip(c (b image - m) + m, 0, 1)``, m the mean of ``b image``; the label stays.
 
     ``b`` is drawn evenly from ``1 - brightness .. 1 + brightness``, ``c`` likewise from ``contrast``. With both
@@ -139,7 +148,7 @@ def colour_jitter(image, label, rng, *, brightness=0.2, contrast=0.2):
     return np.clip((bright - mean) * image.dtype.type(c) + mean, 0, 1), label
 
 
-def recolour(image, label, rng, *, grey=0.25):
+def recolour(image: Array, label: Array, rng: Generator, *, grey: float = 0.25) -> tuple[Array, Array]:
     """Other paints, the same shapes: channels exchanged, each bent by a power of its own; the label stays.
 
     ``y[..., c] = image[..., order[c]] ** power[c]`` with powers from 1/2 to 2, evenly drawn in their logarithm, and
@@ -148,12 +157,15 @@ def recolour(image, label, rng, *, grey=0.25):
     """
     _need_pair("recolour", image, label)
     need_number("recolour", "grey", grey, 0, 1)
-    power = (2 ** rng.uniform(-1, 1, image.shape[-1])).astype(image.dtype)
+    power = (2 ** rng.uniform(-1, 1, image.shape[-1:])).astype(image.dtype)
     y = image[..., rng.permutation(image.shape[-1])] ** power
     return np.broadcast_to(y.mean(-1, keepdims=True), y.shape) if rng.random() < grey else y, label
 
 
-def draw_batch(samples, rng, batch_size, crop, *, scale=(0.75, 1.5), flip=0.5, jitter=0.2, paint=0.0):
+def draw_batch(
+    samples: Any, rng: Generator, batch_size: int, crop: Pair, *,
+    scale: tuple[float, float] = (0.75, 1.5), flip: float = 0.5, jitter: float = 0.2, paint: float = 0.0,
+) -> tuple[Array, Array]:  # fmt: skip
     """One training batch: samples drawn with replacement, each scaled, cropped, perhaps flipped, and recoloured.
 
     Parameters
@@ -194,7 +206,8 @@ def draw_batch(samples, rng, batch_size, crop, *, scale=(0.75, 1.5), flip=0.5, j
     low, high = scale
     images, labels = [], []
     for i in rng.integers(len(samples), size=N):
-        image, label = random_scale(*samples[int(i)][:2], rng, low=low, high=high)
+        image, label = samples[int(i)][:2]
+        image, label = random_scale(image, label, rng, low=low, high=high)
         image, label = random_crop(image, label, size, rng)
         if rng.random() < flip:
             image, label = hflip(image, label)
@@ -206,7 +219,7 @@ def draw_batch(samples, rng, batch_size, crop, *, scale=(0.75, 1.5), flip=0.5, j
     return np.stack(images).astype(np.float32, copy=False), np.stack(labels)
 
 
-def pad_to_multiple(image, m):
+def pad_to_multiple(image: Array, m: int) -> tuple[Array, tuple[int, int]]:
     """The image continued, mirrored, below and to the right until both sides are multiples of ``m``.
 
     A network that halves its input three times wants multiples of 8; photographs are 321 x 481.
@@ -241,7 +254,7 @@ def pad_to_multiple(image, m):
     return image[rows[:, None], cols], (H, W)
 
 
-def crop_back(array, size):
+def crop_back(array: Array, size: Pair) -> Array:
     """The part of a prediction that belongs to the image: ``array[:H, :W]``, for ``(H', W', ...)`` of any depth."""
     H, W = need_pair("crop_back", "size", size, 1)
     if array.ndim < 2 or array.shape[0] < H or array.shape[1] < W:

@@ -24,25 +24,29 @@ class Count(NamedTuple):
     real: int = 0
     scale: int = 0
 
-    def __add__(self, other):
+    def __add__(self, other: tuple) -> "Count":
         return Count(*(a + b for a, b in zip(self, other)))
 
 
-def conv2d_count(N, OH, OW, KH, KW, C, F, *, groups=1, binary=False):
+def conv2d_count(
+    N: int, OH: int, OW: int, KH: int, KW: int, C: int, F: int, *, groups: int = 1, binary: bool = False
+) -> Count:
     """A convolution: a product for every output, tap and channel of its group; if binary, a scale for every output."""
     outputs = N * OH * OW * F
     products = outputs * KH * KW * (C // groups)
     return Count(binary=products, scale=outputs) if binary else Count(real=products)
 
 
-def multi_branch_count(N, H, W, KH, KW, C, F, R, *, scale=2, binary=True):
+def multi_branch_count(
+    N: int, H: int, W: int, KH: int, KW: int, C: int, F: int, R: int, *, scale: int = 2, binary: bool = True
+) -> Count:
     """R binary convolutions on the upsampled map, and R gates: exactly R times one branch."""
     one = conv2d_count(N, scale * H, scale * W, KH, KW, C, F, binary=binary)
     gates = Count(scale=N * scale * H * scale * W * F)
     return Count(*(R * n for n in one + gates))
 
 
-def attention_count(N, T, S, D, *, heads=1, binary=False):
+def attention_count(N: int, T: int, S: int, D: int, *, heads: int = 1, binary: bool = False) -> Count:
     """T queries against S keys, D channels in all: ``T S D`` for the scores and ``T S D`` for the values."""
     scores = N * T * S * D
     if binary:
@@ -50,29 +54,29 @@ def attention_count(N, T, S, D, *, heads=1, binary=False):
     return Count(real=2 * scores)
 
 
-def channel_attention_count(N, T, D, *, heads=1, binary=False):
+def channel_attention_count(N: int, T: int, D: int, *, heads: int = 1, binary: bool = False) -> Count:
     """In each head, D / heads channels against each other over T tokens: linear in T."""
     return attention_count(N, D, D // heads, T, heads=1, binary=binary)
 
 
-def two_part_count(N, T, S, D, *, heads=1, binary=False):
+def two_part_count(N: int, T: int, S: int, D: int, *, heads: int = 1, binary: bool = False) -> Count:
     """The position part over S anchors and the channel part."""
     return attention_count(N, T, S, D, heads=heads, binary=binary) + channel_attention_count(
         N, T, D, heads=heads, binary=binary
     )
 
 
-def linear_attention_count(N, T, S, D, *, heads=1):
+def linear_attention_count(N: int, T: int, S: int, D: int, *, heads: int = 1) -> Count:
     """``q (k^T v)``: a D / heads square per head, built from S tokens and read by T."""
     return Count(real=N * (S + T) * D * (D // heads))
 
 
-def anchors(levels):
+def anchors(levels: tuple[int, ...]) -> int:
     """S, the pooled tokens of a pyramid: the sum of its squares."""
     return sum(level * level for level in levels)
 
 
-def tokens_for(fold, D, levels, *, both=False, heads=1):
+def tokens_for(fold: float, D: int, levels: tuple[int, ...], *, both: bool = False, heads: int = 1) -> int:
     """The least T at which full attention costs ``fold`` times the position part (or, with ``both``, the two parts).
 
     >>> tokens_for(100, 64, (1, 3, 6, 8))
@@ -93,14 +97,14 @@ class Layer(NamedTuple):
 
     name: str
     kind: str
-    shape: tuple
+    shape: tuple[int, ...]
     parameters: int
     weight_bits: int
-    count: Count
+    count: Count  # type: ignore[assignment]  # hides tuple.count, which no row needs
     activation_bytes: int
 
 
-def layers(config, size, batch=1):
+def layers(config: net.Config, size: tuple[int, int], batch: int = 1) -> list[Layer]:
     """The table of a network for images of ``size`` (H, W): a list of :class:`Layer`, from stem to classifier."""
     params, _ = net.init(config, np.random.default_rng(0))
     binary, (H, W), rows = config.binary, size, []
@@ -132,7 +136,7 @@ def layers(config, size, batch=1):
     return rows
 
 
-def attention_part(config, T, batch=1):
+def attention_part(config: net.Config, T: int, batch: int = 1) -> Count:
     """The multiplications of the network's attention alone, without its projections, for T tokens."""
     D, S, heads = config.width * 2**config.stages, anchors(config.levels), config.heads
     return {
@@ -144,7 +148,7 @@ def attention_part(config, T, batch=1):
     }[config.attention]()
 
 
-def total(rows):
+def total(rows: list[Layer]) -> tuple[int, int, Count]:
     """The sum of a table: (parameters, weight bits, Count)."""
     count = Count()
     for layer in rows:

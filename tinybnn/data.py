@@ -23,9 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from .images import CITY_CLASSES, DataError, city_label, fit_label, object_label, read_image, road_label
+from .notation import Array
 
 HELD_OUT = 5
 """Where no split exists on disk, each frame number divisible by this is "val" (status ours)."""
@@ -34,8 +33,8 @@ HELD_OUT = 5
 class Sample(NamedTuple):
     """One image and its label map: float32 (H, W, 3) in [0, 1], uint8 (H, W) with 255 ignored, and a name."""
 
-    image: np.ndarray
-    label: np.ndarray
+    image: Array
+    label: Array
     name: str
 
 
@@ -48,31 +47,31 @@ class Dataset:
     """
 
     kind: str
-    classes: tuple
+    classes: tuple[str, ...]
     task: str
-    pairs: tuple
+    pairs: tuple[tuple[Path, Path], ...]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.pairs)
 
-    def __getitem__(self, i):
+    def __getitem__(self, i: int) -> Sample:
         image_path, label_path = self.pairs[i]
         image = read_image(image_path)
         label = fit_label(LAYOUTS[self.kind].decode(label_path), image.shape[:2], label_path)
         return Sample(image, label, name_of(image_path))
 
     @property
-    def names(self):
+    def names(self) -> tuple[str, ...]:
         """The name of every sample, without reading any."""
         return tuple(name_of(image) for image, _ in self.pairs)
 
 
-def name_of(image_path):
+def name_of(image_path: Path) -> str:
     """The name of a sample, from its image's: ``0001``, ``um_000000``, ``frankfurt_000000_000294``."""
     return image_path.stem.removesuffix("_leftImg8bit")
 
 
-def category(name):
+def category(name: str) -> str:
     """The category of a KITTI road frame, over which its counts are summed: um, umm or uu.
 
     >>> category("umm_000042")
@@ -85,10 +84,10 @@ class Layout(NamedTuple):
     """Where a kind keeps its files, and what they mean. Of several labels the first that exists is used."""
 
     image: str
-    labels: tuple
-    classes: tuple
+    labels: tuple[str, ...]
+    classes: tuple[str, ...]
     task: str
-    decode: Callable
+    decode: Callable[[Path], Array]
 
 
 _ROAD = Layout(
@@ -119,7 +118,7 @@ FIELDS = {"city": r"[^/.][^/]*", "frame": r"[^/.][^/]*", "category": r"um|umm|uu
 """What may stand in the place of each field of a layout."""
 
 
-def samples_root():
+def samples_root() -> Path:
     """The folder ``data_samples``: inside the installed package, else beside it in a checkout."""
     package = Path(__file__).resolve().parent
     places = package / "data_samples", package.parent / "data_samples"
@@ -129,7 +128,7 @@ def samples_root():
     raise DataError(f"samples_root: neither {places[0]} nor {places[1]} exists, expected the shipped samples in one")
 
 
-def load(spec, split):
+def load(spec: str, split: str) -> Dataset:
     """The samples of one split of a data set: ``load("kitti-road:~/kitti", "train")``.
 
     Parameters
@@ -166,7 +165,7 @@ def load(spec, split):
     layout = LAYOUTS[kind]
     image, *label = (template.replace("{split}", split) for template in (layout.image, *layout.labels))
 
-    images, labels = _find(root, image), {}
+    images, labels = _find(root, image), dict[tuple, Path]()
     for template in reversed(label):  # the preferred one is found last, and wins
         labels |= _find(root, template)
     _need_partner(root, images, labels, "label", label[0])
@@ -182,7 +181,7 @@ def load(spec, split):
     return Dataset(kind, layout.classes, layout.task, tuple((path, labels[f]) for f, path in images.items()))
 
 
-def _find(root, template):
+def _find(root: Path, template: str) -> dict[tuple, Path]:
     """Every file that ``template`` describes, sorted, by its fields: ``{(("city", "ulm"), ("frame", ...)): path}``."""
     folder = template[: template.index("{")].rpartition("/")[0]
     if not (root / folder).is_dir():
@@ -196,7 +195,7 @@ def _find(root, template):
     return found
 
 
-def _need_partner(root, files, partners, what, template):
+def _need_partner(root: Path, files: dict[tuple, Path], partners: dict[tuple, Path], what: str, template: str) -> None:
     """Refuse the first file that stands alone, and name the file that should stand beside it."""
     if alone := sorted(files.keys() - partners.keys()):
         expected = root / template.format(**dict(alone[0]))

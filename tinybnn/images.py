@@ -4,9 +4,12 @@ What a label file means is decided by one small function for each coding: :func:
 :func:`road_label` (colours) and :func:`object_label` (grey). Their traps were met in published data sets.
 """
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 
-from .notation import IGNORE
+from .notation import IGNORE, Array
 
 SLACK = 8
 """A label may differ from its image by this many pixels a side; some published masks do (status ours)."""
@@ -27,7 +30,7 @@ class DataError(ValueError):
     """A folder or a file is not what its kind promises. One line; the command line exits with status 2."""
 
 
-def _open(path, modes, expected):
+def _open(path: Path | str, modes: tuple[str, ...], expected: str) -> Any:
     """The decoded file, turned as its EXIF orientation asks, or a :class:`DataError`."""
     from PIL import Image, ImageOps
 
@@ -44,24 +47,24 @@ def _open(path, modes, expected):
     return image
 
 
-def _rgb(image):
+def _rgb(image: Any) -> Array:
     """The bytes (H, W, 3) of a Pillow image of any mode, without its alpha channel."""
     if "transparency" in image.info:
         image = image.convert("RGBA")  # straight to RGB, Pillow warns about palettes with several transparent entries
     return np.asarray(image.convert("RGB"))
 
 
-def _coloured(rgb):
+def _coloured(rgb: Array) -> Array:
     """Where red, green and blue are not the same: (..., 3) -> (...)."""
     return (rgb != rgb[..., :1]).any(-1)
 
 
-def _palette(image):
+def _palette(image: Any) -> Array:
     """The entries of a palette image, (entries, 3)."""
     return np.reshape(image.getpalette() or [], (-1, 3))
 
 
-def read_image(path):
+def read_image(path: Path | str) -> Array:
     """The image in a file, as people see it: ``image[i, j, c]`` is 0 for black and 1 for white.
 
     Grey and palette images become RGB, an alpha channel is dropped, the EXIF orientation is applied (a mask is
@@ -91,7 +94,7 @@ def read_image(path):
     return _rgb(image).astype(np.float32) / np.float32(255)
 
 
-def city_label(path):
+def city_label(path: Path) -> Array:
     """Cityscapes ids to classes: ``label[i, j] = TRAIN_ID[id[i, j]]``.
 
     A file named ``..._labelTrainIds.png`` holds the classes already; :func:`tinybnn.data.load` takes it only where
@@ -132,7 +135,7 @@ def city_label(path):
     return ids.copy() if done else TRAIN_ID[ids]
 
 
-def road_label(path):
+def road_label(path: Path) -> Array:
     """KITTI road colours to classes: ``label = IGNORE where R = 0, else 1 where B > 0, else 0``.
 
     Magenta is road, red is valid and no road; **black is ignored, it is not background**.
@@ -163,7 +166,7 @@ def road_label(path):
     return np.where(rgb[..., 0] > 0, road, np.uint8(IGNORE))
 
 
-def object_label(path):
+def object_label(path: Path) -> Array:
     """A saliency mask to classes: ``label = 1 where grey > 128, else 0``.
 
     One-bit files become grey first (as booleans, none would exceed 128). Pixels whose palette gives greys read as
@@ -201,7 +204,7 @@ def object_label(path):
     return (rgb[..., 0] > 128).astype(np.uint8)
 
 
-def fit_label(label, size, path):
+def fit_label(label: Array, size: tuple[int, int], path: Path) -> Array:
     """The label at the size ``(H, W)`` of its image: ``label[floor((i + 1/2) h / H), floor((j + 1/2) w / W)]``.
 
     Up to :data:`SLACK` pixels a side are stretched, nearest neighbour, so that no class is invented and none moves by

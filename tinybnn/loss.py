@@ -12,24 +12,27 @@ none ever takes the exponential of a positive number, so nothing overflows.
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .activation import sigmoid, sigmoid_backward
-from .notation import IGNORE
+from .notation import IGNORE, Array
 from .validate import need_finite, need_float, need_labels, need_number, need_shape
 
 # -- cross-entropy --------------------------------------------------------------------------------------------------
 
 
-def cross_entropy_loops(logits, labels, *, class_weights=None, ignore=IGNORE):
+def cross_entropy_loops(
+    logits: Array, labels: Array, *, class_weights: Sequence[float] | Array | None = None, ignore: int = IGNORE
+) -> float:
     """Specification of :func:`cross_entropy`: pixel by pixel, the log of what softmax gives to the true class."""
     total = weight = 0.0
     for i in np.ndindex(labels.shape):
         if labels[i] == ignore:
             continue
-        v = 1.0 if class_weights is None else class_weights[labels[i]]
+        v = 1.0 if class_weights is None else class_weights[int(labels[i])]
         top = max(logits[i])
         log_sum = top + math.log(sum(math.exp(z - top) for z in logits[i]))
         total += v * (log_sum - logits[i][labels[i]])
@@ -40,13 +43,15 @@ def cross_entropy_loops(logits, labels, *, class_weights=None, ignore=IGNORE):
 class CrossEntropyCache(NamedTuple):
     """Which pixels count, and of those P alone: softmax (P, L), label (P,), weight (P,)."""
 
-    counted: np.ndarray
-    probability: np.ndarray
-    labels: np.ndarray
-    weights: np.ndarray
+    counted: Array
+    probability: Array
+    labels: Array
+    weights: Array
 
 
-def cross_entropy(logits, labels, *, class_weights=None, ignore=IGNORE):
+def cross_entropy(
+    logits: Array, labels: Array, *, class_weights: Sequence[float] | Array | None = None, ignore: int = IGNORE
+) -> tuple[np.floating, CrossEntropyCache]:
     """The weighted mean of ``-log softmax(logits)[label]``.
 
     ``loss = (sum over i of v[t_i] (log(sum over l of exp(z[i, l])) - z[i, t_i])) / (sum over i of v[t_i])``, where
@@ -108,7 +113,7 @@ def cross_entropy(logits, labels, *, class_weights=None, ignore=IGNORE):
     return loss, CrossEntropyCache(counted, e / total, t, weights)
 
 
-def cross_entropy_backward(dloss, cache):
+def cross_entropy_backward(dloss: Array | float, cache: CrossEntropyCache) -> Array:
     """``dz[i, l] = dloss v[t_i] (softmax(z_i)[l] - [l = t_i]) / (sum of v)``, and 0 at ignored pixels."""
     counted, probability, t, weights = cache
     dz = probability.copy()
@@ -122,12 +127,12 @@ def cross_entropy_backward(dloss, cache):
 # -- binary cross-entropy -------------------------------------------------------------------------------------------
 
 
-def binary_cross_entropy_loops(logits, targets, *, ignore=IGNORE):
+def binary_cross_entropy_loops(logits: Array, targets: Array, *, ignore: int = IGNORE) -> float:
     """Specification of :func:`binary_cross_entropy`: minus the log of the probability of what is there."""
     total, count = 0.0, 0
     for i in np.ndindex(targets.shape):
         if targets[i] != ignore:
-            z = logits[i] if targets[i] == 0 else -logits[i]
+            z: Any = logits[i] if targets[i] == 0 else -logits[i]
             total += math.log1p(math.exp(z)) if z < 0 else z + math.log1p(math.exp(-z))
             count += 1
     return total / count if count else 0.0
@@ -136,12 +141,12 @@ def binary_cross_entropy_loops(logits, targets, *, ignore=IGNORE):
 class BinaryCache(NamedTuple):
     """Which pixels count, and of those alone ``sigmoid(z)`` and the target, both in the dtype of the logits."""
 
-    counted: np.ndarray
-    probability: np.ndarray
-    targets: np.ndarray
+    counted: Array
+    probability: Array
+    targets: Array
 
 
-def binary_cross_entropy(logits, targets, *, ignore=IGNORE):
+def binary_cross_entropy(logits: Array, targets: Array, *, ignore: int = IGNORE) -> tuple[np.floating, BinaryCache]:
     """The mean of ``-log sigmoid(z)`` where the target is 1 and of ``-log sigmoid(-z)`` where it is 0.
 
     ``loss = (sum over i of max(z_i, 0) - t_i z_i + log(1 + exp(-|z_i|))) / P`` over the P pixels that count.
@@ -182,7 +187,7 @@ def binary_cross_entropy(logits, targets, *, ignore=IGNORE):
     return loss, BinaryCache(counted, sigmoid(z)[0], t)
 
 
-def binary_cross_entropy_backward(dloss, cache):
+def binary_cross_entropy_backward(dloss: Array | float, cache: BinaryCache) -> Array:
     """``dz = dloss (sigmoid(z) - t) / P``, and 0 at ignored pixels."""
     counted, p, t = cache
     dlogits = np.zeros(counted.shape, p.dtype)
@@ -193,7 +198,7 @@ def binary_cross_entropy_backward(dloss, cache):
 # -- Dice -----------------------------------------------------------------------------------------------------------
 
 
-def dice_loops(logits, targets, *, smooth=1.0, ignore=IGNORE):
+def dice_loops(logits: Array, targets: Array, *, smooth: float = 1.0, ignore: int = IGNORE) -> float:
     """Specification of :func:`dice`."""
     overlap = sizes = 0.0
     for i in np.ndindex(targets.shape):
@@ -207,14 +212,14 @@ def dice_loops(logits, targets, *, smooth=1.0, ignore=IGNORE):
 class DiceCache(NamedTuple):
     """A :class:`BinaryCache`, and the two sides of the fraction."""
 
-    counted: np.ndarray
-    probability: np.ndarray
-    targets: np.ndarray
+    counted: Array
+    probability: Array
+    targets: Array
     above: np.floating
     below: np.floating
 
 
-def dice(logits, targets, *, smooth=1.0, ignore=IGNORE):
+def dice(logits: Array, targets: Array, *, smooth: float = 1.0, ignore: int = IGNORE) -> tuple[np.floating, DiceCache]:
     """One minus the soft overlap: ``1 - (2 sum(p t) + smooth) / (sum(p) + sum(t) + smooth)``, ``p = sigmoid(z)``.
 
     The sums run over all pixels of the batch that count, so a small object in one image weighs little beside a large
@@ -256,7 +261,7 @@ def dice(logits, targets, *, smooth=1.0, ignore=IGNORE):
     return 1 - above / below, DiceCache(counted, p, t, above, below)  # (4)
 
 
-def dice_backward(dloss, cache):
+def dice_backward(dloss: Array | float, cache: DiceCache) -> Array:
     """``dp = -dloss (2 t below - above) / below^2`` and ``dz = dp p (1 - p)``; 0 at ignored pixels."""
     counted, p, t, above, below = cache
     dp = (above / below - 2 * t) * (p.dtype.type(dloss) / below)  # (4), (3)

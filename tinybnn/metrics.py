@@ -14,13 +14,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .notation import IGNORE
+from .notation import IGNORE, Array
 from .validate import need_dtype, need_float, need_int, need_labels, need_probability, need_shape
 
 # -- labels ---------------------------------------------------------------------------------------------------------
 
 
-def confusion_matrix_loops(predicted, labels, L, *, ignore=IGNORE):
+def confusion_matrix_loops(predicted: Array, labels: Array, L: int, *, ignore: int = IGNORE) -> Array:
     """Specification of :func:`confusion_matrix`: one pixel, one mark."""
     counts = np.zeros((L, L), np.int64)
     for i in np.ndindex(labels.shape):
@@ -29,7 +29,7 @@ def confusion_matrix_loops(predicted, labels, L, *, ignore=IGNORE):
     return counts
 
 
-def confusion_matrix(predicted, labels, L, *, ignore=IGNORE):
+def confusion_matrix(predicted: Array, labels: Array, L: int, *, ignore: int = IGNORE) -> Array:
     """How many pixels of class r were taken for class c: ``counts[r, c] = #{i : labels[i] = r, predicted[i] = c}``.
 
     Parameters
@@ -72,7 +72,7 @@ def confusion_matrix(predicted, labels, L, *, ignore=IGNORE):
     return np.bincount(pairs, minlength=L * L).reshape(L, L)
 
 
-def iou_per_class_loops(confusion):
+def iou_per_class_loops(confusion: Array) -> Array:
     """Specification of :func:`iou_per_class`."""
     L = len(confusion)
     iou = np.empty(L)
@@ -85,7 +85,7 @@ def iou_per_class_loops(confusion):
     return iou
 
 
-def iou_per_class(confusion):
+def iou_per_class(confusion: Array) -> Array:
     """Intersection over union of each class: ``iou[c] = TP / (TP + FP + FN)``.
 
     Parameters
@@ -114,13 +114,13 @@ def iou_per_class(confusion):
     return np.divide(found, union, out=np.full(len(found), np.nan), where=union > 0)
 
 
-def mean_iou_loops(confusion):
+def mean_iou_loops(confusion: Array) -> float:
     """Specification of :func:`mean_iou`."""
     ious = [v for v in iou_per_class_loops(confusion) if not math.isnan(v)]
     return sum(ious) / len(ious) if ious else math.nan
 
 
-def mean_iou(confusion):
+def mean_iou(confusion: Array) -> float:
     """The mean of :func:`iou_per_class` over the classes that have one.
 
     A class that is neither there nor predicted is left out; one predicted and never there pulls the mean down with a 0.
@@ -145,13 +145,13 @@ def mean_iou(confusion):
     return np.mean(iou[there]) if there.any() else np.float64(np.nan)
 
 
-def pixel_accuracy_loops(confusion):
+def pixel_accuracy_loops(confusion: Array) -> float:
     """Specification of :func:`pixel_accuracy`."""
     right, count = sum(int(confusion[c, c]) for c in range(len(confusion))), sum(int(v) for v in confusion.flat)
     return right / count if count else math.nan
 
 
-def pixel_accuracy(confusion):
+def pixel_accuracy(confusion: Array) -> float:
     """The part of the counted pixels whose class is right: ``trace / sum``; NaN where no pixel counts.
 
     Notes
@@ -168,7 +168,7 @@ def pixel_accuracy(confusion):
     return confusion.trace() / confusion.sum() if confusion.any() else np.float64(np.nan)
 
 
-def _need_confusion(op, confusion):
+def _need_confusion(op: str, confusion: Array) -> None:
     need_shape(op, "confusion", confusion, "L L", L=(len(np.atleast_1d(confusion)), "its rows"))
     need_dtype(op, "confusion", confusion, np.integer)
 
@@ -180,7 +180,7 @@ THRESHOLDS = (np.arange(256) / 255).astype(np.float32)
 """``k / 255``, the greys of an 8-bit picture, each rounded to float32."""
 
 
-def threshold_counts_loops(probability, labels, *, ignore=IGNORE):
+def threshold_counts_loops(probability: Array, labels: Array, *, ignore: int = IGNORE) -> Array:
     """Specification of :func:`threshold_counts`: each pixel stands before each threshold."""
     counts = np.zeros((256, 4), np.int64)
     for i in np.ndindex(labels.shape):
@@ -191,7 +191,7 @@ def threshold_counts_loops(probability, labels, *, ignore=IGNORE):
     return counts
 
 
-def threshold_counts(probability, labels, *, ignore=IGNORE):
+def threshold_counts(probability: Array, labels: Array, *, ignore: int = IGNORE) -> Array:
     """True and false, positives and negatives, at each threshold ``k / 255``, a pixel positive where ``p >= k / 255``.
 
     Both sides are first rounded to float32. So ``p = k / 255``, written in either float width or read from an 8-bit
@@ -249,7 +249,7 @@ class RoadScores(NamedTuple):
     fnr: float
 
 
-def road_scores_loops(counts):
+def road_scores_loops(counts: Array) -> Array:
     """Specification of :func:`road_scores`."""
     rows = [[int(v) for v in row] for row in counts]
     road, rest = rows[0][0] + rows[0][2], rows[0][1] + rows[0][3]
@@ -268,7 +268,7 @@ def road_scores_loops(counts):
     return np.array([best_f, average, precision, TP / road, FP / rest if rest else math.nan, FN / road])
 
 
-def road_scores(counts):
+def road_scores(counts: Array) -> RoadScores:
     """Score a road from its counts at 256 thresholds.
 
     ::

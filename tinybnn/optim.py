@@ -9,11 +9,12 @@ Every ``step`` returns new dicts and writes into none::
     params, state = adam.step(params, gradients, state, lr=1e-3, t=1)
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 import numpy as np
 
+from .notation import Array
 from .validate import need_choice
 
 
@@ -21,11 +22,11 @@ class Optimizer(NamedTuple):
     """``init(params) -> state`` and ``step(params, gradients, state, *, lr, t) -> (params, state)``."""
 
     name: str
-    init: Callable
-    step: Callable
+    init: Callable[..., dict[str, Array]]
+    step: Callable[..., tuple[dict[str, Array], dict[str, Array]]]
 
 
-def sgd(momentum=0.9):
+def sgd(momentum: float = 0.9) -> Optimizer:
     """``m = momentum m + g``, ``p = p - lr m``."""
 
     def init(params):
@@ -38,7 +39,7 @@ def sgd(momentum=0.9):
     return Optimizer("sgd", init, step)
 
 
-def adam(beta1=0.9, beta2=0.999, eps=1e-8):
+def adam(beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> Optimizer:
     """Adam (Kingma 2015, arXiv 1412.6980, algorithm 1) with its bias correction; ``t`` counts from 1."""
 
     def init(params):
@@ -54,7 +55,9 @@ def adam(beta1=0.9, beta2=0.999, eps=1e-8):
     return Optimizer("adam", init, step)
 
 
-def bop(binary, gamma=1e-3, threshold=1e-6, other=None):
+def bop(
+    binary: Collection[str], gamma: float = 1e-3, threshold: float = 1e-6, other: Optimizer | None = None
+) -> Optimizer:
     """Bop (Helwegen 2019, arXiv 1906.02107, algorithm 1) for the keys in ``binary``, ``other`` for the rest.
 
     ``m = (1 - gamma) m + gamma g``; a weight flips where ``|m| > threshold`` and ``m`` has the weight's own sign, so
@@ -80,12 +83,12 @@ def bop(binary, gamma=1e-3, threshold=1e-6, other=None):
     return Optimizer("bop", init, step)
 
 
-def clip_latent(params, binary):
+def clip_latent(params: dict[str, Array], binary: Collection[str]) -> dict[str, Array]:
     """Latent weights back into [-1, 1]; every other parameter as it is."""
     return {k: np.clip(v, -1, 1) if k in binary else v for k, v in params.items()}
 
 
-def learning_rate(schedule, progress):
+def learning_rate(schedule: str, progress: float) -> float:
     """The factor on the base rate after a fraction ``progress`` of the steps.
 
     ``constant``; ``cosine``: from 1 to 0 along half a cosine; ``step``: a tenth from one half on, a hundredth from

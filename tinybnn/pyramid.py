@@ -6,6 +6,7 @@ whoever looks at anchors instead of pixels pays for 110.
 
 import numpy as np
 
+from .notation import Array
 from .pool import adaptive_avg_pool2d, adaptive_avg_pool2d_backward
 from .validate import need_float, need_int, need_shape
 
@@ -13,7 +14,7 @@ LEVELS = (1, 3, 6, 8)
 """The pyramid of asymmetric non-local networks: 110 anchors."""
 
 
-def pyramid_pool_loops(x, *, levels=LEVELS):
+def pyramid_pool_loops(x: Array, *, levels: tuple[int, ...] = LEVELS) -> Array:
     """Specification of :func:`pyramid_pool`: cell (i, j) of a level is the mean of all pixels it touches."""
     N, H, W, C = x.shape
     y = np.zeros((N, sum(level**2 for level in levels), C), x.dtype)
@@ -28,7 +29,7 @@ def pyramid_pool_loops(x, *, levels=LEVELS):
     return y
 
 
-def pyramid_pool(x, *, levels=LEVELS):
+def pyramid_pool(x: Array, *, levels: tuple[int, ...] = LEVELS) -> tuple[Array, tuple]:
     """Average a map over coarse grids: one anchor for every cell of every level, levels one after another.
 
     Parameters
@@ -63,9 +64,10 @@ def pyramid_pool(x, *, levels=LEVELS):
     return np.concatenate([y.reshape(N, -1, C) for y, _ in pooled], axis=1), (levels, tuple(c for _, c in pooled))
 
 
-def pyramid_pool_backward(dy, cache):
+def pyramid_pool_backward(dy: Array, cache: tuple) -> Array:
     """Every level read the whole map, so the map's gradient is the sum of the levels'."""
     levels, caches = cache
     N, _, C = need_shape("pyramid_pool_backward", "dy", dy, f"N {sum(n * n for n in levels)} C")
     parts = np.split(dy, np.cumsum([n * n for n in levels])[:-1], axis=1)
-    return sum(adaptive_avg_pool2d_backward(d.reshape(N, n, n, C), c) for n, d, c in zip(levels, parts, caches))
+    dxs = (adaptive_avg_pool2d_backward(d.reshape(N, n, n, C), c) for n, d, c in zip(levels, parts, caches))
+    return sum(dxs, dy.dtype.type(0))

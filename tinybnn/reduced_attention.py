@@ -12,7 +12,7 @@ attend to each other, T D D. It is the same attention, read sideways (:func:`tin
     two-part   y = position + channel
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,14 +25,18 @@ from .attention import (
     binary_attention_loops,
     binary_attention_packed,
 )
-from .binarize import clipped
+from .binarize import Quantizer, clipped
+from .notation import Array, Pair
 from .pyramid import LEVELS, pyramid_pool, pyramid_pool_backward, pyramid_pool_loops
 from .validate import need_pair, need_shape
 
 # -- the position part ----------------------------------------------------------------------------------------------
 
 
-def pooled_attention_loops(q, k, v, scale, *, grid, levels=LEVELS, heads=1):
+def pooled_attention_loops(
+    q: Array, k: Array, v: Array, scale: Array, *,
+    grid: tuple[int, int], levels: tuple[int, ...] = LEVELS, heads: int = 1,
+) -> Array:  # fmt: skip
     """Specification of :func:`pooled_attention` for a hard quantizer."""
     N, _, D = k.shape
     k, v = (pyramid_pool_loops(x.reshape(N, *grid, D), levels=levels) for x in (k, v))
@@ -44,16 +48,19 @@ class PooledAttentionCache(NamedTuple):
 
     pooled_k: tuple
     pooled_v: tuple
-    grid: tuple
+    grid: tuple[int, int]
     binary: BinaryAttentionCache
 
     @property
-    def weights(self):
+    def weights(self) -> Array:
         """Which anchors each query looked at: (N, A, T, S)."""
         return self.binary.weights
 
 
-def pooled_attention(q, k, v, scale, *, grid, levels=LEVELS, heads=1, quantizer=clipped):
+def pooled_attention(
+    q: Array, k: Array, v: Array, scale: Array, *,
+    grid: tuple[int, int], levels: tuple[int, ...] = LEVELS, heads: int = 1, quantizer: Quantizer = clipped,
+) -> tuple[Array, PooledAttentionCache]:  # fmt: skip
     """Binary attention of T queries to S pooled keys and values.
 
     ``y = binary_attention(q, pyramid_pool(k), pyramid_pool(v), scale)``. Keys are averaged first, then binarized.
@@ -99,7 +106,7 @@ def pooled_attention(q, k, v, scale, *, grid, levels=LEVELS, heads=1, quantizer=
     return y, PooledAttentionCache(pooled_k, pooled_v, grid, binary)
 
 
-def pooled_attention_backward(dy, cache):
+def pooled_attention_backward(dy: Array, cache: PooledAttentionCache) -> BinaryAttentionGrads:
     """Anchors hand their gradients back to the pixels they averaged."""
     dq, dpk, dpv, dscale = binary_attention_backward(dy, cache.binary)  # (2)
     (N, _, D), (H, W) = dpk.shape, cache.grid
@@ -108,7 +115,10 @@ def pooled_attention_backward(dy, cache):
     return BinaryAttentionGrads(dq, dk, dv, dscale)
 
 
-def pooled_attention_packed(q, k, v, scale, *, grid, levels=LEVELS, heads=1):
+def pooled_attention_packed(
+    q: Array, k: Array, v: Array, scale: Array, *,
+    grid: tuple[int, int], levels: tuple[int, ...] = LEVELS, heads: int = 1,
+) -> Array:  # fmt: skip
     """:func:`pooled_attention` forward: keys are pooled as floats, then their signs are packed. The same bits."""
     grid = _need_grid("pooled_attention_packed", q, k, v, grid, heads, scale=scale)
     pk, pv = (pyramid_pool(_on_map(x, grid), levels=levels)[0] for x in (k, v))
@@ -118,9 +128,9 @@ def pooled_attention_packed(q, k, v, scale, *, grid, levels=LEVELS, heads=1):
 # -- the channel part -----------------------------------------------------------------------------------------------
 
 
-def channel_attention_loops(q, k, v, scale, *, heads=1):
+def channel_attention_loops(q: Array, k: Array, v: Array, scale: Array, *, heads: int = 1) -> Array:
     """Specification of :func:`channel_attention` for a hard quantizer, with no axis exchanged."""
-    N, T, D = *q.shape[:2], q.shape[2] // heads
+    (N, T, _), D = q.shape, q.shape[2] // heads
     y = np.zeros(q.shape, v.dtype)
     for n, a in np.ndindex(N, heads):
         head = slice(a * D, (a + 1) * D)
@@ -134,7 +144,9 @@ def channel_attention_loops(q, k, v, scale, *, heads=1):
     return y
 
 
-def channel_attention(q, k, v, scale, *, heads=1, quantizer=clipped):
+def channel_attention(
+    q: Array, k: Array, v: Array, scale: Array, *, heads: int = 1, quantizer: Quantizer = clipped
+) -> tuple[Array, BinaryAttentionCache]:
     """Binary attention with tokens and channels exchanged: ``y = v softmax(scale[a] sgn(q)^T sgn(k) / sqrt(T))^T``.
 
     Parameters
@@ -176,15 +188,15 @@ def channel_attention(q, k, v, scale, *, heads=1, quantizer=clipped):
     return exchange(y, heads), cache  # (3)
 
 
-def channel_attention_backward(dy, cache):
+def channel_attention_backward(dy: Array, cache: BinaryAttentionCache) -> BinaryAttentionGrads:
     """An exchange is a permutation, so its backward pass is the exchange back."""
     heads = cache.q.shape[1]
     need_shape("channel_attention_backward", "dy", dy, f"{len(cache.q)} {cache.q.shape[3]} {heads * cache.q.shape[2]}")
-    *dqkv, dscale = binary_attention_backward(exchange(dy, heads), cache)  # (3), (2)
-    return BinaryAttentionGrads(*(exchange(d, heads) for d in dqkv), dscale)  # (1)
+    dq, dk, dv, dscale = binary_attention_backward(exchange(dy, heads), cache)  # (3), (2)
+    return BinaryAttentionGrads(exchange(dq, heads), exchange(dk, heads), exchange(dv, heads), dscale)  # (1)
 
 
-def channel_attention_packed(q, k, v, scale, *, heads=1):
+def channel_attention_packed(q: Array, k: Array, v: Array, scale: Array, *, heads: int = 1) -> Array:
     """:func:`channel_attention` forward: exchanged tokens pack along T, so words run over the image. The same bits."""
     _need_same_tokens("channel_attention_packed", q, k, v, heads, scale=scale)
     q, k, v = (exchange(x, heads) for x in (q, k, v))
@@ -194,7 +206,10 @@ def channel_attention_packed(q, k, v, scale, *, heads=1):
 # -- both -----------------------------------------------------------------------------------------------------------
 
 
-def two_part_attention_loops(q, k, v, scale_position, scale_channel, *, grid, levels=LEVELS, heads=1):
+def two_part_attention_loops(
+    q: Array, k: Array, v: Array, scale_position: Array, scale_channel: Array, *,
+    grid: tuple[int, int], levels: tuple[int, ...] = LEVELS, heads: int = 1,
+) -> Array:  # fmt: skip
     """Specification of :func:`two_part_attention` for a hard quantizer."""
     position = pooled_attention_loops(q, k, v, scale_position, grid=grid, levels=levels, heads=heads)
     return position + channel_attention_loops(q, k, v, scale_channel, heads=heads)
@@ -210,16 +225,17 @@ class TwoPartCache(NamedTuple):
 class TwoPartGrads(NamedTuple):
     """Gradients in the order of the arguments."""
 
-    dq: np.ndarray
-    dk: np.ndarray
-    dv: np.ndarray
-    dscale_position: np.ndarray
-    dscale_channel: np.ndarray
+    dq: Array
+    dk: Array
+    dv: Array
+    dscale_position: Array
+    dscale_channel: Array
 
 
 def two_part_attention(
-    q, k, v, scale_position, scale_channel, *, grid, levels=LEVELS, heads=1, quantizer=clipped
-):  # fmt: skip
+    q: Array, k: Array, v: Array, scale_position: Array, scale_channel: Array, *,
+    grid: tuple[int, int], levels: tuple[int, ...] = LEVELS, heads: int = 1, quantizer: Quantizer = clipped,
+) -> tuple[Array, TwoPartCache]:  # fmt: skip
     """Where to look, plus what to look for: ``y = pooled_attention(q, k, v) + channel_attention(q, k, v)``.
 
     Parameters
@@ -252,36 +268,39 @@ def two_part_attention(
     >>> two_part_attention(x, x, x, one, one, grid=(2, 2), levels=(1,))[0].ravel()     # 3 + x: one anchor, one channel
     array([4., 5., 6., 9.])
     """
-    options = {"heads": heads, "quantizer": quantizer}
+    options: dict[str, Any] = {"heads": heads, "quantizer": quantizer}
     _need_same_tokens("two_part_attention", q, k, v, heads, scale_position=scale_position, scale_channel=scale_channel)
     position, cache_p = pooled_attention(q, k, v, scale_position, grid=grid, levels=levels, **options)
     channel, cache_c = channel_attention(q, k, v, scale_channel, **options)
     return position + channel, TwoPartCache(cache_p, cache_c)
 
 
-def two_part_attention_backward(dy, cache):
+def two_part_attention_backward(dy: Array, cache: TwoPartCache) -> TwoPartGrads:
     """Both parts read q, k and v: their gradients add."""
     p = pooled_attention_backward(dy, cache.position)
     c = channel_attention_backward(dy, cache.channel)
     return TwoPartGrads(p.dq + c.dq, p.dk + c.dk, p.dv + c.dv, p.dscale, c.dscale)
 
 
-def two_part_attention_packed(q, k, v, scale_position, scale_channel, *, grid, levels=LEVELS, heads=1):
+def two_part_attention_packed(
+    q: Array, k: Array, v: Array, scale_position: Array, scale_channel: Array, *,
+    grid: tuple[int, int], levels: tuple[int, ...] = LEVELS, heads: int = 1,
+) -> Array:  # fmt: skip
     """:func:`two_part_attention` forward from packed signs: by token in one part, by channel in the other."""
     position = pooled_attention_packed(q, k, v, scale_position, grid=grid, levels=levels, heads=heads)
     return position + channel_attention_packed(q, k, v, scale_channel, heads=heads)
 
 
-def _on_map(x, grid):
+def _on_map(x: Array, grid: tuple[int, int]) -> Array:
     return x.reshape(len(x), *grid, -1)
 
 
-def _need_same_tokens(op, q, k, v, heads, **scales):
+def _need_same_tokens(op: str, q: Array, k: Array, v: Array, heads: int, **scales: Array) -> None:
     N, T, D = need_tokens(op, q, k, v, heads, **scales)
     need_shape(op, "k", k, "N T D", T=(T, "q"))
 
 
-def _need_grid(op, q, k, v, grid, heads, **scales):
+def _need_grid(op: str, q: Array, k: Array, v: Array, grid: Pair, heads: int, **scales: Array) -> tuple[int, int]:
     need_tokens(op, q, k, v, heads, **scales)
     H, W = need_pair(op, "grid", grid, 1)
     if H * W != k.shape[1]:

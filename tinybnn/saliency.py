@@ -12,24 +12,28 @@ Every score belongs to one image; a data set's score is the mean over its images
 is computed in float64 and returned in the dtype of the probability.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from .metrics import threshold_counts
+from .notation import Array
 from .structure import s_measure as s_measure
 from .validate import need_float, need_mask, need_number, need_shape
 
 # -- mean absolute error --------------------------------------------------------------------------------------------
 
 
-def mae_loops(probability, target):
+def mae_loops(probability: Array, target: Array) -> float:
     """Specification of :func:`mae`."""
-    total = 0.0
+    total: Any = 0.0
     for i in np.ndindex(target.shape):
         total += 1 - probability[i] if target[i] else probability[i]
     return total / target.size
 
 
-def mae(probability, target):
+def mae(probability: Array, target: Array) -> np.floating:
     """Mean absolute error of one image: ``mean |p - t|``.
 
     Parameters
@@ -65,7 +69,7 @@ def mae(probability, target):
 # -- F --------------------------------------------------------------------------------------------------------------
 
 
-def f_curve_loops(probability, target, *, beta2=0.3):
+def f_curve_loops(probability: Array, target: Array, *, beta2: float = 0.3) -> Array:
     """Specification of :func:`f_curve`: make a mask at each threshold, compare it with the target."""
     f = np.zeros(256)
     for k in range(256):
@@ -79,7 +83,7 @@ def f_curve_loops(probability, target, *, beta2=0.3):
     return f
 
 
-def f_curve(probability, target, *, beta2=0.3):
+def f_curve(probability: Array, target: Array, *, beta2: float = 0.3) -> Array:
     """F of one image at each threshold ``k / 255``: ``F[k] = (1 + beta2) P R / (beta2 P + R)``.
 
     Parameters
@@ -114,7 +118,7 @@ def f_curve(probability, target, *, beta2=0.3):
     return ((1 + beta2) * TP / np.where(TP, below, 1)).astype(probability.dtype)
 
 
-def max_f_loops(curves):
+def max_f_loops(curves: Array | Sequence[Array]) -> float:
     """Specification of :func:`max_f`."""
     best = 0.0
     for k in range(256):
@@ -122,7 +126,7 @@ def max_f_loops(curves):
     return best
 
 
-def max_f(curves):
+def max_f(curves: Array | Sequence[Array]) -> np.floating:
     """The F of a data set: average the curves over the images, then take the best threshold, the same for all.
 
     ``max over k of (1/n sum over images of F[k])``. Of E-measure curves it gives the maximum E.
@@ -159,7 +163,7 @@ def max_f(curves):
 # -- E --------------------------------------------------------------------------------------------------------------
 
 
-def e_curve_loops(probability, target):
+def e_curve_loops(probability: Array, target: Array) -> Array:
     """Specification of :func:`e_curve`: both masks less their means, pixel by pixel."""
     n = target.size
     there = sum(bool(t) for t in target.flat)
@@ -175,7 +179,7 @@ def e_curve_loops(probability, target):
     return e / max(n - 1, 1)
 
 
-def e_curve(probability, target):
+def e_curve(probability: Array, target: Array) -> Array:
     """Enhanced alignment of one image at each threshold ``k / 255``.
 
     ::
@@ -214,12 +218,12 @@ def e_curve(probability, target):
     return (total / max(n - 1, 1)).astype(probability.dtype)
 
 
-def e_measure_loops(probability, target):
+def e_measure_loops(probability: Array, target: Array) -> float:
     """Specification of :func:`e_measure`."""
     return sum(e_curve_loops(probability, target)) / 256
 
 
-def e_measure(probability, target):
+def e_measure(probability: Array, target: Array) -> np.floating:
     """The **mean** E-measure of one image: the mean of :func:`e_curve` over the 256 thresholds.
 
     The maximum E is :func:`max_f` of the curves of all images; the adaptive one, at twice the mean probability, is not

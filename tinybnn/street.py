@@ -8,7 +8,9 @@ their greys, so that place, shape and texture must be learnt beside colour.
 """
 
 import numpy as np
+from numpy.random import Generator
 
+from .notation import Array
 from .stage import Scene, blur, darken, facing, grain, level, paint, rgb, some, tone
 from .street_things import (
     BUILDING,
@@ -33,7 +35,7 @@ RAYS = 3
 """Rays a pixel has, per side; odd, so that one goes through its middle."""
 
 
-def heavens(scene, rng):
+def heavens(scene: Scene, rng: Generator) -> None:
     """Sky from zenith to haze with clouds, and a skyline of trees and far houses to hide the horizon."""
     top = rgb(some(rng, 60, 200), some(rng, 110, 205), some(rng, 170, 235))
     H, W = scene.label.shape
@@ -51,7 +53,7 @@ def heavens(scene, rng):
         paint(scene, face, label, colour * (0.8 + 0.4 * grain(scene, 3 * u, v)), v < edge)
 
 
-def ground(scene, rng, left, right, walk, lanes):
+def ground(scene: Scene, rng: Generator, left: float, right: float, walk: float, lanes: int) -> None:
     """Tar with patches and lane markings (they are road), a kerb, paving stones, and grass beyond."""
     tar, stone, grass = tone(rng, 60, 130, 7), tone(rng, 85, 175, 15), tone(rng, 60, 100, 10) * rgb(0.85, 1.15, 0.6)
     face = level(scene, 0, -3000, 3000, 0.5, 300)
@@ -78,7 +80,7 @@ def ground(scene, rng, left, right, walk, lanes):
         darken(scene, face, some(rng, 0.45, 0.7), (X - reach) * scene.sun > 0)
 
 
-def roadside(scene, rng, x, side):
+def roadside(scene: Scene, rng: Generator, x: float, side: int) -> None:
     """Plot beside plot from x outwards, far to near: houses, gardens, and now and then a gap between."""
     leafy, z, plots = rng.random(), 1.5, []
     while z < 110:
@@ -86,12 +88,14 @@ def roadside(scene, rng, x, side):
         z += some(rng, 0, 6) if rng.random() < 0.3 else 0
     for z0, z1 in plots[::-1]:
         if rng.random() < leafy:
-            garden(scene, rng, *sorted((x + side, x + 9 * side)), z0, z1)
+            x0, x1 = sorted((x + side, x + 9 * side))
+            garden(scene, rng, x0, x1, z0, z1)
         else:
-            house(scene, rng, *sorted((x, x + 25 * side)), z0, z1)
+            x0, x1 = sorted((x, x + 25 * side))
+            house(scene, rng, x0, x1, z0, z1)
 
 
-def traffic(scene, rng, left, right, walk, lane):
+def traffic(scene: Scene, rng: Generator, left: float, right: float, walk: float, lane: float) -> None:
     """Cars parked where there is room, and driving; people, posts, trees, dustbins on the pavement; far to near."""
     things = []
     for x in (left + 1.1, right - 1.1):
@@ -110,7 +114,9 @@ def traffic(scene, rng, left, right, walk, lane):
         draw(scene, rng, x, z)
 
 
-def street_scene(rng, height=64, width=128, *, lanes=None):
+def street_scene(
+    rng: Generator, height: int = 64, width: int = 128, *, lanes: int | None = None
+) -> tuple[Array, Array]:
     """Draw one street and its exact labels.
 
     Parameters
@@ -175,7 +181,7 @@ def street_scene(rng, height=64, width=128, *, lanes=None):
     return np.ascontiguousarray(image, np.uint8), scene.label[RAYS // 2 :: RAYS, RAYS // 2 :: RAYS].copy()
 
 
-def kitti_road_colours(label_ids):
+def kitti_road_colours(label_ids: Array) -> Array:
     """The KITTI road colour code of a label map: magenta road, red valid and no road, black ignored.
 
     Parameters

@@ -5,8 +5,10 @@ Each is one function of a place on the ground: it paints the thing's picture and
 """
 
 import numpy as np
+from numpy.random import Generator
 
-from .stage import box, darken, disc, facing, grain, level, paint, rgb, some, tone
+from .notation import Array
+from .stage import Scene, box, darken, disc, facing, grain, level, paint, rgb, some, tone
 
 UNLABELED, EGO, ROAD, SIDEWALK, BUILDING, POLE, LIGHT, SIGN = 0, 1, 7, 8, 11, 17, 19, 20
 VEGETATION, TERRAIN, SKY, PERSON, CAR = 21, 22, 23, 24, 26
@@ -16,7 +18,7 @@ LABELS = (UNLABELED, EGO, ROAD, SIDEWALK, BUILDING, POLE, LIGHT, SIGN, VEGETATIO
 GLASS, TYRE, WHITE, RED, BLUE = rgb(46, 58, 68), rgb(24, 24, 26), rgb(226, 226, 220), rgb(188, 28, 26), rgb(24, 66, 150)
 
 
-def house(scene, rng, x0, x1, z0, z1):
+def house(scene: Scene, rng: Generator, x0: float, x1: float, z0: float, z1: float) -> None:
     """Walls of one colour, windows in a grid (some lit, some curtained), a roof band, shops or a plinth below."""
     wall, roof, trim = tone(rng, 60, 220, 24), tone(rng, 40, 120, 30), tone(rng, 60, 230, 40)
     storey, bay, height = some(rng, 2.8, 3.6), some(rng, 2.0, 3.6), some(rng, 5, 19)
@@ -38,7 +40,7 @@ def house(scene, rng, x0, x1, z0, z1):
         paint(scene, face, BUILDING, roof * lit, v > height - 1.0)
 
 
-def leaves(scene, x, y, z, rx, ry, green):
+def leaves(scene: Scene, x: float, y: float, z: float, rx: float, ry: float, green: Array) -> None:
     """A clump of leaves: a ragged disc, bright towards the sun, with dark holes."""
     face = facing(scene, z, x - 1.2 * rx, x + 1.2 * rx, max(y - 1.2 * ry, 0), y + 1.2 * ry)
     u, v = face.X + 0 * face.Y, face.Y + 0 * face.X
@@ -47,7 +49,7 @@ def leaves(scene, x, y, z, rx, ry, green):
     paint(scene, face, VEGETATION, green * shine, disc(face, x, y, rx, ry) < 0.55 + 0.7 * leaf)
 
 
-def tree(scene, rng, x, z):
+def tree(scene: Scene, rng: Generator, x: float, z: float) -> None:
     """A trunk and five clumps of leaves, from spring green to autumn brown."""
     high, wide = some(rng, 4, 9), some(rng, 1.2, 2.4)
     green = rgb(some(rng, 35, 125), some(rng, 65, 120), some(rng, 20, 60))
@@ -58,7 +60,7 @@ def tree(scene, rng, x, z):
         leaves(scene, *at, z, wide * some(rng, 0.6, 0.9), wide * some(rng, 0.6, 0.9), green)
 
 
-def garden(scene, rng, x0, x1, z0, z1):
+def garden(scene: Scene, rng: Generator, x0: float, x1: float, z0: float, z1: float) -> None:
     """Bushes, and behind one another a few trees; the grass is there already."""
     for step in sorted(rng.random(rng.integers(2, 7)))[::-1]:
         x, z = some(rng, x0, x1), z0 + step * (z1 - z0)
@@ -68,7 +70,7 @@ def garden(scene, rng, x0, x1, z0, z1):
             leaves(scene, x, 0.6, z, some(rng, 1, 2.2), some(rng, 0.7, 1.6), tone(rng, 55, 85, 20) * rgb(0.8, 1.3, 0.6))
 
 
-def car(scene, rng, x, z):
+def car(scene: Scene, rng: Generator, x: float, z: float) -> None:
     """Two boxes on wheels: a body with lamps and plate, a cabin of glass. Sometimes a van. It comes or it goes."""
     van, going = rng.random() < 0.15, x > -1 or rng.random() < 0.3
     half, belt, high, long = (0.98, 1.15, some(rng, 1.9, 2.2), 4.8) if van else (some(rng, 0.82, 0.92), 0.88, 1.46, 4.2)
@@ -97,7 +99,7 @@ def car(scene, rng, x, z):
         paint(scene, face, CAR, GLASS + (scene.haze - GLASS) * 0.25 * (face.Y - belt) / (high - belt), pane)
 
 
-def person(scene, rng, x, z):
+def person(scene: Scene, rng: Generator, x: float, z: float) -> None:
     """Legs in mid-stride, a coat, arms, a head with hair; children are smaller."""
     size, stride, turn = some(rng, 0.65, 1.05), some(rng, 0.05, 0.3), rng.integers(2) * 2 - 1
     coat, trousers = tone(rng, 30, 200, 70).clip(10, 240), tone(rng, 20, 120, 30).clip(8, 200)
@@ -115,7 +117,7 @@ def person(scene, rng, x, z):
     paint(scene, face, PERSON, hair, (disc(face, -0.03 * turn, 1.68, 0.14, 0.15) < 1) & (face.Y > 1.66))
 
 
-def pole(scene, rng, x, z):
+def pole(scene: Scene, rng: Generator, x: float, z: float) -> None:
     """A post: with a lamp on an arm, with a traffic sign, or with a traffic light."""
     kind, metal = rng.integers(3), tone(rng, 50, 150, 10)
     top = some(rng, 5, 7.5) if kind == 0 else some(rng, 2.6, 3.6)
@@ -143,14 +145,14 @@ def pole(scene, rng, x, z):
             paint(scene, face, LIGHT, lamp * bright, right**2 + (up - 0.38 + 0.38 * k) ** 2 < 0.025)
 
 
-def dustbin(scene, rng, x, z):
+def dustbin(scene: Scene, rng: Generator, x: float, z: float) -> None:
     """A dustbin: Cityscapes scores no such class, so it is unlabeled."""
     colour = tone(rng, 30, 130, 40).clip(5, 200)
     for face in box(scene, x - 0.3, x + 0.3, 0, 1.0, z, z + 0.6):
         paint(scene, face, UNLABELED, colour * (0.8 + 0.2 * (face.held == "Z")))
 
 
-def bonnet(scene, rng):
+def bonnet(scene: Scene, rng: Generator) -> None:
     """Our own, at the lower edge of the picture, one metre away."""
     low = scene.eye - (len(scene.label) - scene.i0) / scene.focal
     face = facing(scene, 1, -0.3, 0.3, low, low + 0.05)

@@ -7,10 +7,11 @@ import math
 
 import numpy as np
 
+from .notation import Array
 from .validate import need_mask, need_number
 
 
-def s_measure_loops(probability, target, *, alpha=0.5):
+def s_measure_loops(probability: Array, target: Array, *, alpha: float = 0.5) -> float:
     """Specification of :func:`s_measure`; covariances over pairs, so that what is constant has exactly none."""
 
     def mean(v):
@@ -35,14 +36,14 @@ def s_measure_loops(probability, target, *, alpha=0.5):
     objects = mu * contrast([p for *_, p, t in pixels if t])
     objects += (1 - mu) * contrast([1 - p for *_, p, t in pixels if not t])
     row, column = (round(mean([pixel[axis] for pixel in pixels if pixel[3]])) for axis in (0, 1))
-    parts = {}
+    parts: dict[tuple, list] = {}
     for i, j, p, t in pixels:
         parts.setdefault((i > row, j > column), []).append((p, t))
     regions = sum(len(part) / len(pixels) * likeness(*zip(*part)) for part in parts.values())
     return max(0.0, alpha * objects + (1 - alpha) * regions)
 
 
-def s_measure(probability, target, *, alpha=0.5):
+def s_measure(probability: Array, target: Array, *, alpha: float = 0.5) -> np.floating:
     """Structure: ``S = max(0, alpha S_object + (1 - alpha) S_region)``.
 
     ::
@@ -89,18 +90,18 @@ def s_measure(probability, target, *, alpha=0.5):
     return probability.dtype.type(max(0.0, alpha * objects + (1 - alpha) * regions))
 
 
-def _contrast(v):
+def _contrast(v: Array) -> float:
     mean = v.mean()
     return 2 * mean / (mean**2 + 1 + math.sqrt(_covariance(v, v)))
 
 
-def _likeness(p, t):
+def _likeness(p: Array, t: Array) -> float:
     t = t.astype(np.float64)
     x, y = p.mean(), t.mean()
     below = (x**2 + y**2) * (_covariance(p, p) + _covariance(t, t))
     return 4 * x * y * _covariance(p, t) / below if below else 1.0
 
 
-def _covariance(a, b):
+def _covariance(a: Array, b: Array) -> float:
     a, b = a - a.flat[0], b - b.flat[0]
     return ((a - a.mean()) * (b - b.mean())).sum() / max(a.size - 1, 1)
