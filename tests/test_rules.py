@@ -89,6 +89,24 @@ def test_no_assert_guards_the_library_and_no_except_is_silent():
         assert not all(isinstance(s, ast.Pass) for s in node.body), f"{name}:{node.lineno} excepts in silence"
 
 
+def functions_at_the_top_or_in_a_class(body):
+    for node in body:
+        if isinstance(node, ast.ClassDef):
+            yield from functions_at_the_top_or_in_a_class(node.body)
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield node
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_every_function_is_hinted(name):
+    for f in functions_at_the_top_or_in_a_class(ast.parse(SOURCES[name]).body):
+        a = f.args
+        given = [p for p in (*a.posonlyargs, *a.args, a.vararg, *a.kwonlyargs, a.kwarg) if p]
+        bare = [p.arg for p in given if p.annotation is None and p.arg not in ("self", "cls")]
+        assert not bare, f"{name}:{f.lineno} {f.name} does not say what {', '.join(bare)} is"
+        assert f.returns, f"{name}:{f.lineno} {f.name} does not say what it returns"
+
+
 def test_nothing_is_unpickled():
     for name, node in nodes(ast.Call, SOURCES):
         if isinstance(node.func, ast.Attribute) and node.func.attr == "load" and ast.unparse(node.func) == "np.load":
