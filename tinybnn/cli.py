@@ -211,7 +211,7 @@ def run_info(a: argparse.Namespace) -> None:
                 "x".join(map(str, r.shape[1:])),
                 r.parameters,
                 r.weight_bits // 8,
-                *r.count,
+                *r.multiplications,
                 r.activation_bytes,
             ]
             for r in rows

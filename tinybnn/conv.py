@@ -11,15 +11,12 @@ in this field, cross-correlation: the kernel is not flipped.
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 
-from .notation import Array, Pair
+from .notation import HW, Array, Pair
 from .validate import need_float, need_int, need_number, need_pair, need_shape
-
-HW: TypeAlias = tuple[int, int]
-"""Rows and columns, both given: what a ``Pair`` is once it is checked."""
 
 BAND = 150_000
 """Columns copied at a time, in elements: some 600 KB of float32, so that they are still in cache when multiplied."""

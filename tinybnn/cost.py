@@ -100,7 +100,7 @@ class Layer(NamedTuple):
     shape: tuple[int, ...]
     parameters: int
     weight_bits: int
-    count: Count  # type: ignore[assignment]  # hides tuple.count, which no row needs
+    multiplications: Count
     activation_bytes: int
 
 
@@ -152,5 +152,5 @@ def total(rows: list[Layer]) -> tuple[int, int, Count]:
     """The sum of a table: (parameters, weight bits, Count)."""
     count = Count()
     for layer in rows:
-        count = count + layer.count
+        count = count + layer.multiplications
     return sum(r.parameters for r in rows), sum(r.weight_bits for r in rows), count

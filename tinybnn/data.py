@@ -18,7 +18,7 @@ What the pixels of each file mean is in ``images.py``. Whatever is wrong with a 
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -59,6 +59,9 @@ class Dataset:
         image = read_image(image_path)
         label = fit_label(LAYOUTS[self.kind].decode(label_path), image.shape[:2], label_path)
         return Sample(image, label, name_of(image_path))
+
+    def __iter__(self) -> Iterator[Sample]:
+        return (self[i] for i in range(len(self)))
 
     @property
     def names(self) -> tuple[str, ...]:

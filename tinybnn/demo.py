@@ -12,6 +12,7 @@ from .arms import ARMS, RECIPES, Arm, cost_row, settings, train_arm
 from .data import Dataset, Sample, load
 from .deploy import differing_logits, pack_network, save_packed
 from .net import Config, binary_weights
+from .notation import IGNORE
 from .report import table
 from .store import save_json
 from .train import save_run
@@ -73,9 +74,23 @@ def compare(data: str, *, seeds: int = 5, steps: int | None = None, out: Path | 
             raise KeyboardInterrupt
         for arm in arms:
             scores[arm.name].append(arm.scores | {"training loss": float(np.mean(arm.run.losses[-50:]))})
-    measures = [m for m in scores["float twin"][0] if not m.startswith("IoU ")]
     steps = settings("float twin", dataset, **step_option(dataset, steps, False))[1].steps
-    print(f"\n{dataset.kind}: {seeds} seeds, {steps} steps, {len(held_out)} held-out crops; mean ± standard deviation")
+    record = {"data": data, "steps": steps, "held out": len(held_out), "scores": scores}
+    show_comparison(record)
+    if dataset.task == "saliency":
+        share = np.mean([s.label[s.label != IGNORE] == 1 for s in held_out])
+        print(f"\nmarking every pixel as object would have an IoU of {share:.3f}")
+    if out:
+        save_json(out / "comparison.json", record)
+
+
+def show_comparison(record: dict[str, Any]) -> None:
+    """Print mean and spread of every network, then of the differences, from what ``comparison.json`` holds."""
+    scores = record["scores"]
+    measures = [m for m in scores["float twin"][0] if not m.startswith("IoU ")]
+    seeds = len(scores["float twin"])
+    print(f"\n{record['data']}: {seeds} seeds, {record['steps']} steps, {record['held out']} held-out crops; "
+          "mean ± standard deviation")  # fmt: skip
     rows = [[name, *(spread([s[m] for s in runs]) for m in measures)] for name, runs in scores.items()]
     table(["network", *measures], rows)
     print("\ndifferences, seed by seed; in brackets the seeds in which the first is the higher")
@@ -84,10 +99,8 @@ def compare(data: str, *, seeds: int = 5, steps: int | None = None, out: Path | 
     rows = []
     for a, b in gaps:
         paired = {m: [x[m] - y[m] for x, y in zip(scores[a], scores[b])] for m in measures}
-        rows.append([f"{a} - {b}", *(f"{spread(d)} ({sum(v > 0 for v in d)}/{seeds})" for d in paired.values())])
+        rows.append([f"{a} - {b}", *(f"{spread(d, '+')} ({sum(v > 0 for v in d)}/{seeds})" for d in paired.values())])
     table(["difference", *measures], rows)
-    if out:
-        save_json(out / "comparison.json", {"data": data, "seeds": seeds, "steps": steps, "scores": scores})
 
 
 # -- parts ----------------------------------------------------------------------------------------------------------
@@ -97,7 +110,7 @@ def read(data: str) -> tuple[Dataset, list[Sample], list[Sample]]:
     """A shipped data set and the samples of both splits, read once."""
     need_choice("demo", "data", data, tuple(RECIPES))
     dataset = load(data, "train")
-    return dataset, list(dataset), list(load(data, "val"))  # type: ignore[call-overload]  # iteration by index
+    return dataset, list(dataset), list(load(data, "val"))
 
 
 def step_option(dataset: Dataset, steps: int | None, quick: bool) -> dict[str, int]:
@@ -156,9 +169,9 @@ def rounded(measure: str, value: float | None) -> int | str | None:
     return f"{value:.1f}" if measure in ("ms a crop", "attention times fewer") else f"{value:.3f}"
 
 
-def spread(values: Sequence[float]) -> str:
-    """Mean and standard deviation over seeds."""
-    return f"{np.mean(values):+.3f} ± {np.std(values, ddof=1) if len(values) > 1 else 0:.3f}"
+def spread(values: Sequence[float], sign: str = "") -> str:
+    """Mean and standard deviation over seeds; a difference shows its sign."""
+    return f"{np.mean(values):{sign}.3f} ± {np.std(values, ddof=1) if len(values) > 1 else 0:.3f}"
 
 
 def draw(out: Path, dataset: Dataset, arms: Sequence[Arm], held_out: Sequence[Sample]) -> None:

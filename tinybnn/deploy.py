@@ -101,7 +101,7 @@ def forward_packed(packed: Packed, x: Array) -> Array:
 def differing_logits(packed: Packed, params: Arrays, state: Arrays, samples: Dataset | Sequence[Sample]) -> int:
     """How many logits, over all samples, are not ``==`` to those of the float simulation. It must be 0."""
     different = 0
-    for image, *_ in samples:  # type: ignore[union-attr]  # mypy knows no iteration by index
+    for image, *_ in samples:
         x = pad_to_multiple(image, packed.config.stride)[0][None]
         simulated, _, _ = net.forward(params, state, x, packed.config)
         different += int((forward_packed(packed, x) != simulated).sum())

@@ -58,7 +58,7 @@ def evaluate(
     confusion = np.zeros((len(classes), len(classes)), np.int64)
     counts: Any = 0
     rows = []
-    for image, label, _ in samples:  # type: ignore[union-attr]  # mypy knows no iteration by index
+    for image, label, _ in samples:
         logits = predict(logits_of, image, stride)
         confusion += confusion_matrix(logits.argmax(-1), label, len(classes))
         if task == "road":

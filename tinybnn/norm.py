@@ -37,7 +37,7 @@ class BatchNormCache(NamedTuple):
     std: Array
     mean: Array
     var: Array
-    count: int  # type: ignore[assignment]  # hides tuple.count, which nobody asks for here
+    rows: int
 
 
 class BatchNormGrads(NamedTuple):
@@ -153,9 +153,9 @@ def update_running(mean: Array, var: Array, cache: BatchNormCache, *, momentum: 
     """
     need_channels("update_running", **{"cache.mean": cache.mean, "mean": mean, "var": var})
     need_number("update_running", "momentum", momentum, 0, 1)
-    if cache.count < 2:
+    if cache.rows < 2:
         raise ValueError("update_running: the batch had 1 value a channel, expected at least 2 for a variance")
-    unbiased = cache.var * (cache.count / (cache.count - 1))
+    unbiased = cache.var * (cache.rows / (cache.rows - 1))
     return momentum * mean + (1 - momentum) * cache.mean, momentum * var + (1 - momentum) * unbiased
 
 

@@ -56,6 +56,9 @@ Array: TypeAlias = np.ndarray
 Pair: TypeAlias = int | tuple[int, int]
 """One whole number for rows and columns alike, or one for each."""
 
+HW: TypeAlias = tuple[int, int]
+"""Rows and columns, both given: what a ``Pair`` is once it is checked."""
+
 WORD_BITS = 64
 """Bits in one packed word (``uint64``)."""
 

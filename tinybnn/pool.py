@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .conv import HW, output_size, pad2d
-from .notation import Array, Pair
+from .conv import output_size, pad2d
+from .notation import HW, Array, Pair
 from .validate import need_dtype, need_float, need_pair, need_shape
 
 # -- maximum --------------------------------------------------------------------------------------------------------

@@ -41,7 +41,7 @@ def statistics_held_fixed(dy, cache):
 
 def variance_held_fixed(dy, cache):
     good = norm.batch_norm_backward(dy, cache)
-    return good._replace(dx=(dy - good.dbeta / cache.count) * (cache.gamma / cache.std))
+    return good._replace(dx=(dy - good.dbeta / cache.rows) * (cache.gamma / cache.std))
 
 
 def gamma_forgotten(dy, cache):
@@ -51,7 +51,7 @@ def gamma_forgotten(dy, cache):
 
 def averaged(dy, cache):
     dx, dgamma, dbeta = norm.batch_norm_backward(dy, cache)
-    return BatchNormGrads(dx, dgamma / cache.count, dbeta / cache.count)
+    return BatchNormGrads(dx, dgamma / cache.rows, dbeta / cache.rows)
 
 
 def running(change):
