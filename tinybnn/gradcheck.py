@@ -37,9 +37,9 @@ def numeric_vjp(f: Callable[..., Array], args: Sequence[Any], dy: Array, step: f
         for i in np.ndindex(a.shape):
             here = a[i]
             a[i] = here + step
-            above = f(*args)
+            above = np.array(f(*args))  # a copy: f may hand back its argument, which changes below
             a[i] = here - step
-            below = f(*args)
+            below = np.array(f(*args))
             a[i] = here
             da[i] = ((above - below) * dy).sum() / (2 * step)
         gradients.append(da)

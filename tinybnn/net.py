@@ -11,7 +11,7 @@
       classifier  float 1x1 convolution                1/1       classes
     logits (N, H, W, L)
 
-Stem and classifier stay float, as everywhere in the field: together they hold about one parameter in a hundred, the
+Stem and classifier stay float, as everywhere in the field: together they hold less than one parameter in a hundred, the
 stem reads pixels, not signs, and the classifier must rank classes. There are no skips from encoder to decoder: what
 the decoder draws at high resolution has come through the binary upsampling, so that its quality shows.
 

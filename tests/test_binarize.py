@@ -1,0 +1,124 @@
+"""Ties, masks and scales: the contracts of sign, the surrogates' shapes, and why the scale is mean |w|."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tinybnn.binarize import (
+    QUANTIZERS,
+    binarize,
+    binarize_backward,
+    clipped,
+    identity,
+    mean_abs,
+    mean_abs_backward,
+    polynomial,
+    real,
+    sign,
+    swish_sign,
+    tanh,
+    tanh_sharpness,
+)
+from tinybnn.gradcheck import numeric_vjp
+
+law = settings(derandomize=True, database=None, deadline=None, max_examples=40)
+GRID = np.linspace(-3, 3, 601)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sign_has_two_values_and_keeps_the_dtype(dtype):
+    x = np.array([-np.inf, -1, -5e-324, -0.0, 0.0, 5e-324, 1, np.inf], dtype)
+    y = sign(x)
+    assert y.dtype == dtype and set(y) == {-1, 1}
+    assert list(y[3:5]) == [1, 1] and y[0] == -1 and y[-1] == 1
+
+
+def test_nan_has_no_sign():
+    with pytest.raises(ValueError, match=r"sign: x\[1, 0\] is nan, which has no sign"):
+        sign(np.array([[0.0], [np.nan]]))
+    with pytest.raises(ValueError, match="nan"):
+        binarize(np.array([[np.nan]]), np.zeros(1))
+
+
+@pytest.mark.parametrize(
+    "quantizer", [*QUANTIZERS.values(), tanh(0.1), tanh(10.0), swish_sign(1.0)], ids=lambda q: q.name
+)
+def test_every_surrogate_carries_its_own_derivative(quantizer):
+    x = GRID[np.abs(np.abs(GRID) - 1) > 1e-3]
+    x = x[np.abs(x) > 1e-3]  # between the kinks
+    (numeric,) = numeric_vjp(quantizer.soft, (x,), np.ones_like(x))
+    assert np.abs(numeric - quantizer.dsoft(x)).max() < 1e-7
+    assert np.array_equal(quantizer.hard(x), sign(x))
+
+
+@pytest.mark.parametrize("quantizer", [*QUANTIZERS.values(), real], ids=lambda q: q.name)
+def test_surrogates_are_odd_and_keep_float32(quantizer):
+    x = GRID.astype(np.float32)
+    assert quantizer.soft(x).dtype == quantizer.dsoft(x).dtype == np.float32
+    np.testing.assert_allclose(quantizer.soft(-GRID), -quantizer.soft(GRID), atol=1e-12)
+
+
+def test_the_mask_is_on_x_and_passes_at_one():
+    assert clipped.dsoft(np.array([-1.0001, -1, 0, 1, 1.0001])).tolist() == [0, 1, 1, 1, 0]
+    assert polynomial.dsoft(np.array([-2.0, -1, 0, 0.5, 1])).tolist() == [0, 0, 2, 1, 0]
+    assert identity.dsoft(np.array([-9.0, 9.0])).tolist() == [1, 1]
+
+
+def test_the_gradient_itself_is_not_clipped():
+    _, cache = binarize(np.array([[0.5, 1.5]]), np.zeros(2))
+    assert binarize_backward(np.array([[7.0, 7.0]]), cache).dx.tolist() == [[7, 0]]
+
+
+def test_tanh_grows_from_a_line_into_a_sign():
+    x = np.array([-0.5, 0.5])
+    np.testing.assert_allclose(tanh(tanh_sharpness(0)).soft(x), x, rtol=1e-3)
+    np.testing.assert_allclose(tanh(tanh_sharpness(1)).soft(x), np.sign(x), rtol=1e-3)
+
+
+def test_swish_sign_turns_gradients_back_far_from_zero():
+    assert swish_sign().dsoft(np.array([0.0]))[0] == 5 and swish_sign().dsoft(np.array([0.8]))[0] < 0
+
+
+def test_relaxed_runs_soft_and_keeps_dsoft():
+    soft = polynomial.relaxed()
+    assert soft.hard is polynomial.soft and soft.dsoft is polynomial.dsoft and soft.name == "relaxed polynomial"
+
+
+@law
+@given(st.integers(0, 2**16), st.floats(-1, 1))
+def test_no_other_scale_is_nearer_than_mean_abs(seed, delta):
+    """|w - alpha sgn(w)|^2 = |w|^2 - n alpha^2 at its least, and n delta^2 more beside it (Rastegari 2016)."""
+    w = np.random.default_rng(seed).normal(size=(3, 2, 4, 1))
+    (alpha,), _ = mean_abs(w)
+
+    def error(a):
+        return ((w - a * sign(w)) ** 2).sum()
+
+    np.testing.assert_allclose(error(alpha), (w**2).sum() - w.size * alpha**2, rtol=1e-12)
+    np.testing.assert_allclose(error(alpha + delta), error(alpha) + w.size * delta**2, rtol=1e-9)
+
+
+def test_the_slope_of_mean_abs_at_zero_is_that_of_sign():
+    assert mean_abs_backward(np.array([6.0]), np.array([[0.0], [-0.0], [-2.0]])).ravel().tolist() == [2, 2, -2]
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: sign(np.array([1])), "sign: x has dtype int64, expected float32 or float64"),
+        (lambda: sign([1.0]), "sign: x has dtype list"),
+        (lambda: binarize(np.zeros((2, 3)), np.zeros(2)), r"tau has shape \(2,\), expected \(C,\) with C = 3 from x"),
+        (lambda: binarize_backward(np.zeros(2), binarize(np.zeros((2, 3)), np.zeros(3))[1]), r"dy has shape \(2,\)"),
+        (lambda: tanh(0), "tanh: sharpness is 0, expected a number in"),
+        (lambda: swish_sign("5"), "swish_sign: beta is '5', expected a number in"),
+        (lambda: tanh_sharpness(2), r"tanh_sharpness: progress is 2, expected a number in \[0, 1\]"),
+        (
+            lambda: mean_abs_backward(np.zeros(3), np.zeros((2, 2))),
+            r"dalpha has shape \(3,\), expected \(F,\) with F = 2",
+        ),
+    ],
+)
+def test_errors_name_what_came_and_what_was_expected(call, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        call()
