@@ -19,7 +19,7 @@ TESTS = {path.name: path.read_text(encoding="utf-8") for path in sorted(Path(__f
 
 FLOORS = (
     "notation validate",
-    "binarize bitpack conv upsample metrics structure saliency store gradcheck",
+    "binarize bitpack conv upsample subpixel metrics structure saliency store gradcheck",
     "norm pool binary_conv attend images optim report stage street_things augment",
     "fold activation loss pyramid attention data street",
     "multibranch reduced_attention",

@@ -9,15 +9,14 @@ from tinybnn.binarize import sign
 from tinybnn.bitpack import pack
 from tinybnn.conv import conv2d
 from tinybnn.gradcheck import adjoint_gap
+from tinybnn.subpixel import depth_to_space, space_to_depth
 from tinybnn.testing.strategies import distinct, generators, integers, pairs
 from tinybnn.upsample import (
     BILINEAR,
     BILINEAR_CORNERS,
     NEAREST,
     UPSAMPLERS,
-    depth_to_space,
     interpolation,
-    space_to_depth,
     upsample_bilinear,
     upsample_bilinear_backward,
     upsample_nearest,

@@ -22,7 +22,8 @@ CONTENTS = {
     "pool": "max_pool2d max_pool2d_backward max_pool2d_packed avg_pool2d avg_pool2d_backward "
     "adaptive_avg_pool2d adaptive_avg_pool2d_backward",
     "upsample": "upsample_nearest upsample_nearest_backward upsample_nearest_packed upsample_bilinear "
-    "upsample_bilinear_backward depth_to_space depth_to_space_backward UPSAMPLERS",
+    "upsample_bilinear_backward UPSAMPLERS",
+    "subpixel": "depth_to_space depth_to_space_backward space_to_depth space_to_depth_backward",
     "multibranch": "multi_branch_upsample multi_branch_upsample_backward multi_branch_upsample_packed",
     "attend": "attend attend_backward",
     "attention": "attention_backward binary_attention binary_attention_backward binary_attention_packed "

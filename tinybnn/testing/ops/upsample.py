@@ -4,7 +4,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from ... import bitpack, upsample
+from ... import bitpack, subpixel, upsample
 from ...notation import Array
 from ..op import Case, Op
 from ..strategies import distinct, generators, integers, pairs, signs, word_edges
@@ -66,16 +66,16 @@ OPS = (
     ),
     Op(
         name="depth_to_space",
-        spec=upsample.depth_to_space_loops,
-        forward=upsample.depth_to_space,
-        backward=upsample.depth_to_space_backward,
+        spec=subpixel.depth_to_space_loops,
+        forward=subpixel.depth_to_space,
+        backward=subpixel.depth_to_space_backward,
         cases=block_cases().map(lambda blocks: Case((blocks[1],), blocks[2])),
     ),
     Op(
         name="space_to_depth",
-        spec=upsample.space_to_depth_loops,
-        forward=upsample.space_to_depth,
-        backward=upsample.space_to_depth_backward,
+        spec=subpixel.space_to_depth_loops,
+        forward=subpixel.space_to_depth,
+        backward=subpixel.space_to_depth_backward,
         cases=block_cases().map(lambda blocks: Case((blocks[0],), blocks[2])),
     ),
 )
