@@ -1,7 +1,7 @@
 """Draw ``data_samples/street`` again: ``python data_samples/make_street.py``, or ``--check`` what lies there.
 
 Scene k is ``street_scene(default_rng([SEED, k]), lanes=...)`` with 0, 2 or 4 marked lanes in turn. The first 96 scenes
-train, the next 32 are held out; the first 36 are written a second time in the layout and colour code of KITTI road,
+train, the next 32 are held out; all are written a second time in the layout and colour code of KITTI road,
 where the lanes are the category: uu unmarked, um marked, umm several lanes marked.
 
 ``--check`` draws everything again and compares it with the committed files, pixel by pixel (the bytes of a PNG depend
@@ -23,7 +23,6 @@ HERE = Path(__file__).resolve().parent / "street"
 SEED = 1874
 CITIES = (("train", "bithaven", 48), ("train", "signhausen", 48), ("val", "popcountia", 32))
 CATEGORIES = (("uu", 0), ("um", 2), ("umm", 4))
-KITTI = 36
 
 README = """# Street samples
 
@@ -31,7 +30,7 @@ Small street scenes, 64 x 128 pixels, drawn by this project's own `tinybnn/stree
 and no model went into them.
 
 - **Origin**: scene k is `street_scene(np.random.default_rng([{seed}, k]), lanes=(0, 2, 4)[k % 3])`; k is the number in
-  its name, {kitti} scenes stand twice. `python data_samples/make_street.py` draws them all again; with `--check` it
+  its name. `python data_samples/make_street.py` draws them all again; with `--check` it
   compares them with these files, pixel by pixel.
 - **Licence**: CC0 1.0. To the extent the law allows, the authors of tinybnn waive all rights to these pictures:
   <https://creativecommons.org/publicdomain/zero/1.0/>. The program that draws them is under the MIT licence.
@@ -39,7 +38,7 @@ and no model went into them.
   layout of Cityscapes, labels as labelIds. Present are 7 road, 8 sidewalk, 11 building, 17 pole, 19 traffic light,
   20 traffic sign, 21 vegetation, 22 terrain, 23 sky, 24 person, 26 car; and, not scored, 0 unlabeled (dustbins) and
   1 ego vehicle (the bonnet). The other eight scored classes are absent: leave them out of a mean, as the metric does.
-- **`kitti-road/`**: scenes 0 to {last} in the layout of KITTI road; scene k is number k // 3 of category uu (no lane
+- **`kitti-road/`**: the same scenes in the layout of KITTI road; scene k is number k // 3 of category uu (no lane
   markings), um (two lanes) or umm (four lanes), for k % 3 = 0, 1, 2. Magenta is road, red is valid and not road, black
   is ignored. Numbers divisible by five are held out, as `tinybnn.data` does with this layout.
 
@@ -63,9 +62,8 @@ def scenes():
             frame = f"{split}/{city}/{city}_000000_{k:06d}"
             yield f"cityscapes/leftImg8bit/{frame}_leftImg8bit.png", image
             yield f"cityscapes/gtFine/{frame}_gtFine_labelIds.png", label_ids
-            if k < KITTI:
-                yield f"kitti-road/training/image_2/{category}_{k // 3:06d}.png", image
-                yield f"kitti-road/training/gt_image_2/{category}_road_{k // 3:06d}.png", kitti_road_colours(label_ids)
+            yield f"kitti-road/training/image_2/{category}_{k // 3:06d}.png", image
+            yield f"kitti-road/training/gt_image_2/{category}_road_{k // 3:06d}.png", kitti_road_colours(label_ids)
             k += 1
 
 
@@ -90,7 +88,7 @@ def make(root):
         names.append(name)
     count = {split: sum(n for s, _, n in CITIES if s == split) for split in ("train", "val")}
     sums = "\n".join(f"{sha256(root / name)}  {name}" for name in sorted(names))
-    text = README.format(seed=SEED, kitti=KITTI, last=KITTI - 1, sums=sums, **count)
+    text = README.format(seed=SEED, sums=sums, **count)
     replace(root / "README.md", lambda part: part.write_text(text, encoding="utf-8", newline="\n"))
 
 
