@@ -151,5 +151,6 @@ def need_number(op: str, name: str, value: Any, low: float = -math.inf, high: fl
     """Refuse what is not a finite number in [low, high]."""
     scalar = np.isscalar(value)
     if isinstance(value, (bool, str)) or not scalar or not (low <= value <= high) or not math.isfinite(value):
-        raise ValueError(f"{op}: {name} is {value!r}, expected a number in [{low}, {high}]")
+        span = f"number in [{low}, {high}]" if (low, high) != (-math.inf, math.inf) else "finite number"
+        raise ValueError(f"{op}: {name} is {value!r}, expected a {span}")
     return value
