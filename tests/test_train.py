@@ -61,6 +61,17 @@ def test_a_run_stopped_anywhere_and_resumed_ends_with_the_same_bits(tmp_path, st
     assert same(train(load_run(tmp_path / "run.npz"), SQUARES), whole)
 
 
+def test_an_interrupt_saves_every_step_that_was_done(tmp_path):
+    def each(run):
+        if run.step == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(start(TINY, SHORT), SQUARES, each=each, checkpoint=tmp_path / "run.npz", every=3)
+    kept = load_run(tmp_path / "run.npz")
+    assert kept.step == 4 and same(train(kept, SQUARES), train(start(TINY, SHORT), SQUARES))
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
 def test_a_killed_process_resumes_to_the_same_bits(tmp_path):
     """Killed for real, in the middle of whatever it was doing."""

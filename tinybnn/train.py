@@ -144,18 +144,23 @@ def train(
     each : callable, optional
         Called with the run after every step: a progress bar, say.
     checkpoint : path, optional
-        Written every ``every`` steps and at the end, whole or not at all.
+        Written every ``every`` steps, at the end and on Ctrl-C, whole or not at all.
 
     Returns
     -------
     Run
     """
-    while run.step < run.training.steps:
-        run = step(run, samples)
-        if checkpoint and (run.step % every == 0 or run.step == run.training.steps):
-            save_run(checkpoint, run)
-        if each:
-            each(run)
+    try:
+        while run.step < run.training.steps:
+            run = step(run, samples)
+            if checkpoint and (run.step % every == 0 or run.step == run.training.steps):
+                save_run(checkpoint, run)
+            if each:
+                each(run)
+    except KeyboardInterrupt:
+        if checkpoint:
+            save_run(checkpoint, run)  # a step is done or not begun: what is kept is whole
+        raise
     return run
 
 
