@@ -34,7 +34,8 @@ def demo(out: Path, *, data: str = "photos", steps: int | None = None, seed: int
     print(f"\n{dataset.kind}: {len(samples)} training crops, {len(held_out)} held-out crops of {size[0]} x {size[1]}, "
           f"{arms[0].run.training.steps} steps, seed {seed}")  # fmt: skip
     show_table(rows)
-    print(attention_saving(arms[-1].run.config))
+    if arms[-1].run.config.attention == "two-part":
+        print(attention_saving(arms[-1].run.config))
     record: dict[str, Any] = {"data": data, "seed": seed, "steps": arms[0].run.training.steps, "networks": rows}
 
     last = arms[-1]
@@ -150,8 +151,6 @@ def show_table(rows: dict[str, dict[str, Any]]) -> None:
 
 def attention_saving(config: Config) -> str:
     """From where on the reduced attention pays, in a sentence."""
-    if config.attention != "two-part":
-        return ""
     D, levels, heads = config.width * 2**config.stages, config.levels, config.heads
     position, both = (cost.tokens_for(100, D, levels, both=both, heads=heads) for both in (False, True))
     T = 1024 * 2048 // config.stride**2
