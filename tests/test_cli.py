@@ -116,6 +116,8 @@ def test_resume_continues_and_keeps_its_options(run, tmp_path, capsys):
         (["evaluate", "OUT/none.npz"], "no such file, expected a tinybnn packed network"),
         (["info", "--image", "30", "32"], "image is 30 x 32, expected multiples of 8"),
         (["demo", "--data", "ecssd"], "ecssd"),
+        (["demo", "--steps", "0", "--out", "OUT/demo"], "demo: steps is 0, expected a whole number >= 1"),
+        (["compare", "--seeds", "0"], "compare: seeds is 0, expected a whole number >= 1"),
     ],
 )
 def test_refusals_are_one_line_and_leave_nothing(argv, message, tmp_path, capsys):

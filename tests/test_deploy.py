@@ -82,6 +82,12 @@ def test_whole_words_are_thirty_two_times_smaller():
         assert params[k].nbytes == 32 * packed.arrays[k].nbytes
 
 
+def test_the_packed_network_refuses_the_sizes_that_the_simulation_refuses():
+    packed = pack_network(*trained_looking(TINY, 0, np.float32), TINY)
+    with pytest.raises(ValueError, match="forward_packed: x is 6 x 8, expected multiples of 4; pad it first"):
+        forward_packed(packed, np.zeros((1, 6, 8, 3), np.float32))
+
+
 def test_the_float_twin_cannot_be_packed():
     config = TINY._replace(binary=False)
     with pytest.raises(ValueError, match="pack_network: config.binary is False"):

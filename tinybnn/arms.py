@@ -10,7 +10,7 @@ from . import cost, net
 from .data import Dataset, Sample
 from .evaluate import evaluate
 from .notation import Array
-from .train import Run, Training, start, train
+from .train import Run, Training, logits_of, start, train
 
 ARMS: dict[str, dict[str, Any]] = {
     "float twin": {"binary": False, "branches": 1, "attention": "none"},
@@ -41,11 +41,6 @@ def settings(name: str, dataset: Dataset, **training: Any) -> tuple[net.Config, 
     """The network and the trainer of an arm on a data set; ``training`` overrides the recipe."""
     config = net.Config(classes=len(dataset.classes), **ARMS[name])
     return net.check_config(config), Training(**RECIPES[dataset.kind] | training)
-
-
-def logits_of(run: Run) -> Callable[[Array], Array]:
-    """The float simulation of a run as a function from a batch of images to logits."""
-    return lambda x: net.forward(run.params, run.state, x, run.config)[0]
 
 
 def train_arm(

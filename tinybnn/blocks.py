@@ -12,9 +12,16 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from .activation import hardtanh, hardtanh_backward, prelu, prelu_backward, rprelu, rprelu_backward
-from .attention import binary_attention, binary_attention_backward, linear_attention, linear_attention_backward
+from .attention import (
+    binary_attention,
+    binary_attention_backward,
+    binary_attention_packed,
+    linear_attention,
+    linear_attention_backward,
+)
 from .binarize import Quantizer, binarize, binarize_backward, mean_abs, mean_abs_backward
 from .binary_conv import binary_conv2d, binary_conv2d_backward
 from .multibranch import multi_branch_upsample, multi_branch_upsample_backward
@@ -24,8 +31,10 @@ from .pool import avg_pool2d, avg_pool2d_backward
 from .reduced_attention import (
     pooled_attention,
     pooled_attention_backward,
+    pooled_attention_packed,
     two_part_attention,
     two_part_attention_backward,
+    two_part_attention_packed,
 )
 from .upsample import Upsampler
 
@@ -86,6 +95,24 @@ def weight_scale_backward(dw: Array, dalpha: Array, p: Arrays) -> Arrays:
     return {"w": dw + np.stack([mean_abs_backward(d, branch) for d, branch in zip(dalpha, w)])}
 
 
+def gates(p: Arrays, F: int, dtype: DTypeLike) -> Array:
+    """The gates of an upsampling: learnt, or, where there is no ``theta``, wide open: sigmoid(inf) = 1."""
+    return p["theta"] if "theta" in p else np.full((len(p["tau"]), F), np.inf, dtype)
+
+
+def carry(x: Array, F: int, stride: int) -> tuple[Array, Any]:
+    """The shortcut: the input, average-pooled by the stride, and as many copies of it as fill ``F`` channels."""
+    pooled, cache = avg_pool2d(x, kernel=stride) if stride > 1 else (x, None)
+    return np.concatenate([pooled] * (F // x.shape[-1]), axis=-1), (cache, x.shape[-1])
+
+
+def carry_backward(dy: Array, cache: tuple) -> Array:
+    """The gradients of the copies added up, and spread over what was pooled."""
+    pooling, C = cache
+    dx: Any = sum(np.split(dy, dy.shape[-1] // C, axis=-1))
+    return dx if pooling is None else avg_pool2d_backward(dx, pooling)
+
+
 # -- the binary residual block --------------------------------------------------------------------------------------
 
 
@@ -108,22 +135,21 @@ def residual_block(
     n, norm, s = normalise(z, p, s, train)  # (3)
     shortcut = None
     if residual:
-        carried, shortcut = avg_pool2d(x, kernel=stride) if stride > 1 else (x, None)  # (4)
-        n = n + np.concatenate([carried] * (n.shape[-1] // x.shape[-1]), axis=-1)
+        carried, shortcut = carry(x, n.shape[-1], stride)  # (4)
+        n = n + carried
     y, act = activate(n, p)  # (5)
-    return y, (p, binary, conv, norm, shortcut, act, x.shape[-1], residual, stride), s
+    return y, (p, binary, conv, norm, shortcut, act), s
 
 
 def residual_block_backward(dy: Array, cache: tuple) -> tuple[Array, Arrays]:
     """The gradients of :func:`residual_block`: of its input, and of its parameters by name."""
-    p, binary, conv, norm, shortcut, act, C, residual, stride = cache
+    p, binary, conv, norm, shortcut, act = cache
     dn, dp = activate_backward(dy, act, p)  # (5)
     dz, dnorm = normalise_backward(dn, norm)  # (3)
     db, dw, dalpha = binary_conv2d_backward(dz, conv)  # (2)
     dx, dtau = binarize_backward(db, binary)  # (1)
-    if residual:
-        dcarried: Any = sum(np.split(dn, dn.shape[-1] // C, axis=-1))  # (4)
-        dx = dx + (avg_pool2d_backward(dcarried, shortcut) if stride > 1 else dcarried)
+    if shortcut is not None:
+        dx = dx + carry_backward(dn, shortcut)  # (4)
     return dx, dp | dnorm | weight_scale_backward(dw, dalpha, p) | {"tau": dtau}
 
 
@@ -131,21 +157,39 @@ def residual_block_backward(dy: Array, cache: tuple) -> tuple[Array, Arrays]:
 
 
 class AttentionKind(NamedTuple):
-    """One way to attend: the pair, the names of its learnt scales, and whether it pools keys and values on a grid."""
+    """One way to attend: the pair and the packed form, the learnt scales, and whether it pools on a grid."""
 
     forward: Callable
     backward: Callable
+    packed: Callable
     scales: tuple[str, ...]
     pools: bool
 
+    def operands(self, n: Array, p: Arrays) -> tuple[Array, ...]:
+        """Queries, keys and values side by side in the channels of a map, as tokens; then the learnt scales."""
+        N, H, W, C = n.shape
+        tokens = (t.reshape(N, H * W, C // 3) for t in np.split(n, 3, axis=-1))
+        return (*tokens, *(p[name] for name in self.scales))
+
+    def options(self, grid: tuple[int, int], levels: tuple[int, ...], heads: int) -> dict[str, Any]:
+        """What this kind wants to know beside its operands."""
+        return {"heads": heads} | ({"grid": grid, "levels": levels} if self.pools else {})
+
+
+POSITION, BOTH = ("scale",), ("scale_position", "scale_channel")
 
 ATTENTION = {
-    "full": AttentionKind(binary_attention, binary_attention_backward, ("scale",), False),
-    "pooled": AttentionKind(pooled_attention, pooled_attention_backward, ("scale",), True),
-    "two-part": AttentionKind(
-        two_part_attention, two_part_attention_backward, ("scale_position", "scale_channel"), True
+    "full": AttentionKind(binary_attention, binary_attention_backward, binary_attention_packed, POSITION, False),
+    "pooled": AttentionKind(pooled_attention, pooled_attention_backward, pooled_attention_packed, POSITION, True),
+    "two-part": AttentionKind(two_part_attention, two_part_attention_backward, two_part_attention_packed, BOTH, True),
+    # No signs in its scores, so nothing to pack: it runs as it is.
+    "linear": AttentionKind(
+        linear_attention,
+        linear_attention_backward,
+        lambda *qkv, heads: linear_attention(*qkv, heads=heads)[0],
+        (),
+        False,
     ),
-    "linear": AttentionKind(linear_attention, linear_attention_backward, (), False),
 }
 
 
@@ -157,16 +201,13 @@ def attention_block(
     One 1x1 convolution makes all three: ``q, k, v = split(bn_qkv(alpha * (sgn(x - tau) conv sgn(w))))`` and
     ``y = x + bn_out(attention(q, k, v))``.
     """
-    N, H, W, C = x.shape
     attention = ATTENTION[kind]
-    options: dict[str, Any] = {"heads": heads}
-    options |= {"grid": (H, W), "levels": levels} if attention.pools else {}
-    options |= {"quantizer": quantizer} if attention.scales else {}
+    options = attention.options(x.shape[1:3], levels, heads) | ({"quantizer": quantizer} if attention.scales else {})
     b, binary = binarize(x, p["tau"], quantizer=quantizer)  # (1)
     z, conv = binary_conv2d(b, p["w"], weight_scale(p), pad_value=1, quantizer=quantizer)  # (2)
     n, norm, s_qkv = normalise(z, under(p, "qkv"), under(s, "qkv"), train)  # (3)
-    q, k, v = (t.reshape(N, H * W, C) for t in np.split(n, 3, axis=-1))  # (4)
-    a, attended = attention.forward(q, k, v, *(p[name] for name in attention.scales), **options)  # (5)
+    operands = attention.operands(n, p)  # (4)
+    a, attended = attention.forward(*operands, **options)  # (5)
     o, norm_out, s_out = normalise(a.reshape(x.shape), under(p, "out"), under(s, "out"), train)  # (6)
     return x + o, (p, binary, conv, norm, attended, norm_out, kind), over(s_qkv, "qkv") | over(s_out, "out")  # (7)
 
@@ -195,8 +236,7 @@ def up_block(
 
     Without ``theta`` the single branch's gate stands wide open, sigmoid(inf) = 1: plain binary upsampling.
     """
-    R, F = p["w"].shape[0], p["w"].shape[-1]
-    theta = p["theta"] if "theta" in p else np.full((R, F), np.inf, x.dtype)
+    theta = gates(p, p["w"].shape[-1], x.dtype)
     u, branches = multi_branch_upsample(  # (1)
         x,
         p["tau"],
@@ -204,7 +244,7 @@ def up_block(
         weight_scale(p),
         theta,
         pad_value=pad_value,
-        upsamplers=(upsampler,) * R,
+        upsamplers=(upsampler,) * len(theta),
         quantizer=quantizer,
     )
     n, norm, s = normalise(u, p, s, train)  # (2)

@@ -15,13 +15,13 @@ import numpy as np
 
 from . import cost, net
 from .data import LAYOUTS, Dataset, load
-from .deploy import differing_logits, forward_packed, load_packed, pack_network, save_packed
+from .deploy import differing_logits, forward_packed, load_packed, pack_network, save_packed, weight_bytes
 from .evaluate import evaluate, predict
 from .images import read_image
 from .notation import Array
 from .report import table
 from .store import options, save_json
-from .train import Run, Training, TrainingError, load_run, start, train
+from .train import Run, Training, TrainingError, load_run, logits_of, start, train
 
 DATA = f"KIND:PATH, KIND one of {', '.join(LAYOUTS)}; photos and street are shipped and need no PATH"
 
@@ -122,7 +122,7 @@ def run_train(a: argparse.Namespace) -> None:
         if run.config.classes != len(dataset.classes):
             raise ValueError(f"train: the run has {run.config.classes} classes, {a.data} has {len(dataset.classes)}")
     else:
-        written = json.loads(a.config.read_text()) if a.config else {}
+        written = json.loads(a.config.read_text(encoding="utf-8")) if a.config else {}
         unknown = set(written) - {"network", "training", "data"}
         if unknown:
             raise ValueError(f"train: {a.config} has {', '.join(sorted(unknown))}, expected network, training, data")
@@ -171,15 +171,17 @@ def run_predict(a: argparse.Namespace) -> None:
 def run_pack(a: argparse.Namespace) -> int | None:
     run = load_run(a.model / "run.npz")
     packed = pack_network(run.params, run.state, run.config)
-    samples = load(json.loads((a.model / "config.json").read_text())["data"], "val")
+    data = trained_on(a.model)
+    if not data:
+        raise ValueError(f"pack: {a.model / 'config.json'} does not say what the network was trained on")
+    samples = load(data, "val")
     different = differing_logits(packed, run.params, run.state, samples)
     if different:
         print(f"tinybnn: {different} logits differ between the packed network and its simulation", file=sys.stderr)
         return 1
     out = a.out or a.model / "packed.npz"
     save_packed(out, packed)
-    binary = [k for k in net.binary_weights(run.params)]
-    before, after = (sum(d[k].nbytes for k in binary) for d in (run.params, packed.arrays))
+    before, after = weight_bytes(packed, run.params)
     print(f"{out}: binary weights {before} bytes as float32, {after} packed, {before / after:.1f} times smaller")
     print(f"logits equal those of the simulation, bit for bit, on {len(samples)} held-out images")
     return None
@@ -236,11 +238,15 @@ def model_of(path: Path) -> Model:
     """The model at ``path``: the float simulation of a run's folder, or a packed network."""
     if path.is_dir():
         run = load_run(path / "run.npz")
-        written = path / "config.json"
-        data = json.loads(written.read_text())["data"] if written.is_file() else None
-        return Model(run.config, lambda x: net.forward(run.params, run.state, x, run.config)[0], data)
+        return Model(run.config, logits_of(run), trained_on(path))
     packed = load_packed(path)
     return Model(packed.config, lambda x: forward_packed(packed, x), None)
+
+
+def trained_on(folder: Path) -> str | None:
+    """The data that a run's ``config.json`` names, if there is one and it does."""
+    written = folder / "config.json"
+    return json.loads(written.read_text(encoding="utf-8")).get("data") if written.is_file() else None
 
 
 def scores_of(model: Model, dataset: Dataset) -> dict[str, float]:

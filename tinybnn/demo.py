@@ -10,13 +10,13 @@ import numpy as np
 from . import cost
 from .arms import ARMS, RECIPES, Arm, cost_row, settings, train_arm
 from .data import Dataset, Sample, load
-from .deploy import differing_logits, pack_network, save_packed
-from .net import Config, binary_weights
+from .deploy import differing_logits, pack_network, save_packed, weight_bytes
+from .net import Config
 from .notation import IGNORE
 from .report import table
 from .store import save_json
 from .train import save_run
-from .validate import need_choice
+from .validate import need_choice, need_int
 
 QUICK = 20
 """How many times fewer steps ``--quick`` runs."""
@@ -42,8 +42,7 @@ def demo(out: Path, *, data: str = "photos", steps: int | None = None, seed: int
     if last.run.config.binary:
         packed = pack_network(last.run.params, last.run.state, last.run.config)
         different = differing_logits(packed, last.run.params, last.run.state, held_out)
-        keys = binary_weights(last.run.params)
-        before, after = (sum(d[k].nbytes for k in keys) for d in (last.run.params, packed.arrays))
+        before, after = weight_bytes(packed, last.run.params)
         record["packed"] = {"differing logits": different, "weight bytes": after, "as float32": before}
         save_packed(out / "packed.npz", packed)
         if different:
@@ -67,6 +66,7 @@ def compare(data: str, *, seeds: int = 5, steps: int | None = None, out: Path | 
     The second table is the one that counts: differences taken seed by seed, so that what a seed does to all arms alike
     drops out.
     """
+    need_int("compare", "seeds", seeds, 1)
     dataset, samples, held_out = read(data)
     scores: dict[str, list[dict[str, float]]] = {name: [] for name in ARMS}
     for seed in range(seeds):
@@ -118,7 +118,7 @@ def step_option(dataset: Dataset, steps: int | None, quick: bool) -> dict[str, i
     """The number of steps, if it is not the recipe's own."""
     if steps is None and quick:
         steps = max(1, settings("float twin", dataset)[1].steps // QUICK)
-    return {} if steps is None else {"steps": steps}
+    return {} if steps is None else {"steps": need_int("demo", "steps", steps, 1)}
 
 
 def train_arms(

@@ -18,22 +18,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import net
-from .attention import binary_attention_packed, linear_attention
 from .augment import pad_to_multiple
 from .binarize import sign
 from .binary_conv import conv2d_packed, pack_weights
 from .bitpack import binarize_packed
-from .blocks import Arrays, activate, under, weight_scale
+from .blocks import ATTENTION, Arrays, activate, carry, gates, under, weight_scale
 from .conv import conv2d
 from .data import Dataset, Sample
 from .multibranch import multi_branch_upsample_packed
 from .norm import scale_shift
 from .notation import Array
-from .pool import avg_pool2d
-from .reduced_attention import pooled_attention_packed, two_part_attention_packed
 from .store import load_arrays, options, save_arrays
 from .upsample import UPSAMPLERS
-from .validate import need_float, need_shape
 
 
 class Packed(NamedTuple):
@@ -84,8 +80,7 @@ def forward_packed(packed: Packed, x: Array) -> Array:
     logits : ndarray of shape (N, H, W, L)
     """
     p, config = packed
-    need_float("forward_packed", x=x, **{"stem.w": p["stem.w"]})
-    need_shape("forward_packed", "x", x, "N H W 3")
+    net.need_images("forward_packed", x, p, config)
     z, _ = conv2d(x - x.dtype.type(0.5), p["stem.w"], stride=2, pad=1)  # (1)
     x = _finish(z, under(p, "stem"))
     for name, _, _, stride in net.encoder(config):  # (2)
@@ -96,6 +91,12 @@ def forward_packed(packed: Packed, x: Array) -> Array:
         x = _up(x, under(p, name), config)
     logits, _ = conv2d(x, p["head.w"])  # (5)
     return logits + p["head.b"]
+
+
+def weight_bytes(packed: Packed, params: Arrays) -> tuple[int, int]:
+    """The bytes of all binary weights: as the floats they were trained as, and as words."""
+    keys = net.binary_weights(params)
+    return sum(params[k].nbytes for k in keys), sum(packed.arrays[k].nbytes for k in keys)
 
 
 def differing_logits(packed: Packed, params: Arrays, state: Arrays, samples: Dataset | Sequence[Sample]) -> int:
@@ -124,32 +125,22 @@ def _residual(x: Array, p: Arrays, config: net.Config, stride: int) -> Array:
     n = _binary(x, p, pad_value=config.pad_value, pad=1, stride=stride)
     if not config.residual:
         return _finish(n, p)
-    carried = avg_pool2d(x, kernel=stride)[0] if stride > 1 else x
-    return _finish(n, p, np.concatenate([carried] * (n.shape[-1] // x.shape[-1]), axis=-1))
+    return _finish(n, p, carry(x, n.shape[-1], stride)[0])
 
 
 def _attention(x: Array, p: Arrays, config: net.Config) -> Array:
-    N, H, W, C = x.shape
+    attention = ATTENTION[config.attention]
     n = _binary(x, p, pad_value=1) * p["qkv.scale"] + p["qkv.shift"]
-    q, k, v = (t.reshape(N, H * W, C) for t in np.split(n, 3, axis=-1))
-    grid, levels, heads = (H, W), config.levels, config.heads
-    if config.attention == "full":
-        a = binary_attention_packed(q, k, v, p["scale"], heads=heads)
-    elif config.attention == "pooled":
-        a = pooled_attention_packed(q, k, v, p["scale"], grid=grid, levels=levels, heads=heads)
-    elif config.attention == "two-part":
-        scales = p["scale_position"], p["scale_channel"]
-        a = two_part_attention_packed(q, k, v, *scales, grid=grid, levels=levels, heads=heads)
-    else:
-        a = linear_attention(q, k, v, heads=heads)[0]
+    a = attention.packed(*attention.operands(n, p), **attention.options(x.shape[1:3], config.levels, config.heads))
     return x + (a.reshape(x.shape) * p["out.scale"] + p["out.shift"])
 
 
 def _up(x: Array, p: Arrays, config: net.Config) -> Array:
-    R, F = p["alpha"].shape
-    theta = p["theta"] if "theta" in p else np.full((R, F), np.inf, x.dtype)
-    upsamplers = (UPSAMPLERS[config.upsample],) * R
-    options = {"pad_value": config.pad_value, "upsamplers": upsamplers}
+    options: dict[str, Any] = {
+        "pad_value": config.pad_value,
+        "upsamplers": (UPSAMPLERS[config.upsample],) * len(p["tau"]),
+    }
+    theta = gates(p, p["alpha"].shape[1], x.dtype)
     return _finish(multi_branch_upsample_packed(x, p["tau"], p["w"], p["alpha"], theta, **options), p)
 
 

@@ -220,10 +220,7 @@ def forward(
         What each part left for :func:`backward`; of use after ``train=True`` only.
     state : dict
     """
-    need_float("net.forward", x=x, **{"stem.w": params["stem.w"]})
-    _, H, W, _ = need_shape("net.forward", "x", x, "N H W 3")
-    if H % config.stride or W % config.stride:
-        raise ValueError(f"net.forward: x is {H} x {W}, expected multiples of {config.stride}; pad it first")
+    need_images("net.forward", x, params, config)
     binary = {"quantizer": quantizer or quantizer_of(config), "train": train}
     caches: list = []
     new_state: Arrays = {}
@@ -265,6 +262,14 @@ def backward(dlogits: Array, caches: list, config: Config) -> Arrays:
         dx = back(residual_block_backward, name, dx)
     back(stem_backward, "stem", dx)  # (1)
     return gradients
+
+
+def need_images(op: str, x: Array, params: Arrays, config: Config) -> None:
+    """Refuse images of another dtype than the network's, or whose sides are no multiples of its stride."""
+    need_float(op, x=x, **{"stem.w": params["stem.w"]})
+    _, H, W, _ = need_shape(op, "x", x, "N H W 3")
+    if H % config.stride or W % config.stride:
+        raise ValueError(f"{op}: x is {H} x {W}, expected multiples of {config.stride}; pad it first")
 
 
 # -- the two float ends ---------------------------------------------------------------------------------------------

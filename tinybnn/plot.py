@@ -14,7 +14,7 @@ from .data import Dataset, Sample
 from .evaluate import predict
 from .notation import IGNORE, Array
 from .store import write_whole
-from .train import Run
+from .train import Run, logits_of
 
 CITY_COLOURS = np.array(
     [
@@ -179,7 +179,7 @@ def _save_image(path: Path | str, array: Array) -> None:
 
 
 def _labels(run: Run, image: Array) -> Array:
-    return predict(lambda x: net.forward(run.params, run.state, x, run.config)[0], image, run.config.stride).argmax(-1)
+    return predict(logits_of(run), image, run.config.stride).argmax(-1)
 
 
 def new_figure(width: float, height: float) -> Any:

@@ -63,6 +63,11 @@ class Run(NamedTuple):
     losses: Array
 
 
+def logits_of(run: Run) -> Callable[[Array], Array]:
+    """The float simulation of a run, as a function from a batch of images to logits."""
+    return lambda x: net.forward(run.params, run.state, x, run.config)[0]
+
+
 class TrainingError(ArithmeticError):
     """The loss, a gradient or a parameter stopped being a finite number."""
 
@@ -150,6 +155,7 @@ def train(
     -------
     Run
     """
+    need_int("train", "every", every, 1)
     try:
         while run.step < run.training.steps:
             run = step(run, samples)
