@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinybnn.binarize import binarize, sign
-from tinybnn.bitpack import binarize_packed, disagreements, pack, pack_bits, packed_dot, packed_matmul, unpack, words
+from tinybnn.bitpack import binarize_packed, pack, pack_bits, packed_dot, unpack, words
+from tinybnn.product import packed_matmul
 from tinybnn.testing.strategies import generators, signs, word_edges
 
 law = settings(derandomize=True, database=None, deadline=None, max_examples=40)
@@ -40,14 +41,6 @@ def test_packed_products_are_the_products(n, rng, M, F):
     a, b = signs(rng, M, n), signs(rng, F, n)
     assert np.array_equal(packed_matmul(pack(a), pack(b), n), a @ b.T)
     assert np.array_equal(packed_dot(pack(a), pack(np.resize(b, a.shape)), n), (a * np.resize(b, a.shape)).sum(-1))
-
-
-def test_a_tile_is_a_piece_of_the_whole():
-    """More rows than one tile of 32 768 counts holds."""
-    rng = np.random.default_rng(1)
-    a, b = signs(rng, 700, 70), signs(rng, 100, 70)
-    assert np.array_equal(packed_matmul(pack(a), pack(b), 70), a @ b.T)
-    assert disagreements(pack(a), pack(b)).dtype == np.int32
 
 
 def test_binarize_packed_is_pack_of_binarize_with_ties_and_both_zeros():

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 
 from tinybnn.binarize import binarize, clipped, polynomial, real, sign
-from tinybnn.binary_conv import binary_conv2d, pack_weights
+from tinybnn.binary_conv import binary_conv2d
 from tinybnn.conv import conv2d
 from tinybnn.gradcheck import numeric_vjp
 from tinybnn.multibranch import (
@@ -14,6 +14,7 @@ from tinybnn.multibranch import (
     multi_branch_upsample_loops,
     multi_branch_upsample_packed,
 )
+from tinybnn.packed_conv import pack_weights
 from tinybnn.testing.ops.multibranch import branch_cases, packed_branches, simulated
 from tinybnn.upsample import BILINEAR, BILINEAR_CORNERS, NEAREST, upsample_nearest
 

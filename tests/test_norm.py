@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from tinybnn.activation import rprelu
 from tinybnn.binarize import sign
-from tinybnn.binary_conv import binary_conv2d, conv2d_packed, pack_activations, pack_weights
+from tinybnn.binary_conv import binary_conv2d
+from tinybnn.packed_conv import conv2d_packed, pack_activations, pack_weights
 from tinybnn.bitpack import pack, pack_bits
 from tinybnn.fold import Threshold, fold_batch_norm, fold_threshold, threshold_sign
 from tinybnn.norm import batch_norm, batch_norm_backward, batch_norm_inference, scale_shift, update_running
@@ -53,7 +54,7 @@ def test_its_gradient_holds_no_constant_and_no_multiple_of_what_was_normalised(c
     y, cache = batch_norm(x, gamma, beta, eps=1e-12)
     dx, _, _ = batch_norm_backward(np.sin(np.arange(float(y.size))).reshape(y.shape), cache)
     np.testing.assert_allclose(dx.sum((0, 1, 2)), 0, atol=1e-10)
-    np.testing.assert_allclose((dx * cache.normed).sum((0, 1, 2)), 0, atol=1e-10)
+    np.testing.assert_allclose((dx * cache.centred).sum((0, 1, 2)), 0, atol=1e-10)
 
 
 def test_single_precision_survives_a_mean_far_above_the_deviation():

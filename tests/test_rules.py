@@ -18,9 +18,9 @@ SOURCES = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") f
 TESTS = {path.name: path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.rglob("*.py"))}
 
 FLOORS = (
-    "notation validate",
-    "binarize bitpack conv upsample subpixel metrics structure saliency store gradcheck",
-    "norm pool binary_conv attend images optim report stage street_things augment",
+    "notation validate workspace",
+    "binarize bitpack phases conv upsample subpixel metrics structure saliency store gradcheck",
+    "norm pool binary_conv upsample_conv product packed_conv attend images optim report stage street_things augment",
     "fold activation loss pyramid attention data street",
     "multibranch reduced_attention",
     "blocks",

@@ -13,9 +13,11 @@ CONTENTS = {
     "notation": "IGNORE WORD_BITS",
     "binarize": "sign Quantizer QUANTIZERS identity clipped polynomial tanh swish_sign real tanh_sharpness "
     "binarize_backward mean_abs mean_abs_backward",
-    "bitpack": "pack unpack binarize_packed packed_dot packed_matmul",
+    "bitpack": "pack unpack binarize_packed packed_dot",
     "conv": "conv2d conv2d_backward conv_transpose2d conv_transpose2d_backward",
-    "binary_conv": "binary_conv2d binary_conv2d_backward pack_activations pack_weights conv2d_packed",
+    "binary_conv": "binary_conv2d binary_conv2d_backward",
+    "product": "packed_matmul Product POPCOUNT DIGITS",
+    "packed_conv": "pack_activations pack_weights conv2d_packed upsample_conv2d_packed",
     "norm": "batch_norm batch_norm_backward batch_norm_inference update_running scale_shift",
     "fold": "fold_batch_norm fold_threshold threshold_sign",
     "activation": "hardtanh hardtanh_backward prelu prelu_backward rprelu rprelu_backward sigmoid sigmoid_backward",
@@ -23,6 +25,7 @@ CONTENTS = {
     "adaptive_avg_pool2d adaptive_avg_pool2d_backward",
     "upsample": "upsample_nearest upsample_nearest_backward upsample_nearest_packed upsample_bilinear "
     "upsample_bilinear_backward UPSAMPLERS",
+    "upsample_conv": "upsample_conv2d upsample_conv2d_backward",
     "subpixel": "depth_to_space depth_to_space_backward space_to_depth space_to_depth_backward",
     "multibranch": "multi_branch_upsample multi_branch_upsample_backward multi_branch_upsample_packed",
     "attend": "attend attend_backward",

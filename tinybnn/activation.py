@@ -121,16 +121,24 @@ def prelu(x: Array, slope: Array) -> tuple[Array, PReLUCache]:
            [ 2. ,  2. ]])
     """
     need_channels("prelu", x=x, slope=slope)
-    return np.maximum(x, 0) + slope * np.minimum(x, 0), PReLUCache(x, slope)
+    return _bent(x, slope), PReLUCache(x, slope)
 
 
 def prelu_backward(dy: Array, cache: PReLUCache) -> PReLUGrads:
     """``dx = dy`` where ``x >= 0``, else ``slope dy``; ``dslope`` sums ``dy x`` over what was negative."""
     x, slope = cache
     need_shape("prelu_backward", "dy", dy, " ".join(map(str, x.shape)))
-    above = x >= 0
-    dx = dy * above + dy * slope * ~above
+    dx = (x >= 0) * (1 - slope)
+    dx += slope  # the derivative: 1 above the kink, slope below
+    dx *= dy
     return PReLUGrads(dx, channel_sum(dy * np.minimum(x, 0)))
+
+
+def _bent(x: Array, slope: Array) -> Array:
+    y = np.minimum(x, 0)
+    y *= slope
+    y += np.maximum(x, 0)
+    return y
 
 
 # -- RPReLU ---------------------------------------------------------------------------------------------------------
@@ -183,8 +191,10 @@ def rprelu(x: Array, shift_in: Array, slope: Array, shift_out: Array) -> tuple[A
     array([ 9.5, 10. , 12. ])
     """
     need_channels("rprelu", x=x, shift_in=shift_in, slope=slope, shift_out=shift_out)
-    bent, cache = prelu(x - shift_in, slope)  # (1) (2)
-    return bent + shift_out, cache  # (3)
+    shifted = x - shift_in  # (1)
+    y = _bent(shifted, slope)  # (2)
+    y += shift_out  # (3)
+    return y, PReLUCache(shifted, slope)
 
 
 def rprelu_backward(dy: Array, cache: PReLUCache) -> RPReLUGrads:

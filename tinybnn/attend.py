@@ -15,8 +15,9 @@ from typing import NamedTuple
 import numpy as np
 
 from .binarize import sign
-from .bitpack import disagreements, pack, words
+from .bitpack import pack, words
 from .notation import Array
+from .product import packed_matmul
 from .validate import need_dtype, need_float, need_int, need_shape
 
 
@@ -169,5 +170,5 @@ def packed_dots(q: Array, k: Array, D: int) -> Array:
     S = need_shape("packed_dots", "k", k, "N A S words", N=(N, "q"), A=(A, "q"), words=stored)[2]
     dots = np.empty((N, A, T, S), np.int32)
     for i in np.ndindex(N, A):
-        dots[i] = D - 2 * disagreements(q[i], k[i])
+        dots[i] = packed_matmul(q[i], k[i], D)
     return dots

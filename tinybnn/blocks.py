@@ -25,7 +25,14 @@ from .attention import (
 from .binarize import Quantizer, binarize, binarize_backward, mean_abs, mean_abs_backward
 from .binary_conv import binary_conv2d, binary_conv2d_backward
 from .multibranch import multi_branch_upsample, multi_branch_upsample_backward
-from .norm import BatchNormCache, batch_norm, batch_norm_backward, batch_norm_inference, update_running
+from .norm import (
+    BatchNormCache,
+    batch_norm,
+    batch_norm_backward,
+    batch_norm_inference,
+    scale_shift,
+    update_running,
+)
 from .notation import Array
 from .pool import avg_pool2d, avg_pool2d_backward
 from .reduced_attention import (
@@ -51,6 +58,23 @@ def normalise(x: Array, p: Arrays, s: Arrays, train: bool) -> tuple[Array, Batch
     y, cache = batch_norm(x, p["gamma"], p["beta"])
     mean, var = update_running(s["mean"], s["var"], cache)
     return y, cache, {"mean": mean, "var": var}
+
+
+def scale_and_shift(p: Arrays, norm: Arrays, s: Arrays, train: bool) -> tuple[Array, Array | None]:
+    """Alpha, and None; or, where batch norm's statistics are fixed, alpha times its scale, and its shift.
+
+    One multiplication and one addition a channel are then all that stands between an integer and the activation.
+    """
+    alpha = weight_scale(p)
+    if train:
+        return alpha, None
+    scale, shift = scale_shift(norm["gamma"], norm["beta"], s["mean"], s["var"])
+    return alpha * scale, shift
+
+
+def shift_or_normalise(z: Array, p: Arrays, s: Arrays, shift: Array | None) -> tuple[Array, Any, Arrays]:
+    """What :func:`scale_and_shift` left to do: the shift, or all of batch norm."""
+    return normalise(z, p, s, train=True) if shift is None else (z + shift, None, s)
 
 
 def normalise_backward(dy: Array, cache: BatchNormCache) -> tuple[Array, Arrays]:
@@ -128,11 +152,10 @@ def residual_block(
     Source: the shortcut around every binary convolution is Bi-Real Net's (Liu 2018, arXiv 1808.00278), the threshold
     and the RPReLU are ReActNet's (Liu 2020, arXiv 2003.03488); status exact, their arrangement ours.
     """
+    alpha, shift = scale_and_shift(p, p, s, train)
     b, binary = binarize(x, p["tau"], quantizer=quantizer)  # (1)
-    z, conv = binary_conv2d(  # (2)
-        b, p["w"], weight_scale(p), pad_value=pad_value, pad=1, stride=stride, quantizer=quantizer
-    )
-    n, norm, s = normalise(z, p, s, train)  # (3)
+    z, conv = binary_conv2d(b, p["w"], alpha, pad_value=pad_value, pad=1, stride=stride, quantizer=quantizer)  # (2)
+    n, norm, s = shift_or_normalise(z, p, s, shift)  # (3)
     shortcut = None
     if residual:
         carried, shortcut = carry(x, n.shape[-1], stride)  # (4)
@@ -203,9 +226,10 @@ def attention_block(
     """
     attention = ATTENTION[kind]
     options = attention.options(x.shape[1:3], levels, heads) | ({"quantizer": quantizer} if attention.scales else {})
+    alpha, shift = scale_and_shift(p, under(p, "qkv"), under(s, "qkv"), train)
     b, binary = binarize(x, p["tau"], quantizer=quantizer)  # (1)
-    z, conv = binary_conv2d(b, p["w"], weight_scale(p), pad_value=1, quantizer=quantizer)  # (2)
-    n, norm, s_qkv = normalise(z, under(p, "qkv"), under(s, "qkv"), train)  # (3)
+    z, conv = binary_conv2d(b, p["w"], alpha, pad_value=1, quantizer=quantizer)  # (2)
+    n, norm, s_qkv = shift_or_normalise(z, under(p, "qkv"), under(s, "qkv"), shift)  # (3)
     operands = attention.operands(n, p)  # (4)
     a, attended = attention.forward(*operands, **options)  # (5)
     o, norm_out, s_out = normalise(a.reshape(x.shape), under(p, "out"), under(s, "out"), train)  # (6)
@@ -237,17 +261,18 @@ def up_block(
     Without ``theta`` the single branch's gate stands wide open, sigmoid(inf) = 1: plain binary upsampling.
     """
     theta = gates(p, p["w"].shape[-1], x.dtype)
+    alpha, shift = scale_and_shift(p, p, s, train)
     u, branches = multi_branch_upsample(  # (1)
         x,
         p["tau"],
         p["w"],
-        weight_scale(p),
+        alpha,
         theta,
         pad_value=pad_value,
         upsamplers=(upsampler,) * len(theta),
         quantizer=quantizer,
     )
-    n, norm, s = normalise(u, p, s, train)  # (2)
+    n, norm, s = shift_or_normalise(u, p, s, shift)  # (2)
     y, act = activate(n, p)  # (3)
     return y, (p, branches, norm, act), s
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from . import cost, net
 from .data import LAYOUTS, Dataset, load
-from .deploy import differing_logits, forward_packed, load_packed, pack_network, save_packed, weight_bytes
+from .deploy import differing_logits, forward_packed, load_packed, pack_network, ready, save_packed, weight_bytes
 from .evaluate import evaluate, predict
 from .images import read_image
 from .notation import Array
@@ -240,7 +240,8 @@ def model_of(path: Path) -> Model:
         run = load_run(path / "run.npz")
         return Model(run.config, logits_of(run), trained_on(path))
     packed = load_packed(path)
-    return Model(packed.config, lambda x: forward_packed(packed, x), None)
+    network = ready(packed)
+    return Model(packed.config, lambda x: forward_packed(network, x), None)
 
 
 def trained_on(folder: Path) -> str | None:

@@ -97,7 +97,7 @@ def conv2d(
     Exactness: equals :func:`conv2d_loops` by ``==`` while every partial sum is a whole number below 2**24 (float32)
     or 2**53 (float64), as with binary operands; otherwise to the rounding of a sum of KH KW C terms.
     Source: textbook; status exact.
-    See also: :func:`tinybnn.binary_conv.conv2d_packed`.
+    See also: :func:`tinybnn.packed_conv.conv2d_packed`.
 
     Examples
     --------
@@ -110,13 +110,13 @@ def conv2d(
     N, H, W, C = need_shape("conv2d", "x", x, "N H W C")
     KH, KW, _, F = need_shape("conv2d", "w", w, "KH KW C F", C=(C // groups, "x and groups" if groups > 1 else "x"))
     OH, OW = output_size("conv2d", (H, W), (KH, KW), cache.stride, cache.pad, cache.dilation)
-    y = np.empty((N, OH, OW, F), x.dtype)
+    y = np.empty((groups, N, OH, OW, F // groups), x.dtype)
     padded = pad2d(x, cache.pad, pad_value)
-    for xg, wg, yg in _groups(groups, padded, w, y):
-        kernel = wg.reshape(-1, wg.shape[-1])
+    for g, (xg, wg) in enumerate(_groups(groups, padded, w)):
+        kernel = wg.reshape(-1, F // groups)
         for band, columns in _bands(xg, (KH, KW), (OH, OW), cache.stride, cache.dilation):
-            yg[band] = (columns @ kernel).reshape(yg[band].shape)
-    return y, cache
+            np.matmul(columns, kernel, out=y[g][band].reshape(len(columns), -1))
+    return y[0] if groups == 1 else np.concatenate(list(y), axis=-1), cache
 
 
 def conv2d_backward(dy: Array, cache: ConvCache) -> ConvGrads:
@@ -128,7 +128,7 @@ def conv2d_backward(dy: Array, cache: ConvCache) -> ConvGrads:
     OH, OW = output_size("conv2d_backward", x.shape[1:3], w.shape[:2], stride, pad, dilation)
     need_shape("conv2d_backward", "dy", dy, f"{len(x)} {OH} {OW} {w.shape[3]}")
     dx, _ = conv_transpose2d(dy, w, stride=stride, pad=pad, dilation=dilation, groups=groups, size=x.shape[1:3])
-    return ConvGrads(dx, _weight_gradient(dy, cache))
+    return ConvGrads(dx, weight_gradient(dy, cache))
 
 
 # -- the transpose --------------------------------------------------------------------------------------------------
@@ -233,7 +233,7 @@ def conv_transpose2d_backward(dx: Array, cache: ConvTransposeCache) -> ConvTrans
     need_shape("conv_transpose2d_backward", "dx", dx, f"{len(y)} H W {C}")
     dy, conv_cache = conv2d(dx, w, stride=stride, pad=pad, dilation=dilation, groups=groups)
     need_shape("conv_transpose2d_backward", "the convolution of dx", dy, " ".join(map(str, y.shape)))
-    return ConvTransposeGrads(dy, _weight_gradient(y, conv_cache))
+    return ConvTransposeGrads(dy, weight_gradient(y, conv_cache))
 
 
 # -- what both share ------------------------------------------------------------------------------------------------
@@ -253,7 +253,8 @@ def pad2d(x: Array, pad: HW, value: float | Array) -> Array:
     (PH, PW), (N, H, W, C) = pad, x.shape
     if PH == PW == 0:
         return x
-    padded = np.full((N, H + 2 * PH, W + 2 * PW, C), value, x.dtype)
+    padded = np.empty((N, H + 2 * PH, W + 2 * PW, C), x.dtype)
+    padded[:, :PH] = padded[:, PH + H :] = padded[:, :, :PW] = padded[:, :, PW + W :] = value
     padded[:, PH : PH + H, PW : PW + W] = x
     return padded
 
@@ -279,7 +280,7 @@ def _bands(x: Array, kernel: HW, size: HW, stride: HW, dilation: HW) -> Iterator
             yield band, view[band].reshape(-1, K)
 
 
-def _weight_gradient(dy: Array, cache: ConvCache) -> Array:
+def weight_gradient(dy: Array, cache: ConvCache) -> Array:
     """``dw[kh, kw, c, f]``: the columns that met weight (kh, kw, c), times ``dy`` of filter f, summed."""
     x, w, stride, pad, pad_value, dilation, groups = cache
     dw = np.zeros_like(w)

@@ -5,9 +5,9 @@ binary kernel and another scale, and let a gate decide how much each look counts
 
     u_r = up_r(x)                            (1)   nearest, bilinear, ...
     s_r = sign(u_r - tau_r)                  (2)   R thresholds turn one sign into R + 1 levels
-    y_r = alpha_r * (s_r conv sgn(w_r))      (3)   the binary convolution; what costs, and all of it is XOR and popcount
+    z_r = s_r conv sgn(w_r)                  (3)   the binary convolution; what costs, and all of it is XOR and popcount
     g_r = sigmoid(theta_r)                   (4)   per channel, or per position and channel
-    y   = g_1 * y_1 + ... + g_R * y_R        (5)   the Hadamard product, added in the order of r
+    y   = sum over r of g_r alpha_r * z_r    (5)   the Hadamard product, added in the order of r
 
 What it costs is exactly R times one branch. A gate at theta = -inf removes its branch; all gates at theta = 0 give half
 the sum; one branch with its gate wide open, theta = +inf, is plain binary upsampling.
@@ -22,12 +22,13 @@ import numpy as np
 
 from .activation import sigmoid, sigmoid_backward
 from .binarize import BinarizeCache, Quantizer, binarize, binarize_backward, clipped
-from .binary_conv import BinaryConvCache, binary_conv2d, binary_conv2d_backward, conv2d_packed
 from .bitpack import binarize_packed
-from .conv import output_size
-from .notation import Array, Pair
-from .upsample import NEAREST, Upsampler, upsample_bilinear_loops, upsample_nearest_loops, upsample_nearest_packed
-from .validate import need_dtype, need_float, need_int, need_pair, need_shape
+from .conv import conv2d, conv2d_backward, output_size
+from .notation import HW, Array, Pair
+from .packed_conv import Tiles, conv_tiles, gather, plan_conv, prepare
+from .upsample import NEAREST, Upsampler, upsample_bilinear_loops, upsample_nearest_loops
+from .upsample_conv import upsample_conv2d, upsample_conv2d_backward
+from .validate import need_choice, need_dtype, need_float, need_int, need_pair, need_shape
 
 UPSAMPLER_LOOPS: dict[str, Callable[..., Array]] = {
     "nearest": upsample_nearest_loops,
@@ -74,15 +75,19 @@ def multi_branch_upsample_loops(
 
 
 class MultiBranchCache(NamedTuple):
-    """One entry a branch in each field; ``binarized``, ``branches`` and ``gates`` are worth a picture."""
+    """One entry a branch in each field but the last two; ``binarized``, ``branches`` and ``gates`` are worth a picture."""
 
-    upsamplers: tuple[Upsampler, ...]
-    upsampled: tuple[Any, ...]
-    binarized: tuple[BinarizeCache, ...]
-    convolved: tuple[BinaryConvCache, ...]
-    branches: tuple[Array, ...]
+    looks: tuple["Look", ...]
+    w: Array
+    alpha: Array
     gates: Array
     sigmoid: Array
+    quantizer: Quantizer
+
+    @property
+    def branches(self) -> tuple[Array, ...]:
+        """What each branch answers: ``alpha_r z_r``, (N, OH, OW, F)."""
+        return tuple(alpha * look.z for alpha, look in zip(self.alpha, self.looks))
 
 
 class MultiBranchGrads(NamedTuple):
@@ -110,7 +115,7 @@ def multi_branch_upsample(
 ) -> tuple[Array, MultiBranchCache]:
     """Upsample along R parallel binary branches and merge them through sigmoid gates.
 
-    ``y = sum over r of sigmoid(theta_r) * (alpha_r * (sgn(up_r(x) - tau_r) conv sgn(w_r)))``
+    ``y = sum over r of sigmoid(theta_r) alpha_r * (sgn(up_r(x) - tau_r) conv sgn(w_r))``
 
     Parameters
     ----------
@@ -160,31 +165,68 @@ def multi_branch_upsample(
     array([-1., -1.,  0.,  0.,  1.,  1.])
     """
     op = "multi_branch_upsample"
+    need_choice(op, "pad_value", pad_value, (-1, 0, 1))
     need_float(op, x=x, tau=tau, w=w, alpha=alpha, theta=theta)
     scale, upsamplers = _checked(op, "R KH KW C F", x, tau, w, alpha, theta, scale, pad, upsamplers)
-    R = len(upsamplers)
-    u, upsampled = zip(*(up.forward(x, scale=scale) for up in upsamplers))  # (1)
-    s, binarized = zip(*(binarize(u[r], tau[r], quantizer=quantizer) for r in range(R)))  # (2)
-    options: dict[str, Any] = {"pad_value": pad_value, "pad": pad, "quantizer": quantizer}
-    branches, convolved = zip(*(binary_conv2d(s[r], w[r], alpha[r], **options) for r in range(R)))  # (3)
+    signs, options = quantizer.hard(w), {"scale": scale, "pad": pad, "pad_value": pad_value}
+    looks = tuple(_look(up, x, tau[r], signs[r], quantizer, options) for r, up in enumerate(upsamplers))  # (1) (2) (3)
     gates, squashed = sigmoid(theta)  # (4)
-    y = sum(gates[r] * branches[r] for r in range(R))  # (5)
-    return y, MultiBranchCache(upsamplers, upsampled, binarized, convolved, branches, gates, squashed)
+    weights = gates * expand(alpha, theta)
+    y = weights[0] * looks[0].z  # (5)
+    for weight, look in zip(weights[1:], looks[1:]):
+        y += weight * look.z
+    return y, MultiBranchCache(looks, w, alpha, gates, squashed, quantizer)
 
 
 def multi_branch_upsample_backward(dy: Array, cache: MultiBranchCache) -> MultiBranchGrads:
-    """``dtheta_r = g_r (1 - g_r) dy y_r``, summed over what shares a gate; ``dx`` adds what R branches send back."""
-    upsamplers, upsampled, binarized, convolved, branches, gates, squashed = cache
-    need_shape("multi_branch_upsample_backward", "dy", dy, " ".join(map(str, branches[0].shape)))
-    R, shared = len(branches), tuple(range(dy.ndim - gates[0].ndim))  # a gate serves all images, perhaps all positions
-    dgates = np.stack([(dy * branches[r]).sum(shared) for r in range(R)])  # (5)
+    """``dtheta_r = g_r (1 - g_r) dy alpha_r z_r``, summed over what shares a gate; ``dx`` adds what R branches send."""
+    looks, w, alpha, gates, squashed, quantizer = cache
+    need_shape("multi_branch_upsample_backward", "dy", dy, " ".join(map(str, looks[0].z.shape)))
+    shared = "nijf,nijf->f" if gates[0].ndim == 1 else "nijf,nijf->ijf"  # a gate serves all images, perhaps all positions
+    dproduct = np.stack([np.einsum(shared, dy, look.z) for look in looks])  # (5) of gate times alpha
+    dgates = np.stack([d * a for d, a in zip(dproduct, alpha)])
+    dalpha = (dproduct * gates).reshape(len(looks), -1, w.shape[-1]).sum(1)
     dtheta = sigmoid_backward(dgates, squashed)  # (4)
-    ds, dw, dalpha = zip(*(binary_conv2d_backward(dy * gates[r], convolved[r]) for r in range(R)))  # (5) (3)
-    du, dtau = zip(*(binarize_backward(ds[r], binarized[r]) for r in range(R)))  # (2)
-    dx: Any = 0
-    for r in range(R):
-        dx = dx + upsamplers[r].backward(du[r], upsampled[r])  # (1) x forks into R branches
-    return MultiBranchGrads(dx, np.stack(dtau), np.stack(dw), np.stack(dalpha), dtheta)
+    weights = gates * expand(alpha, gates)
+    sent = [_look_back(dy * weight, look) for weight, look in zip(weights, looks)]  # (5) (3) (2) (1)
+    dx, dtau, dsigns = (list(parts) for parts in zip(*sent))
+    total: Any = sum(dx[1:], dx[0])  # (1) x forks into R branches
+    return MultiBranchGrads(total, np.stack(dtau), np.stack(dsigns) * quantizer.dsoft(w), dalpha, dtheta)
+
+
+class Look(NamedTuple):
+    """What one branch saw, and its answer before scale and gate, ``z``; ``upsampled`` is None where no map was made."""
+
+    upsampler: Upsampler
+    upsampled: Any
+    binarized: BinarizeCache
+    convolved: Any
+    z: Array
+
+
+def _look(up: Upsampler, x: Array, tau: Array, signs: Array, quantizer: Quantizer, options: dict[str, Any]) -> Look:
+    """Steps (1), (2), (3) of one branch.
+
+    Nearest upsampling only copies, so there the signs may be taken first, and copies convolved without being made.
+    """
+    if up == NEAREST:
+        s, binarized = binarize(x, tau, quantizer=quantizer)  # (2)
+        z, convolved = upsample_conv2d(s, signs, **options)  # (1) (3)
+        return Look(up, None, binarized, convolved, z)
+    u, upsampled = up.forward(x, scale=options["scale"])  # (1)
+    s, binarized = binarize(u, tau, quantizer=quantizer)  # (2)
+    z, convolved = conv2d(s, signs, pad=options["pad"], pad_value=options["pad_value"])  # (3)
+    return Look(up, upsampled, binarized, convolved, z)
+
+
+def _look_back(dz: Array, look: Look) -> tuple[Array, Array, Array]:
+    """Steps (3), (2), (1) of one branch: the gradients of x, tau and signs."""
+    if look.upsampled is None:
+        ds, dsigns = upsample_conv2d_backward(dz, look.convolved)  # (3) (1)
+        return *binarize_backward(ds, look.binarized), dsigns  # (2)
+    ds, dsigns = conv2d_backward(dz, look.convolved)  # (3)
+    du, dtau = binarize_backward(ds, look.binarized)  # (2)
+    return look.upsampler.backward(du, look.upsampled), dtau, dsigns  # (1)
 
 
 # -- packed: inference only -----------------------------------------------------------------------------------------
@@ -232,16 +274,33 @@ def multi_branch_upsample_packed(
     need_float(op, x=x, tau=tau, alpha=alpha, theta=theta)
     need_dtype(op, "w", w, np.uint64)
     scale, upsamplers = _checked(op, "R F KH KW words", x, tau, w, alpha, theta, scale, pad, upsamplers)
-    gates, _ = sigmoid(theta)  # (4)
-    y: Any = 0
-    for r, up in enumerate(upsamplers):
-        if up == NEAREST:
-            s = upsample_nearest_packed(binarize_packed(x, tau[r]), scale=scale)  # (2) (1)
-        else:
-            s = binarize_packed(up.forward(x, scale=scale)[0], tau[r])  # (1) (2)
-        z = conv2d_packed(s, w[r], x.shape[-1], pad_value=pad_value, pad=pad)
-        y = y + gates[r] * (z.astype(x.dtype) * alpha[r])  # (3) (5)
-    return y
+    maps = [x if up == NEAREST else up.forward(x, scale=scale)[0] for up in upsamplers]  # (1)
+    branches, size = [], (0, 0)
+    for u, t, kernel, up in zip(maps, tau, w, upsamplers):
+        s, taken = binarize_packed(u, t), scale if up == NEAREST else 1  # (2)
+        g = plan_conv(op, s, kernel, x.shape[-1], pad_value=pad_value, pad=pad, scale=taken)
+        branches.append(conv_tiles(s, prepare(kernel, g), g, x.dtype))  # (3)
+        size = g.size
+    weights, shape = sigmoid(theta)[0] * expand(alpha, theta), (len(x), *size, w.shape[1])  # (4)
+    if len(set(upsamplers)) > 1:  # tiles of two kinds do not meet: whole images do
+        whole = [gather(tiles, np.empty(shape, x.dtype)) for tiles in branches]
+        branches = [(((n, np.arange(len(z))), z) for n, z in enumerate(y)) for y in whole]
+    return gather(merged(branches, weights), np.empty(shape, x.dtype))  # (5)
+
+
+def merged(branches: Sequence[Tiles], weights: Array) -> Tiles:
+    """Step (5) tile by tile, in the order of r: ``weights`` (R, F) or (R, OH, OW, F) are gate times alpha."""
+    for (where, y), *others in zip(*branches):
+        y *= weights[0] if weights.ndim == 2 else weights[0][where[1]]
+        for (_, z), weight in zip(others, weights[1:]):
+            z *= weight if weights.ndim == 2 else weight[where[1]]
+            y += z
+        yield where, y
+
+
+def expand(alpha: Array, theta: Array) -> Array:
+    """``alpha`` (R, F), with axes for the positions of gates that have them."""
+    return alpha if theta.ndim == 2 else alpha[:, None, None]
 
 
 def _checked(

@@ -44,7 +44,7 @@ from .blocks import (
     up_block,
     up_block_backward,
 )
-from .conv import ConvCache, conv2d, conv2d_backward
+from .conv import ConvCache, conv2d, conv2d_backward, weight_gradient
 from .notation import Array
 from .upsample import UPSAMPLERS
 from .validate import need_choice, need_float, need_int, need_shape
@@ -283,12 +283,12 @@ def stem(x: Array, p: Arrays, s: Arrays, *, train: bool) -> tuple[Array, tuple, 
     return y, (p, conv, norm, act), s
 
 
-def stem_backward(dy: Array, cache: tuple) -> tuple[Array, Arrays]:
+def stem_backward(dy: Array, cache: tuple) -> tuple[None, Arrays]:
+    """Of the parameters alone: nobody asks for the image's own gradient, and it would cost as much as all the rest."""
     p, conv, norm, act = cache
     dn, dp = activate_backward(dy, act, p)  # (3)
     dz, dnorm = normalise_backward(dn, norm)  # (2)
-    dx, dw = conv2d_backward(dz, conv)  # (1)
-    return dx, dp | dnorm | {"w": dw}
+    return None, dp | dnorm | {"w": weight_gradient(dz, conv)}  # (1)
 
 
 def classifier(x: Array, p: Arrays, s: Arrays) -> tuple[Array, ConvCache, Arrays]:

@@ -30,9 +30,9 @@ def batch_norm_loops(x: Array, gamma: Array, beta: Array, *, eps: float = 1e-5) 
 
 
 class BatchNormCache(NamedTuple):
-    """``normed`` has mean 0 and variance 1; ``mean`` and ``var`` (C,) are of the ``count`` values of each channel."""
+    """``centred`` has mean 0 and deviation ``std``; ``mean`` and ``var`` (C,) are of the ``rows`` values of a channel."""
 
-    normed: Array
+    centred: Array
     gamma: Array
     std: Array
     mean: Array
@@ -93,19 +93,23 @@ def batch_norm(x: Array, gamma: Array, beta: Array, *, eps: float = 1e-5) -> tup
     centred = x - mean  # (2)
     var = channel_sum(centred * centred) / count  # (3)
     std = np.sqrt(var + eps)  # (4)
-    normed = centred * (1 / std)  # (5)
-    return normed * gamma + beta, BatchNormCache(normed, gamma, std, mean, var, count)  # (6)
+    y = centred * (gamma / std)  # (5)
+    y += beta  # (6)
+    return y, BatchNormCache(centred, gamma, std, mean, var, count)
 
 
 def batch_norm_backward(dy: Array, cache: BatchNormCache) -> BatchNormGrads:
-    """``dx = gamma / std (dy - mean(dy) - normed mean(dy normed))``; the two means are ``dbeta / n``, ``dgamma / n``.
+    """``dx = gamma / std (dy - dbeta / n - centred dgamma / (n std))``, where ``dgamma = sum(dy centred) / std``.
 
-    Every ``x`` also moves its channel's mean and variance: no constant, and no multiple of ``normed``, comes through.
+    Every ``x`` also moves its channel's mean and variance: no constant, and no multiple of ``centred``, comes through.
     """
-    normed, gamma, std, _, _, count = cache
-    need_shape("batch_norm_backward", "dy", dy, " ".join(map(str, normed.shape)))
-    dbeta, dgamma = channel_sum(dy), channel_sum(dy * normed)  # (6)
-    dx = (dy - dbeta / count - normed * (dgamma / count)) * (gamma / std)  # (6) (5) (4) (3) (2) (1), in one
+    centred, gamma, std, _, _, count = cache
+    need_shape("batch_norm_backward", "dy", dy, " ".join(map(str, centred.shape)))
+    dbeta, dgamma = channel_sum(dy), channel_sum(dy * centred) / std  # (6) (5)
+    dx = centred * (-dgamma / (count * std))  # (5) (4) (3) (2) (1), in one
+    dx += dy
+    dx -= dbeta / count
+    dx *= gamma / std
     return BatchNormGrads(dx, dgamma, dbeta)
 
 

@@ -27,10 +27,9 @@ def need_shape(op: str, name: str, array: Array, letters: str, **known: tuple[in
     if not isinstance(array, np.ndarray):
         raise TypeError(f"{op}: {name} is a {type(array).__name__}, expected a NumPy array")
     names = letters.split()
-    fixed = {n: (int(n), None) for n in names if n.isdigit()} | known
-    fits = array.ndim == len(names) and all(
-        n not in fixed or fixed[n][0] == size for n, size in zip(names, array.shape)
-    )
+    fits = array.ndim == len(names)
+    for n, size in zip(names, array.shape):
+        fits = fits and (known[n][0] == size if n in known else not n.isdigit() or int(n) == size)
     if not fits:
         shape = f"({', '.join(names)}{',' if len(names) == 1 else ''})"
         known_words = [f"{n} = {known[n][0]} from {known[n][1]}" for n in dict.fromkeys(names) if n in known]

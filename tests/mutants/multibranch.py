@@ -3,8 +3,8 @@
 import numpy as np
 
 from tinybnn.activation import sigmoid
-from tinybnn.binarize import binarize, binarize_backward, clipped
-from tinybnn.binary_conv import binary_conv2d, binary_conv2d_backward
+from tinybnn.binarize import binarize, clipped
+from tinybnn.binary_conv import binary_conv2d
 from tinybnn.multibranch import multi_branch_upsample, multi_branch_upsample_backward
 from tinybnn.testing.ops.multibranch import packed_branches
 from tinybnn.upsample import NEAREST
@@ -94,10 +94,8 @@ def gate_gradient_averaged(dy, cache):
 def last_branch_only(dy, cache):
     """Each branch assigns dx, none adds to it."""
     good = multi_branch_upsample_backward(dy, cache)
-    last = cache._replace(**{k: v[-1:] for k, v in cache._asdict().items() if k != "sigmoid"})
-    ds = binary_conv2d_backward(dy * last.gates[0], last.convolved[0]).dx
-    du = binarize_backward(ds, last.binarized[0]).dx
-    return good._replace(dx=last.upsamplers[0].backward(du, last.upsampled[0]))
+    last = cache._replace(**{k: getattr(cache, k)[-1:] for k in ("looks", "w", "alpha", "gates", "sigmoid")})
+    return good._replace(dx=multi_branch_upsample_backward(dy, last).dx)
 
 
 def gates_forgotten(dy, cache):
@@ -122,7 +120,7 @@ def thresholds_shared(dy, cache):
 
 
 def writes_into_its_cache(dy, cache):
-    cache.branches[0][...] *= 2
+    cache.looks[0].z[...] *= 2
     return multi_branch_upsample_backward(dy, cache)
 
 
@@ -140,10 +138,13 @@ def packed_in_reverse(x, tau, w, alpha, theta, *, upsamplers=None, **options):
     return packed_branches(x, tau[::-1], w[::-1], alpha[::-1], theta[::-1], upsamplers=upsamplers, **options)
 
 
-def gate_folded_into_alpha(x, tau, w, alpha, theta, **options):
-    if theta.ndim > 2:
-        return packed_branches(x, tau, w, alpha, theta, **options)
-    return packed_branches(x, tau, w, alpha * sigmoid(theta)[0], np.full_like(theta, np.inf), **options)
+def scaled_before_the_gate(x, tau, w, alpha, theta, **options):
+    """``g (alpha z)`` for ``(g alpha) z``."""
+    y, gates = 0, sigmoid(theta)[0]
+    for r, up in enumerate(options.pop("upsamplers", None) or (NEAREST,) * len(tau)):
+        one = x, tau[r : r + 1], w[r : r + 1], alpha[r : r + 1], np.full((1, w.shape[-1]), np.inf, x.dtype)
+        y = y + gates[r] * packed_branches(*one, upsamplers=(up,), **options)
+    return y
 
 
 def packed_strictly(x, tau, *args, **options):
@@ -189,7 +190,7 @@ PACKED = {
     "strict comparison at the threshold": packed_strictly,
     "one branch's words for all": packed_first_kernel_only,
     "adds the branches in reverse order: other bits": packed_in_reverse,
-    "folds the gate into alpha: other bits": gate_folded_into_alpha,
+    "scales by alpha, then by the gate: other bits": scaled_before_the_gate,
     "latent weights packed upside down": lambda x, t, w, *args, **o: packed_branches(x, t, -w, *args, **o),
 }
 

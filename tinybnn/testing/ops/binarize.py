@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from hypothesis import strategies as st
 
-from ... import binarize, bitpack
+from ... import binarize, bitpack, product
 from ...notation import Array
 from ..op import Case, Op, ignoring, itself
 from ..strategies import distinct, generators, integers, quantizers, reals, signs, word_edges
@@ -92,8 +92,8 @@ OPS = (
     Op(
         name="packed_matmul",
         spec=lambda a, b: a @ b.T,
-        forward=lambda a, b: packed_rows(bitpack.packed_matmul_loops, a, b).astype(a.dtype),
-        packed=lambda a, b: packed_rows(bitpack.packed_matmul, a, b),
+        forward=lambda a, b: packed_rows(product.packed_matmul_loops, a, b).astype(a.dtype),
+        packed=lambda a, b: packed_rows(product.packed_matmul, a, b),
         cases=row_cases(),
         boundary=(Case((ROW, -ROW)),),
         result=itself,

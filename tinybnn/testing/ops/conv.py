@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from ... import binary_conv, conv
+from ... import binary_conv, conv, packed_conv
 from ...notation import Array
 from ..op import Case, Op, ignoring
 from ..strategies import distinct, generators, integers, pad_values, pairs, quantizers, reals, signs, word_edges
@@ -58,8 +58,8 @@ def scaled_cases(draw: st.DrawFn) -> Case:
 
 def packed_signs(x: Array, w: Array, groups: int = 1, **options: Any) -> Array:
     """Pack both operands and convolve the words."""
-    words = binary_conv.pack_activations(x, groups), binary_conv.pack_weights(w)
-    return binary_conv.conv2d_packed(*words, x.shape[-1], groups=groups, **options)
+    words = packed_conv.pack_activations(x, groups), packed_conv.pack_weights(w)
+    return packed_conv.conv2d_packed(*words, x.shape[-1], groups=groups, **options)
 
 
 # Every one of 3 * 3 * 64 taps disagrees: 576 disagreements overflow an 8-bit counter twice.

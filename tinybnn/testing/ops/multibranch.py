@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from ... import multibranch
 from ...binarize import clipped, sign
-from ...binary_conv import pack_weights
+from ...packed_conv import pack_weights
 from ...notation import Array
 from ...upsample import BILINEAR, NEAREST, UPSAMPLERS
 from ..op import Case, Op, ignoring

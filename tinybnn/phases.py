@@ -1,0 +1,122 @@
+"""Where neighbours are copies: which taps of a kernel see the same pixel of the small map, and which outputs they make.
+
+A map made large by copying each pixel into a block of S x S, then convolved, has S x S kinds of output: its *phases*, by
+their place in the block. Within one phase the same taps always fall on the same small pixel, so they can be added up
+beforehand. With S = 2 and a kernel of three::
+
+    kernel row      w0   w1   w2
+    one phase       w0 | w1 + w2           each output sees two pixels of the small map
+    the other       w0 + w1 | w2
+
+So a small kernel for each phase, on the small map, gives what one kernel gives on the large map.
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import product
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .notation import HW, Array, Pair
+from .validate import need_pair
+
+# -- which taps share a pixel ---------------------------------------------------------------------------------------
+
+
+@lru_cache
+def shared_taps(K: int, S: int) -> Array:
+    """``A[a, t, k]`` is 1 where tap ``k``, seen from phase ``a``, falls on pixel ``t``: ``(a + k) // S == t``.
+
+    >>> shared_taps(3, 2)[1]                             # in phase 1 the last two of three taps share a pixel
+    array([[1., 0., 0.],
+           [0., 1., 1.]], dtype=float32)
+    """
+    a, t, k = np.ogrid[:S, : (S + K - 2) // S + 1, :K]
+    taps = ((a + k) // S == t).astype(np.float32)
+    taps.flags.writeable = False  # it is kept, and handed out again
+    return taps
+
+
+def phase_kernel(w: Array, scale: HW) -> Array:
+    """The kernels of all phases side by side: (KH, KW, C, F) to (T, U, C, SH SW F), phases running before filters.
+
+    >>> phase_kernel(np.array([1.0, 10.0, 100.0]).reshape(1, 3, 1, 1), (1, 2))[0, :, 0]
+    array([[ 11.,   1.],
+           [100., 110.]])
+    """
+    (KH, KW, C, F), (SH, SW) = w.shape, scale
+    A, B = (shared_taps(K, S).astype(w.dtype, copy=False) for K, S in ((KH, SH), (KW, SW)))
+    T, U = A.shape[1], B.shape[1]
+    rows = (A.reshape(SH * T, KH) @ w.reshape(KH, -1)).reshape(SH * T, KW, C * F)  # (1)
+    kernel = (B.reshape(SW * U, KW) @ rows).reshape(SH, T, SW, U, C, F)  # (2)
+    return kernel.transpose(1, 3, 4, 0, 2, 5).reshape(T, U, C, SH * SW * F)  # (3)
+
+
+def phase_kernel_backward(dkernel: Array, kernel: HW, scale: HW) -> Array:
+    """The same sums read backwards: tap ``k`` belonged to one pixel in each phase, so SH SW gradients add."""
+    (T, U, C, _), (KH, KW), (SH, SW) = dkernel.shape, kernel, scale
+    A, B = (shared_taps(K, S).astype(dkernel.dtype, copy=False) for K, S in ((KH, SH), (KW, SW)))
+    dkernel = dkernel.reshape(T, U, C, SH, SW, -1).transpose(3, 0, 4, 1, 2, 5)  # (3)
+    drows = B.reshape(SW * U, KW).T @ dkernel.reshape(SH * T, SW * U, -1)  # (2)
+    return (A.reshape(SH * T, KH).T @ drows.reshape(SH * T, -1)).reshape(KH, KW, C, -1)  # (1)
+
+
+# -- where the phases' outputs belong -------------------------------------------------------------------------------
+
+
+class Phases(NamedTuple):
+    """Scale; taps of a phase's kernel; border of the small map; size of a phase's map; what to cut off; output size."""
+
+    scale: HW
+    taps: HW
+    border: HW
+    small: HW
+    cut: HW
+    large: HW
+
+
+def plan_phases(op: str, size: HW, kernel: HW, scale: Pair, pad: Pair) -> Phases:
+    """How phases make up the output: a border of whole small pixels, and what it adds too much, cut off again."""
+    scale, pad = need_pair(op, "scale", scale, 1), need_pair(op, "pad", pad, 0)
+    large = tuple(s * n + 2 * p - k + 1 for s, n, p, k in zip(scale, size, pad, kernel))
+    if min(large) < 1:
+        padded = tuple(s * n + 2 * p for s, n, p in zip(scale, size, pad))
+        raise ValueError(f"{op}: the kernel spans {kernel}, expected at most the padded large map's {padded}")
+    reach = tuple((s + k - 2) // s for s, k in zip(scale, kernel))  # pixels beyond its own that a phase may look at
+    # Enough for the padding, and for the last output of every phase even where another phase looks further.
+    border = tuple(-(-max(p, p + s * r - k + 1) // s) for p, s, r, k in zip(pad, scale, reach, kernel))
+    cut = tuple(b * s - p for b, s, p in zip(border, scale, pad))
+    small = tuple(n + 2 * b - r for n, b, r in zip(size, border, reach))
+    taps = tuple(r + 1 for r in reach)
+    return Phases(scale, *((a, b) for a, b in (taps, border, small, cut, large)))
+
+
+def places(phases: Phases) -> Iterator[tuple[Any, Any]]:
+    """For each phase in turn: which rows and columns of its own map are used, and which of the output they are."""
+    for phase in product(*map(range, phases.scale)):
+        small, large = [], []
+        for a, S, cut, n in zip(phase, phases.scale, phases.cut, phases.large):
+            first = -(-(cut - a) // S)  # what comes before is cut off
+            start = S * first + a - cut
+            small.append(slice(first, first + len(range(start, n, S))))
+            large.append(slice(start, n, S))
+        yield (slice(None), *small), (slice(None), *large)
+
+
+def deal_out(z: Array, phases: Phases) -> Array:
+    """The phases' maps, side by side in the channels (N, h, w, SH SW F), as one map (N, OH, OW, F)."""
+    F = z.shape[-1] // (phases.scale[0] * phases.scale[1])
+    y = np.empty((len(z), *phases.large, F), z.dtype)
+    for p, (small, large) in enumerate(places(phases)):
+        y[large] = z[small][..., p * F : (p + 1) * F]
+    return y
+
+
+def gather_up(dy: Array, phases: Phases) -> Array:
+    """The transpose of :func:`deal_out`: what was cut off has no gradient."""
+    F = dy.shape[-1]
+    dz = np.zeros((len(dy), *phases.small, phases.scale[0] * phases.scale[1] * F), dy.dtype)
+    for p, (small, large) in enumerate(places(phases)):
+        dz[small][..., p * F : (p + 1) * F] = dy[large]
+    return dz
