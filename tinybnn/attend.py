@@ -10,14 +10,13 @@ so that each is a stack of its own; :func:`exchange` turns tokens into channels,
 """
 
 import math
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 
-from .binarize import sign
-from .bitpack import pack, words
+from .bitpack import pack_bits, words
 from .notation import Array
-from .product import packed_matmul
 from .validate import need_dtype, need_float, need_int, need_shape
 
 
@@ -153,7 +152,9 @@ def need_tokens(op: str, q: Array, k: Array, v: Array, heads: int, **scales: Arr
 
 def pack_heads(x: Array, heads: int = 1) -> Array:
     """The signs of tokens (N, T, A D) as words (N, A, T, ceil(D / 64)): every head of every token starts a new word."""
-    return pack(sign(split_heads(x, heads)))
+    if np.isnan(x.min(initial=np.inf)):
+        raise ValueError("pack_heads: x holds nan, which has no sign")
+    return pack_bits(split_heads(x, heads) < 0)
 
 
 def packed_dots(q: Array, k: Array, D: int) -> Array:
@@ -168,7 +169,10 @@ def packed_dots(q: Array, k: Array, D: int) -> Array:
     stored = words(D), f"D = {D}"
     N, A, T, _ = need_shape("packed_dots", "q", q, "N A T words", words=stored)
     S = need_shape("packed_dots", "k", k, "N A S words", N=(N, "q"), A=(A, "q"), words=stored)[2]
-    dots = np.empty((N, A, T, S), np.int32)
-    for i in np.ndindex(N, A):
-        dots[i] = packed_matmul(q[i], k[i], D)
+    dots, step = np.empty((N, A, T, S), np.int32), max(1, 2**16 // max(1, A * S * words(D)))
+    for n, t in product(range(N), range(0, T, step)):
+        counts = np.bitwise_count(q[n, :, t : t + step, None] ^ k[n, :, None])  # every query against every key
+        total = counts[..., 0] if counts.shape[-1] == 1 else counts.sum(-1, dtype=np.int32)
+        np.multiply(total, -2, out=dots[n, :, t : t + step], dtype=np.int32)
+    dots += D
     return dots

@@ -28,7 +28,7 @@ from .blocks import ATTENTION, Arrays, activate, carry, scale_and_shift, under
 from .conv import conv2d
 from .data import Dataset, Sample
 from .fold import Threshold, fold_threshold, threshold_sign
-from .multibranch import expand, merged
+from .multibranch import branch_tiles, expand
 from .norm import scale_shift
 from .notation import Array
 from .packed_conv import Geometry, Kernel, Tiles, conv_tiles, pack_weights, plan_conv, prepare
@@ -125,16 +125,12 @@ class Ready(NamedTuple):
     following: dict[str, str]
     kernels: dict[tuple[str, int], list[Kernel]]  # filled as layers are first met: floats, that is, as long as it lasts
 
-    def tiles(self, name: str, r: int, s: Array, g: Geometry) -> Tiles:
-        """Branch ``r`` of a layer on its words."""
+    def filters(self, name: str, g: Geometry, r: int = 0) -> list[Kernel]:
+        """Those of a layer, or of its branch ``r``."""
         if (name, r) not in self.kernels:
-            self.kernels[name, r] = prepare(self.weights(name)[r], g)
-        return conv_tiles(s, self.kernels[name, r], g, self.layers[name]["alpha"].dtype)
-
-    def weights(self, name: str) -> Array:
-        """The words of a layer's weights, (R, F, KH, KW, words); R is 1 where there are no branches."""
-        w = self.layers[name]["w"]
-        return w if w.ndim == 5 else w[None]
+            w = self.layers[name]["w"]
+            self.kernels[name, r] = prepare(w if w.ndim == 4 else w[r], g)
+        return self.kernels[name, r]
 
 
 def ready(packed: Packed) -> Ready:
@@ -179,7 +175,7 @@ def _residual(x: Signal, name: str, ran: Ready, stride: int) -> Signal:
     g = plan_conv(name, s, p["w"], p["tau"].shape[-1], pad_value=config.pad_value, stride=stride, pad=1)
     shape = len(s), *g.size, len(p["w"])
     carried = carry(x, shape[-1], stride)[0] if config.residual else None
-    return _finish(ran.tiles(name, 0, s, g), shape, name, ran, p["alpha"], carried)
+    return _finish(conv_tiles(s, ran.filters(name, g), g, p["alpha"].dtype), shape, name, ran, p["alpha"], carried)
 
 
 def _attention(x: Array, ran: Ready) -> Array:
@@ -187,7 +183,7 @@ def _attention(x: Array, ran: Ready) -> Array:
     attention = ATTENTION[config.attention]
     g = plan_conv("att", s, p["w"], x.shape[-1], pad_value=1)
     n = np.empty((*x.shape[:3], len(p["w"])), x.dtype)
-    for where, z in ran.tiles("att", 0, s, g):
+    for where, z in conv_tiles(s, ran.filters("att", g), g, x.dtype):
         n[where] = z * p["alpha"] + p["shift"]
     a = attention.packed(*attention.operands(n, p), **attention.options(x.shape[1:3], config.levels, config.heads))
     return x + (a.reshape(x.shape) * p["out.scale"] + p["out.shift"])
@@ -195,16 +191,15 @@ def _attention(x: Array, ran: Ready) -> Array:
 
 def _up(x: Signal, name: str, ran: Ready) -> Signal:
     p, config = ran.layers[name], ran.packed.config
-    up, R, C = UPSAMPLERS[config.upsample], *p["tau"].shape
+    up, (R, C), F = UPSAMPLERS[config.upsample], p["tau"].shape, p["w"].shape[1]
     s = _signs(x if up == NEAREST else up.forward(x, scale=2)[0], p)
     options: dict[str, Any] = {"pad_value": config.pad_value, "pad": 1, "scale": 2 if up == NEAREST else 1}
-    plans = [plan_conv(name, words, w, C, **options) for words, w in zip(s, p["w"])]
-    branches = [ran.tiles(name, r, words, g) for r, (words, g) in enumerate(zip(s, plans))]
-    shape = len(s[0]), *plans[0].size, p["w"].shape[1]
+    g = plan_conv(name, s[0], p["w"][0], C, **options)
+    branches, shape = [(words, ran.filters(name, g, r), g) for r, words in enumerate(s)], (len(s[0]), *g.size, F)
     if R == 1:  # its gate stands open; its integers are still whole
-        return _finish(branches[0], shape, name, ran, p["alpha"][0])
+        return _finish(conv_tiles(*branches[0], p["alpha"].dtype), shape, name, ran, p["alpha"][0])
     weights = sigmoid(p["theta"])[0] * expand(p["alpha"], p["theta"])
-    return _finish(merged(branches, weights), shape, name, ran, None)
+    return _finish(branch_tiles(branches, weights), shape, name, ran, None)
 
 
 def _signs(x: Signal, p: Arrays) -> list[Array]:

@@ -25,7 +25,18 @@ from .binarize import BinarizeCache, Quantizer, binarize, binarize_backward, cli
 from .bitpack import binarize_packed
 from .conv import conv2d, conv2d_backward, output_size
 from .notation import HW, Array, Pair
-from .packed_conv import Tiles, conv_tiles, gather, plan_conv, prepare
+from .packed_conv import (
+    Geometry,
+    Kernel,
+    Tiles,
+    conv_tiles,
+    gather,
+    phases_of,
+    placed,
+    plan_conv,
+    prepare,
+    raw_tiles,
+)
 from .upsample import NEAREST, Upsampler, upsample_bilinear_loops, upsample_nearest_loops
 from .upsample_conv import upsample_conv2d, upsample_conv2d_backward
 from .validate import need_choice, need_dtype, need_float, need_int, need_pair, need_shape
@@ -275,27 +286,43 @@ def multi_branch_upsample_packed(
     need_dtype(op, "w", w, np.uint64)
     scale, upsamplers = _checked(op, "R F KH KW words", x, tau, w, alpha, theta, scale, pad, upsamplers)
     maps = [x if up == NEAREST else up.forward(x, scale=scale)[0] for up in upsamplers]  # (1)
-    branches, size = [], (0, 0)
+    branches = []
     for u, t, kernel, up in zip(maps, tau, w, upsamplers):
         s, taken = binarize_packed(u, t), scale if up == NEAREST else 1  # (2)
         g = plan_conv(op, s, kernel, x.shape[-1], pad_value=pad_value, pad=pad, scale=taken)
-        branches.append(conv_tiles(s, prepare(kernel, g), g, x.dtype))  # (3)
-        size = g.size
-    weights, shape = sigmoid(theta)[0] * expand(alpha, theta), (len(x), *size, w.shape[1])  # (4)
-    if len(set(upsamplers)) > 1:  # tiles of two kinds do not meet: whole images do
-        whole = [gather(tiles, np.empty(shape, x.dtype)) for tiles in branches]
-        branches = [(((n, np.arange(len(z))), z) for n, z in enumerate(y)) for y in whole]
-    return gather(merged(branches, weights), np.empty(shape, x.dtype))  # (5)
+        branches.append((s, prepare(kernel, g), g))
+    weights, y = sigmoid(theta)[0] * expand(alpha, theta), np.empty((len(x), *g.size, w.shape[1]), x.dtype)  # (4)
+    if len(set(upsamplers)) == 1:
+        return gather(branch_tiles(branches, weights), y)  # (3) (5)
+    y[...] = 0  # tiles of two kinds do not meet
+    for branch, weight in zip(branches, weights):
+        for where, z in branch_tiles([branch], weight[None]):
+            y[where] += z
+    return y
 
 
-def merged(branches: Sequence[Tiles], weights: Array) -> Tiles:
-    """Step (5) tile by tile, in the order of r: ``weights`` (R, F) or (R, OH, OW, F) are gate times alpha."""
-    for (where, y), *others in zip(*branches):
-        y *= weights[0] if weights.ndim == 2 else weights[0][where[1]]
-        for (_, z), weight in zip(others, weights[1:]):
-            z *= weight if weights.ndim == 2 else weight[where[1]]
-            y += z
-        yield where, y
+def branch_tiles(branches: Sequence[tuple[Array, list[Kernel], Geometry]], weights: Array) -> Tiles:
+    """Steps (3) and (5), tile by tile, for R branches of one geometry, in the order of r.
+
+    ``weights`` (R, F) or (R, OH, OW, F) are gate times alpha. Where they are the same at every position, branches are
+    added up before their phases are dealt out.
+    """
+    (_, kernels, g), dtype = branches[0], weights.dtype
+    if weights.ndim == 2:
+        wide = np.tile(weights, phases_of(kernels[0], g))
+        for tiles in zip(*(raw_tiles(s, kernel, g, dtype) for s, (kernel,), g in branches)):
+            yield placed(tiles[0][0], _weighted([z for _, z in tiles], wide), kernels, g)
+    else:
+        for tiles in zip(*(conv_tiles(*branch, dtype) for branch in branches)):
+            where = tiles[0][0]
+            yield where, _weighted([z for _, z in tiles], weights[:, where[1]])
+
+
+def _weighted(parts: Sequence[Array], weights: Array) -> Array:
+    y = np.multiply(parts[0], weights[0], out=parts[0])
+    for z, weight in zip(parts[1:], weights[1:]):
+        y += np.multiply(z, weight, out=z)
+    return y
 
 
 def expand(alpha: Array, theta: Array) -> Array:

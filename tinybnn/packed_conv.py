@@ -190,6 +190,7 @@ class Kernel(NamedTuple):
     """The filters of one group, ready for a product; and, where padding is 0, the sum of each tap's weights."""
 
     form: Product
+    filters: int
     weights: Any
     tap_sums: Array | None
 
@@ -208,12 +209,12 @@ def _prepare(w: Array, g: Geometry, form: Product) -> Kernel:
     if g.pad_value == 0 and g.pad != (0, 0):
         sums = g.C - 2 * np.bitwise_count(w).sum(-1, dtype=np.int64).transpose(1, 2, 0)[:, :, None].astype(np.float32)
     if form is POPCOUNT:
-        return Kernel(form, POPCOUNT.right(w.reshape(len(w), -1), g.n), sums)
+        return Kernel(form, len(w), POPCOUNT.right(w.reshape(len(w), -1), g.n), sums)
     kernel = np.ascontiguousarray(signs(w, g.C).transpose(1, 2, 3, 0))
     if g.phases:
         kernel, sums = phase_kernel(kernel, g.scale), None if sums is None else phase_kernel(sums, g.scale)
     T, U, C8, F = kernel.shape
-    return Kernel(form, filters(kernel.reshape(T, U * C8, F), cut(g.kernel, C8, g.scale)), sums)
+    return Kernel(form, len(w), filters(kernel.reshape(T, U * C8, F), cut(g.kernel, C8, g.scale)), sums)
 
 
 # -- the tiles ------------------------------------------------------------------------------------------------------
@@ -225,13 +226,19 @@ Tiles: TypeAlias = Iterator[tuple[tuple[int, Array], Array]]
 def conv_tiles(x: Array, kernels: list[Kernel], g: Geometry, dtype: DTypeLike) -> Tiles:
     """The convolution, tile by tile: ``y[n, rows] = z``, whole rows and all filters.
 
-    Each ``z`` is the caller's to change, until the next one comes. They come in the same order for every input and
-    every kernel of the same geometry and form: several convolutions can be run in step.
+    Each ``z`` is the caller's to change, until the next one comes.
     """
-    tiles = _digit_tiles if kernels[0].form is DIGITS else _popcount_tiles
-    parts = [tiles(xg, kernel, g, dtype) for xg, kernel in zip(np.split(x, g.groups, axis=-1), kernels)]
+    parts = [raw_tiles(xg, kernel, g, dtype) for xg, kernel in zip(np.split(x, g.groups, axis=-1), kernels)]
     for (where, z), *others in zip(*parts):
-        yield where, np.concatenate([z, *(other for _, other in others)], axis=-1) if others else z
+        yield placed(where, np.concatenate([z, *(other for _, other in others)], axis=-1) if others else z, kernels, g)
+
+
+def raw_tiles(x: Array, kernel: Kernel, g: Geometry, dtype: DTypeLike) -> Tiles:
+    """The tiles of one group before they are :func:`placed`: phases still stand side by side, in the channels.
+
+    They come in the same order for every input and kernel of one geometry and form: convolutions can be run in step.
+    """
+    return (_digit_tiles if kernel.form is DIGITS else _popcount_tiles)(x, kernel, g, dtype)
 
 
 def gather(tiles: Tiles, y: Array) -> Array:
@@ -243,14 +250,12 @@ def gather(tiles: Tiles, y: Array) -> Array:
 
 def convolve(x: Array, kernels: list[Kernel], g: Geometry, dtype: DTypeLike) -> Array:
     """The whole convolution of words, planned and prepared: (N, OH, OW, F)."""
-    F = sum(_filters(kernel, g) for kernel in kernels)
-    return gather(conv_tiles(x, kernels, g, dtype), np.empty((len(x), *g.size, F), dtype))
+    return gather(conv_tiles(x, kernels, g, dtype), np.empty((len(x), *g.size, sum(k.filters for k in kernels)), dtype))
 
 
-def _filters(kernel: Kernel, g: Geometry) -> int:
-    if kernel.form is POPCOUNT:
-        return kernel.weights.shape[1]
-    return kernel.weights.w.shape[-1] // (g.scale[0] * g.scale[1])
+def phases_of(kernel: Kernel, g: Geometry) -> int:
+    """How many phases stand side by side in its raw tiles."""
+    return g.scale[0] * g.scale[1] if kernel.form is DIGITS else 1
 
 
 def _popcount_tiles(x: Array, kernel: Kernel, g: Geometry, dtype: DTypeLike) -> Tiles:
@@ -258,7 +263,7 @@ def _popcount_tiles(x: Array, kernel: Kernel, g: Geometry, dtype: DTypeLike) -> 
     if g.phases:
         x = upsample_nearest_packed(x, scale=g.scale)
     view = windows(pad2d(x, g.pad, pack(_padding(g))), g.kernel, g.size, g.stride, g.dilation)
-    (OH, OW), F, outside = g.size, kernel.weights.shape[1], _outside(x, g.pad, kernel)
+    (OH, OW), F, outside = g.size, kernel.filters, _outside(x, g.pad, kernel)
     step = max(1, RUN // OW)
     for n, first in product(range(len(x)), range(0, OH, step)):
         rows = np.arange(first, min(first + step, OH))
@@ -295,12 +300,15 @@ def _digit_tiles(x: Array, kernel: Kernel, g: Geometry, dtype: DTypeLike) -> Til
             z[...] = dots.reshape(z.shape)
             each = [np.arange(top, top + rows) for top in tops]
             _correct(z.reshape(-1, OW, F), outside, each, kernel, g)
-            yield _placed(n, np.concatenate(each), z.reshape(-1, OW, F), g)
+            yield (n, np.concatenate(each)), z.reshape(-1, OW, F)
 
 
-def _placed(n: int, rows: Array, z: Array, g: Geometry) -> tuple[tuple[int, Array], Array]:
-    """Rows as those of the output: phases dealt out, and without what is cut off or lies below the last strip."""
-    if g.phases:
+def placed(
+    where: tuple[int, Array], z: Array, kernels: list[Kernel], g: Geometry
+) -> tuple[tuple[int, Array], Array]:
+    """A raw tile as rows of the output: phases dealt out, and without what is cut off or lies below the last strip."""
+    n, rows = where
+    if phases_of(kernels[0], g) > 1:
         (SH, SW), (_, columns, _), (top, left) = g.scale, z.shape, g.phases.cut
         z = z.reshape(len(rows), columns, SH, SW, -1).transpose(0, 2, 1, 3, 4).reshape(len(rows) * SH, columns * SW, -1)
         z = z[:, left : left + g.size[1]]
