@@ -68,7 +68,10 @@ ROW = pack(np.ones((2, 65)))
         (lambda: packed_dot(ROW, ROW, 64), "packed_dot: a has 2 words a row, expected 1 for n = 64"),
         (lambda: packed_dot(ROW, ROW[:1], 65), r"packed_dot: b has shape \(1, 2\), expected \(2, 2\) from a"),
         (lambda: packed_matmul(ROW[0], ROW, 65), r"packed_matmul: a has shape \(2,\), expected \(M, words\)"),
-        (lambda: binarize_packed(np.array([np.nan]), np.zeros(1)), "binarize_packed: x holds nan, which has no sign"),
+        (
+            lambda: binarize_packed(np.array([np.nan]), np.zeros(1)),
+            r"binarize_packed: x\[0\] is nan, which has",
+        ),
     ],
 )
 def test_errors_name_what_came_and_what_was_expected(call, message):

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_net import TINY, VARIANTS
 
-from tinybnn import net
+from tinybnn import deploy, net
 from tinybnn.data import Sample
 from tinybnn.deploy import differing_logits, forward_packed, load_packed, pack_network, save_packed
 
@@ -92,3 +92,75 @@ def test_the_float_twin_cannot_be_packed():
     config = TINY._replace(binary=False)
     with pytest.raises(ValueError, match="pack_network: config.binary is False"):
         pack_network(*net.init(config, np.random.default_rng(0)), config)
+
+
+WHOLE = {"residual": False, "attention": "none", "branches": 1}
+
+
+@pytest.mark.parametrize("activation", ["rprelu", "prelu", "hardtanh"])
+@pytest.mark.parametrize("pad_value", [-1, 0, 1])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_where_nothing_real_is_added_only_words_go_from_layer_to_layer(activation, pad_value, dtype, monkeypatch):
+    config = TINY._replace(**WHOLE, activation=activation, pad_value=pad_value)
+    taken = []
+    real = deploy.binarize_packed
+    monkeypatch.setattr(deploy, "binarize_packed", lambda x, tau: taken.append(x.shape) or real(x, tau))
+    for seed in range(4):
+        params, state = trained_looking(config, seed, dtype)
+        for k in params:
+            if k.endswith(".slope"):
+                params[k] = np.abs(params[k])  # of these, no filter turns
+        packed = pack_network(params, state, config)
+        assert {k for k in packed.arrays if k.endswith(".t")} == {"enc1.2.t", "up1.t", "up2.t"}
+        x = np.random.default_rng(seed).uniform(size=(2, 8, 8, 3)).astype(dtype)
+        assert np.array_equal(forward_packed(packed, x), net.forward(params, state, x, config)[0])
+    assert taken == [(2, 4, 4, 2)] * 4, "the stem's real values become signs, and no others do"
+
+
+def test_a_filter_that_turns_is_not_folded_and_gives_the_same_bits_all_the_same():
+    config = TINY._replace(**WHOLE)
+    params, state = trained_looking(config, 0, np.float32)
+    params = {k: -np.abs(v) if k.endswith(".slope") else v for k, v in params.items()}
+    packed = pack_network(params, state, config)
+    assert not [k for k in packed.arrays if k.endswith(".t")]
+    x = np.random.default_rng(0).uniform(size=(1, 8, 8, 3)).astype(np.float32)
+    assert np.array_equal(forward_packed(packed, x), net.forward(params, state, x, config)[0])
+
+
+@pytest.mark.parametrize(
+    "change, folded",
+    [
+        ({"attention": "none"}, set()),  # a shortcut is real, and so is the sum of several branches
+        ({"residual": False}, {"enc1.2.t"}),  # attention is added to its input
+        ({**WHOLE, "upsample": "bilinear"}, {"enc1.2.t"}),  # interpolation wants the values
+        ({**WHOLE, "attention": "full"}, {"enc1.2.t", "up2.t"}),
+        ({"residual": False, "attention": "none"}, {"enc1.2.t", "up1.t"}),
+    ],
+)
+def test_only_what_is_a_function_of_integers_is_folded(change, folded):
+    config = TINY._replace(**change, activation="hardtanh")
+    params, state = trained_looking(config, 0, np.float32)
+    packed = pack_network(params, state, config)
+    assert {k for k in packed.arrays if k.endswith(".t")} == folded
+    assert packed.arrays["enc1.1.w"].dtype == np.uint64
+    if "up1.t" in folded:
+        assert packed.arrays["up1.t"].shape == (config.branches, 4), "each branch has thresholds of its own"
+    x = np.random.default_rng(0).uniform(size=(1, 8, 8, 3)).astype(np.float32)
+    assert np.array_equal(forward_packed(packed, x), net.forward(params, state, x, config)[0])
+
+
+def test_a_folded_network_comes_back_from_its_file(tmp_path):
+    config = TINY._replace(**WHOLE, activation="hardtanh")
+    params, state = trained_looking(config, 0, np.float32)
+    save_packed(tmp_path / "packed.npz", pack_network(params, state, config))
+    x = np.random.default_rng(0).uniform(size=(1, 8, 8, 3)).astype(np.float32)
+    logits = forward_packed(load_packed(tmp_path / "packed.npz"), x)
+    assert np.array_equal(logits, net.forward(params, state, x, config)[0])
+
+
+def test_ready_once_for_images_of_several_sizes():
+    params, state = trained_looking(TINY, 0, np.float32)
+    network = deploy.ready(pack_network(params, state, TINY))
+    for size in ((8, 8), (16, 4), (8, 8)):
+        x = np.random.default_rng(0).uniform(size=(2, *size, 3)).astype(np.float32)
+        assert np.array_equal(forward_packed(network, x), net.forward(params, state, x, TINY)[0])

@@ -12,8 +12,8 @@ from tinybnn.multibranch import (
     multi_branch_upsample,
     multi_branch_upsample_backward,
     multi_branch_upsample_loops,
-    multi_branch_upsample_packed,
 )
+from tinybnn.multibranch_packed import multi_branch_upsample_packed
 from tinybnn.packed_conv import pack_weights
 from tinybnn.testing.ops.multibranch import branch_cases, packed_branches, simulated
 from tinybnn.upsample import BILINEAR, BILINEAR_CORNERS, NEAREST, upsample_nearest

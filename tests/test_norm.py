@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from tinybnn.activation import rprelu
 from tinybnn.binarize import sign
 from tinybnn.binary_conv import binary_conv2d
-from tinybnn.packed_conv import conv2d_packed, pack_activations, pack_weights
 from tinybnn.bitpack import pack, pack_bits
 from tinybnn.fold import Threshold, fold_batch_norm, fold_threshold, threshold_sign
 from tinybnn.norm import batch_norm, batch_norm_backward, batch_norm_inference, scale_shift, update_running
+from tinybnn.packed_conv import conv2d_packed, pack_activations, pack_weights
 from tinybnn.testing.strategies import distinct, generators, reals, signs
 
 law = settings(derandomize=True, database=None, deadline=None, max_examples=30)

@@ -20,9 +20,10 @@ TESTS = {path.name: path.read_text(encoding="utf-8") for path in sorted(Path(__f
 FLOORS = (
     "notation validate workspace",
     "binarize bitpack phases conv upsample subpixel metrics structure saliency store gradcheck",
-    "norm pool binary_conv upsample_conv product packed_conv attend images optim report stage street_things augment",
+    "norm pool binary_conv upsample_conv digits product packed_tiles packed_conv attend images optim report stage",
+    "street_things augment",
     "fold activation loss pyramid attention data street",
-    "multibranch reduced_attention",
+    "multibranch multibranch_packed reduced_attention",
     "blocks",
     "net",
     "cost evaluate deploy train",
@@ -127,7 +128,7 @@ def test_the_core_imports_numpy_and_nothing_heavier():
     assert out.stdout.strip() == "[]"
 
 
-ROOMS = [room for floor in FLOORS[1:6] for room in floor.split() if (ROOT / f"{room}.py").is_file()]
+ROOMS = [room for floor in FLOORS[1:7] for room in floor.split() if (ROOT / f"{room}.py").is_file()]
 
 
 @pytest.mark.parametrize("room", ROOMS)

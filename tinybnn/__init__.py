@@ -27,7 +27,8 @@ CONTENTS = {
     "upsample_bilinear_backward UPSAMPLERS",
     "upsample_conv": "upsample_conv2d upsample_conv2d_backward",
     "subpixel": "depth_to_space depth_to_space_backward space_to_depth space_to_depth_backward",
-    "multibranch": "multi_branch_upsample multi_branch_upsample_backward multi_branch_upsample_packed",
+    "multibranch": "multi_branch_upsample multi_branch_upsample_backward",
+    "multibranch_packed": "multi_branch_upsample_packed",
     "attend": "attend attend_backward",
     "attention": "attention_backward binary_attention binary_attention_backward binary_attention_packed "
     "linear_attention linear_attention_backward",

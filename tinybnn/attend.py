@@ -17,7 +17,7 @@ import numpy as np
 
 from .bitpack import pack_bits, words
 from .notation import Array
-from .validate import need_dtype, need_float, need_int, need_shape
+from .validate import need_dtype, need_float, need_int, need_shape, need_sides
 
 
 def attend_loops(scores: Array, v: Array) -> Array:
@@ -152,8 +152,7 @@ def need_tokens(op: str, q: Array, k: Array, v: Array, heads: int, **scales: Arr
 
 def pack_heads(x: Array, heads: int = 1) -> Array:
     """The signs of tokens (N, T, A D) as words (N, A, T, ceil(D / 64)): every head of every token starts a new word."""
-    if np.isnan(x.min(initial=np.inf)):
-        raise ValueError("pack_heads: x holds nan, which has no sign")
+    need_sides("pack_heads", "x", x)
     return pack_bits(split_heads(x, heads) < 0)
 
 

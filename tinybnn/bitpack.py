@@ -11,7 +11,7 @@ Bits: 1 means -1, the least significant bit comes first, the tail of the last wo
 import numpy as np
 
 from .notation import WORD_BITS, Array
-from .validate import need_dtype, need_float, need_int, need_pm1, need_shape
+from .validate import need_dtype, need_float, need_int, need_pm1, need_shape, need_sides
 
 
 def words(n: int) -> int:
@@ -102,8 +102,7 @@ def binarize_packed(x: Array, tau: Array) -> Array:
     """
     need_float("binarize_packed", x=x, tau=tau)
     need_shape("binarize_packed", "tau", tau, "C", C=(x.shape[-1], "x"))
-    if np.isnan(x.min(initial=np.inf)):
-        raise ValueError("binarize_packed: x holds nan, which has no sign")
+    need_sides("binarize_packed", "x", x)
     return pack_bits(x < tau)
 
 

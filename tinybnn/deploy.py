@@ -28,10 +28,12 @@ from .blocks import ATTENTION, Arrays, activate, carry, scale_and_shift, under
 from .conv import conv2d
 from .data import Dataset, Sample
 from .fold import Threshold, fold_threshold, threshold_sign
-from .multibranch import branch_tiles, expand
+from .multibranch import expand
+from .multibranch_packed import branch_tiles
 from .norm import scale_shift
 from .notation import Array
-from .packed_conv import Geometry, Kernel, Tiles, conv_tiles, pack_weights, plan_conv, prepare
+from .packed_conv import pack_weights
+from .packed_tiles import Geometry, Kernel, Tiles, conv_tiles, plan_conv, prepare
 from .store import load_arrays, options, save_arrays
 from .upsample import NEAREST, UPSAMPLERS
 
@@ -67,8 +69,8 @@ def pack_network(params: Arrays, state: Arrays, config: net.Config) -> Packed:
         arrays[f"{layer}.alpha"], arrays[f"{layer}.shift"] = fixed  # type: ignore[assignment]
         arrays[key] = pack_weights(sign(w)) if w.ndim == 4 else np.stack([pack_weights(sign(branch)) for branch in w])
     for name in ["stem"] + ["att.out"] * (config.attention != "none"):
-        norm = [params[f"{name}.gamma"], params[f"{name}.beta"], state[f"{name}.mean"], state[f"{name}.var"]]
-        arrays[f"{name}.scale"], arrays[f"{name}.shift"] = scale_shift(*norm)
+        four = [params[f"{name}.gamma"], params[f"{name}.beta"], state[f"{name}.mean"], state[f"{name}.var"]]
+        arrays[f"{name}.scale"], arrays[f"{name}.shift"] = scale_shift(*four)
     return Packed(arrays | _folded(arrays, params, config), config)
 
 
@@ -93,7 +95,7 @@ def _folded(arrays: Arrays, params: Arrays, config: net.Config) -> Arrays:
             return activate(z.astype(alpha.dtype) * alpha + p["shift"], p)[0]
 
         if _only_rises_or_falls(real, n, len(alpha)):
-            folds = [fold_threshold(lambda z, t=t, real=real: real(z) - t, n, len(alpha)) for t in tau]
+            folds = [fold_threshold(lambda z, t=t, f=real: f(z) - t, n, len(alpha)) for t in tau]  # type: ignore[misc]
             thresholds[f"{after}.t"], thresholds[f"{after}.flip"] = (np.stack(part) for part in zip(*folds))
     return thresholds
 
@@ -174,7 +176,7 @@ def _residual(x: Signal, name: str, ran: Ready, stride: int) -> Signal:
     p, config, (s,) = ran.layers[name], ran.packed.config, _signs(x, ran.layers[name])
     g = plan_conv(name, s, p["w"], p["tau"].shape[-1], pad_value=config.pad_value, stride=stride, pad=1)
     shape = len(s), *g.size, len(p["w"])
-    carried = carry(x, shape[-1], stride)[0] if config.residual else None
+    carried = carry(x, shape[-1], stride)[0] if config.residual and not isinstance(x, list) else None
     return _finish(conv_tiles(s, ran.filters(name, g), g, p["alpha"].dtype), shape, name, ran, p["alpha"], carried)
 
 

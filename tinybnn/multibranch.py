@@ -22,24 +22,11 @@ import numpy as np
 
 from .activation import sigmoid, sigmoid_backward
 from .binarize import BinarizeCache, Quantizer, binarize, binarize_backward, clipped
-from .bitpack import binarize_packed
 from .conv import conv2d, conv2d_backward, output_size
-from .notation import HW, Array, Pair
-from .packed_conv import (
-    Geometry,
-    Kernel,
-    Tiles,
-    conv_tiles,
-    gather,
-    phases_of,
-    placed,
-    plan_conv,
-    prepare,
-    raw_tiles,
-)
+from .notation import Array, Pair
 from .upsample import NEAREST, Upsampler, upsample_bilinear_loops, upsample_nearest_loops
 from .upsample_conv import upsample_conv2d, upsample_conv2d_backward
-from .validate import need_choice, need_dtype, need_float, need_int, need_pair, need_shape
+from .validate import need_choice, need_float, need_int, need_pair, need_shape
 
 UPSAMPLER_LOOPS: dict[str, Callable[..., Array]] = {
     "nearest": upsample_nearest_loops,
@@ -86,7 +73,7 @@ def multi_branch_upsample_loops(
 
 
 class MultiBranchCache(NamedTuple):
-    """One entry a branch in each field but the last two; ``binarized``, ``branches`` and ``gates`` are worth a picture."""
+    """What each branch saw, and what its answer was scaled with; ``branches`` and ``gates`` are worth a picture."""
 
     looks: tuple["Look", ...]
     w: Array
@@ -162,7 +149,7 @@ def multi_branch_upsample(
     Notes
     -----
     Exactness: agrees with :func:`multi_branch_upsample_loops` to the rounding of R gated terms;
-    :func:`multi_branch_upsample_packed` gives the same numbers by ``==``.
+    :mod:`tinybnn.multibranch_packed` gives the same numbers by ``==``.
     Source: Ding 2024, arXiv 2405.17776; status **reconstructed**: the paper tells of parallel branches, learnt weights,
     a sigmoid and a Hadamard product. Where thresholds and scales stand is ours.
     See also: :mod:`tinybnn.upsample`.
@@ -178,7 +165,7 @@ def multi_branch_upsample(
     op = "multi_branch_upsample"
     need_choice(op, "pad_value", pad_value, (-1, 0, 1))
     need_float(op, x=x, tau=tau, w=w, alpha=alpha, theta=theta)
-    scale, upsamplers = _checked(op, "R KH KW C F", x, tau, w, alpha, theta, scale, pad, upsamplers)
+    scale, upsamplers = checked(op, "R KH KW C F", x, tau, w, alpha, theta, scale, pad, upsamplers)
     signs, options = quantizer.hard(w), {"scale": scale, "pad": pad, "pad_value": pad_value}
     looks = tuple(_look(up, x, tau[r], signs[r], quantizer, options) for r, up in enumerate(upsamplers))  # (1) (2) (3)
     gates, squashed = sigmoid(theta)  # (4)
@@ -193,7 +180,7 @@ def multi_branch_upsample_backward(dy: Array, cache: MultiBranchCache) -> MultiB
     """``dtheta_r = g_r (1 - g_r) dy alpha_r z_r``, summed over what shares a gate; ``dx`` adds what R branches send."""
     looks, w, alpha, gates, squashed, quantizer = cache
     need_shape("multi_branch_upsample_backward", "dy", dy, " ".join(map(str, looks[0].z.shape)))
-    shared = "nijf,nijf->f" if gates[0].ndim == 1 else "nijf,nijf->ijf"  # a gate serves all images, perhaps all positions
+    shared = "nijf,nijf->f" if gates[0].ndim == 1 else "nijf,nijf->ijf"  # who shares a gate: all images, or more
     dproduct = np.stack([np.einsum(shared, dy, look.z) for look in looks])  # (5) of gate times alpha
     dgates = np.stack([d * a for d, a in zip(dproduct, alpha)])
     dalpha = (dproduct * gates).reshape(len(looks), -1, w.shape[-1]).sum(1)
@@ -206,7 +193,7 @@ def multi_branch_upsample_backward(dy: Array, cache: MultiBranchCache) -> MultiB
 
 
 class Look(NamedTuple):
-    """What one branch saw, and its answer before scale and gate, ``z``; ``upsampled`` is None where no map was made."""
+    """What one branch saw, and ``z``, its answer before scale and gate; ``upsampled`` is None if no map was made."""
 
     upsampler: Upsampler
     upsampled: Any
@@ -226,8 +213,8 @@ def _look(up: Upsampler, x: Array, tau: Array, signs: Array, quantizer: Quantize
         return Look(up, None, binarized, convolved, z)
     u, upsampled = up.forward(x, scale=options["scale"])  # (1)
     s, binarized = binarize(u, tau, quantizer=quantizer)  # (2)
-    z, convolved = conv2d(s, signs, pad=options["pad"], pad_value=options["pad_value"])  # (3)
-    return Look(up, upsampled, binarized, convolved, z)
+    z, conv = conv2d(s, signs, pad=options["pad"], pad_value=options["pad_value"])  # (3)
+    return Look(up, upsampled, binarized, conv, z)
 
 
 def _look_back(dz: Array, look: Look) -> tuple[Array, Array, Array]:
@@ -240,97 +227,12 @@ def _look_back(dz: Array, look: Look) -> tuple[Array, Array, Array]:
     return look.upsampler.backward(du, look.upsampled), dtau, dsigns  # (1)
 
 
-# -- packed: inference only -----------------------------------------------------------------------------------------
-
-
-def multi_branch_upsample_packed(
-    x: Array,
-    tau: Array,
-    w: Array,
-    alpha: Array,
-    theta: Array,
-    *,
-    pad_value: int,
-    scale: Pair = 2,
-    pad: Pair = 1,
-    upsamplers: Sequence[Upsampler] | None = None,
-) -> Array:
-    """The same on words of 64 signs. A nearest branch takes its signs at low resolution and repeats the words.
-
-    Parameters
-    ----------
-    x, tau, alpha, theta, pad_value, scale, pad, upsamplers
-        As in :func:`multi_branch_upsample`.
-    w : uint64 ndarray of shape (R, F, KH, KW, ceil(C / 64))
-        ``pack_weights(sign(w[r]))`` of each branch.
-
-    Returns
-    -------
-    ndarray of shape (N, OH, OW, F), of the dtype of ``x``
-
-    Notes
-    -----
-    Exactness: equals :func:`multi_branch_upsample` by ``==`` in float32 and float64: the counts are whole numbers, and
-    scale, gate and sum follow in the same order.
-    Source: ours.
-
-    Examples
-    --------
-    >>> x = np.array([-2.0, 0.0, 2.0]).reshape(1, 1, 3, 1)
-    >>> tau, w, ones = np.array([[-1.0], [1.0]]), np.zeros((2, 1, 1, 1, 1), np.uint64), np.ones((2, 1))
-    >>> multi_branch_upsample_packed(x, tau, w, ones, 0 * ones, pad_value=1, scale=(1, 2), pad=0).ravel()
-    array([-1., -1.,  0.,  0.,  1.,  1.])
-    """
-    op = "multi_branch_upsample_packed"
-    need_float(op, x=x, tau=tau, alpha=alpha, theta=theta)
-    need_dtype(op, "w", w, np.uint64)
-    scale, upsamplers = _checked(op, "R F KH KW words", x, tau, w, alpha, theta, scale, pad, upsamplers)
-    maps = [x if up == NEAREST else up.forward(x, scale=scale)[0] for up in upsamplers]  # (1)
-    branches = []
-    for u, t, kernel, up in zip(maps, tau, w, upsamplers):
-        s, taken = binarize_packed(u, t), scale if up == NEAREST else 1  # (2)
-        g = plan_conv(op, s, kernel, x.shape[-1], pad_value=pad_value, pad=pad, scale=taken)
-        branches.append((s, prepare(kernel, g), g))
-    weights, y = sigmoid(theta)[0] * expand(alpha, theta), np.empty((len(x), *g.size, w.shape[1]), x.dtype)  # (4)
-    if len(set(upsamplers)) == 1:
-        return gather(branch_tiles(branches, weights), y)  # (3) (5)
-    y[...] = 0  # tiles of two kinds do not meet
-    for branch, weight in zip(branches, weights):
-        for where, z in branch_tiles([branch], weight[None]):
-            y[where] += z
-    return y
-
-
-def branch_tiles(branches: Sequence[tuple[Array, list[Kernel], Geometry]], weights: Array) -> Tiles:
-    """Steps (3) and (5), tile by tile, for R branches of one geometry, in the order of r.
-
-    ``weights`` (R, F) or (R, OH, OW, F) are gate times alpha. Where they are the same at every position, branches are
-    added up before their phases are dealt out.
-    """
-    (_, kernels, g), dtype = branches[0], weights.dtype
-    if weights.ndim == 2:
-        wide = np.tile(weights, phases_of(kernels[0], g))
-        for tiles in zip(*(raw_tiles(s, kernel, g, dtype) for s, (kernel,), g in branches)):
-            yield placed(tiles[0][0], _weighted([z for _, z in tiles], wide), kernels, g)
-    else:
-        for tiles in zip(*(conv_tiles(*branch, dtype) for branch in branches)):
-            where = tiles[0][0]
-            yield where, _weighted([z for _, z in tiles], weights[:, where[1]])
-
-
-def _weighted(parts: Sequence[Array], weights: Array) -> Array:
-    y = np.multiply(parts[0], weights[0], out=parts[0])
-    for z, weight in zip(parts[1:], weights[1:]):
-        y += np.multiply(z, weight, out=z)
-    return y
-
-
 def expand(alpha: Array, theta: Array) -> Array:
     """``alpha`` (R, F), with axes for the positions of gates that have them."""
     return alpha if theta.ndim == 2 else alpha[:, None, None]
 
 
-def _checked(
+def checked(
     op: str,
     letters: str,
     x: Array,

@@ -30,7 +30,7 @@ def batch_norm_loops(x: Array, gamma: Array, beta: Array, *, eps: float = 1e-5) 
 
 
 class BatchNormCache(NamedTuple):
-    """``centred`` has mean 0 and deviation ``std``; ``mean`` and ``var`` (C,) are of the ``rows`` values of a channel."""
+    """``centred`` has mean 0 and deviation ``std``; ``mean`` and ``var`` (C,) are of a channel's ``rows`` values."""
 
     centred: Array
     gamma: Array

@@ -1,28 +1,14 @@
-"""Convolution of packed signs: the whole numbers inside a binary convolution, from words, tile by tile.
+"""Convolution of packed signs: the whole numbers inside a binary convolution, from words.
 
-A tile is a few rows of the output. What a tile needs, columns and counts, is made, used while it is in cache, and
-forgotten: memory beyond operands and result does not grow with the image. :func:`conv_tiles` hands them out one by one, so that whoever scales, adds and thresholds afterwards can do it while they are warm.
-
-Either product of :mod:`tinybnn.product` can count. Popcount takes the words under a window as they are. Digits puts
-three strips of an image, its upper, middle and lower third, into one map of floats, and convolves that.
+How it is done, and how to have it tile by tile, is in :mod:`tinybnn.packed_tiles`.
 """
 
-from collections.abc import Iterator
-from functools import lru_cache
-from itertools import product
-from typing import Any, NamedTuple, TypeAlias
-
 import numpy as np
-from numpy.typing import DTypeLike
 
-from .bitpack import pack, words
-from .conv import conv2d, output_size, pad2d, windows
-from .notation import HW, Array, Pair
-from .phases import Phases, phase_kernel, plan_phases
-from .product import DIGITS, POPCOUNT, RUN, TILE, Product, cut, digit_dots_of, digits, filters, narrow, octets, signs
-from .upsample import upsample_nearest_packed
-from .validate import need_choice, need_dtype, need_int, need_pair, need_shape
-from .workspace import borrow
+from .bitpack import pack
+from .notation import Array, Pair
+from .packed_tiles import convolve, plan_conv, prepare
+from .product import Product
 
 
 def pack_activations(x: Array, groups: int = 1) -> Array:
@@ -87,7 +73,9 @@ def conv2d_packed(
     >>> conv2d_packed(pack_activations(x), pack_weights(w), 1, pad_value=0, pad=(0, 1)).ravel()
     array([-1,  2,  0, -1], dtype=int32)
     """
-    g = plan_conv("conv2d_packed", x, w, C, pad_value=pad_value, stride=stride, pad=pad, dilation=dilation, groups=groups)
+    g = plan_conv(
+        "conv2d_packed", x, w, C, pad_value=pad_value, stride=stride, pad=pad, dilation=dilation, groups=groups
+    )
     return convolve(x, prepare(w, g, form), g, np.int32)
 
 
@@ -124,218 +112,3 @@ def upsample_conv2d_packed(
     """
     g = plan_conv("upsample_conv2d_packed", x, w, C, pad_value=pad_value, pad=pad, scale=scale)
     return convolve(x, prepare(w, g, form), g, np.int32)
-
-
-# -- the plan -------------------------------------------------------------------------------------------------------
-
-
-class Geometry(NamedTuple):
-    """A convolution, checked: what it does to maps of which size."""
-
-    C: int  # of one group
-    kernel: HW
-    size: HW  # of the output
-    pad_value: int
-    stride: HW
-    pad: HW
-    dilation: HW
-    groups: int
-    phases: Phases | None  # of a map that is made large on the way, and then scale is not 1
-
-    @property
-    def n(self) -> int:
-        """Signs in one dot product."""
-        return self.kernel[0] * self.kernel[1] * self.C
-
-    @property
-    def scale(self) -> HW:
-        """That of the upsampling before the convolution."""
-        return self.phases.scale if self.phases else (1, 1)
-
-    @property
-    def border(self) -> HW:
-        """How much is padded: around the map as it is, if it is made large on the way."""
-        return self.phases.border if self.phases else self.pad
-
-
-def plan_conv(
-    op: str, x: Array, w: Array, C: int, *, pad_value: int,
-    stride: Pair = 1, pad: Pair = 0, dilation: Pair = 1, groups: int = 1, scale: Pair = 1,
-) -> Geometry:  # fmt: skip
-    """Refuse what does not fit."""
-    need_dtype(op, "x", x, np.uint64)
-    need_dtype(op, "w", w, np.uint64)
-    need_int(op, "groups", groups, 1)
-    per_group = need_int(op, "C", C, 1) // groups
-    F, KH, KW, _ = need_shape(op, "w", w, "F KH KW words", words=(words(per_group), f"C = {C}"))
-    _, H, W, _ = need_shape(op, "x", x, "N H W words", words=(groups * words(per_group), f"C = {C}"))
-    if C % groups or F % groups:
-        raise ValueError(f"{op}: C = {C} and F = {F}, expected multiples of groups = {groups}")
-    return _geometry(op, (H, W), (KH, KW), per_group, pad_value, stride, pad, dilation, groups, scale)
-
-
-@lru_cache
-def _geometry(
-    op: str, size: HW, kernel: HW, C: int, pad_value: int, stride: Pair, pad: Pair, dilation: Pair, groups: int, scale: Pair
-) -> Geometry:
-    need_choice(op, "pad_value", pad_value, (-1, 0, 1))
-    stride, dilation = need_pair(op, "stride", stride, 1), need_pair(op, "dilation", dilation, 1)
-    scale, pad = need_pair(op, "scale", scale, 1), need_pair(op, "pad", pad, 0)
-    phases = plan_phases(op, size, kernel, scale, pad) if scale != (1, 1) else None
-    out: Any = phases.large if phases else output_size(op, size, kernel, stride, pad, dilation)
-    return Geometry(C, kernel, out, pad_value, stride, pad, dilation, groups, phases)
-
-
-class Kernel(NamedTuple):
-    """The filters of one group, ready for a product; and, where padding is 0, the sum of each tap's weights."""
-
-    form: Product
-    filters: int
-    weights: Any
-    tap_sums: Array | None
-
-
-def prepare(w: Array, g: Geometry, form: Product | None = None) -> list[Kernel]:
-    """Packed weights as a product wants them, once for many images; one kernel a group.
-
-    Digits take floats, 32 times the memory of the words, or more where taps are added up for phases.
-    """
-    form = form or (POPCOUNT if g.kernel[0] * g.kernel[1] > 255 else DIGITS)
-    return [_prepare(wg, g, form) for wg in np.split(w, g.groups)]
-
-
-def _prepare(w: Array, g: Geometry, form: Product) -> Kernel:
-    sums = None
-    if g.pad_value == 0 and g.pad != (0, 0):
-        sums = g.C - 2 * np.bitwise_count(w).sum(-1, dtype=np.int64).transpose(1, 2, 0)[:, :, None].astype(np.float32)
-    if form is POPCOUNT:
-        return Kernel(form, len(w), POPCOUNT.right(w.reshape(len(w), -1), g.n), sums)
-    kernel = np.ascontiguousarray(signs(w, g.C).transpose(1, 2, 3, 0))
-    if g.phases:
-        kernel, sums = phase_kernel(kernel, g.scale), None if sums is None else phase_kernel(sums, g.scale)
-    T, U, C8, F = kernel.shape
-    return Kernel(form, len(w), filters(kernel.reshape(T, U * C8, F), cut(g.kernel, C8, g.scale)), sums)
-
-
-# -- the tiles ------------------------------------------------------------------------------------------------------
-
-Tiles: TypeAlias = Iterator[tuple[tuple[int, Array], Array]]
-"""An image and the numbers of some of its rows, ``(n, rows)``, and what belongs there: (rows, columns, filters)."""
-
-
-def conv_tiles(x: Array, kernels: list[Kernel], g: Geometry, dtype: DTypeLike) -> Tiles:
-    """The convolution, tile by tile: ``y[n, rows] = z``, whole rows and all filters.
-
-    Each ``z`` is the caller's to change, until the next one comes.
-    """
-    parts = [raw_tiles(xg, kernel, g, dtype) for xg, kernel in zip(np.split(x, g.groups, axis=-1), kernels)]
-    for (where, z), *others in zip(*parts):
-        yield placed(where, np.concatenate([z, *(other for _, other in others)], axis=-1) if others else z, kernels, g)
-
-
-def raw_tiles(x: Array, kernel: Kernel, g: Geometry, dtype: DTypeLike) -> Tiles:
-    """The tiles of one group before they are :func:`placed`: phases still stand side by side, in the channels.
-
-    They come in the same order for every input and kernel of one geometry and form: convolutions can be run in step.
-    """
-    return (_digit_tiles if kernel.form is DIGITS else _popcount_tiles)(x, kernel, g, dtype)
-
-
-def gather(tiles: Tiles, y: Array) -> Array:
-    """All tiles in one map ``y``, (N, OH, OW, F)."""
-    for where, z in tiles:
-        y[where] = z
-    return y
-
-
-def convolve(x: Array, kernels: list[Kernel], g: Geometry, dtype: DTypeLike) -> Array:
-    """The whole convolution of words, planned and prepared: (N, OH, OW, F)."""
-    return gather(conv_tiles(x, kernels, g, dtype), np.empty((len(x), *g.size, sum(k.filters for k in kernels)), dtype))
-
-
-def phases_of(kernel: Kernel, g: Geometry) -> int:
-    """How many phases stand side by side in its raw tiles."""
-    return g.scale[0] * g.scale[1] if kernel.form is DIGITS else 1
-
-
-def _popcount_tiles(x: Array, kernel: Kernel, g: Geometry, dtype: DTypeLike) -> Tiles:
-    """Words under each window, one below the other, against the words of all filters."""
-    if g.phases:
-        x = upsample_nearest_packed(x, scale=g.scale)
-    view = windows(pad2d(x, g.pad, pack(_padding(g))), g.kernel, g.size, g.stride, g.dilation)
-    (OH, OW), F, outside = g.size, kernel.filters, _outside(x, g.pad, kernel)
-    step = max(1, RUN // OW)
-    for n, first in product(range(len(x)), range(0, OH, step)):
-        rows = np.arange(first, min(first + step, OH))
-        z = np.empty((len(rows) * OW, F), narrow(g.n))
-        POPCOUNT.dots(POPCOUNT.left(view[n, rows].reshape(len(z), -1), g.n), kernel.weights, g.n, z)
-        z = z.astype(dtype).reshape(len(rows), OW, F)
-        _correct(z, outside, [rows], kernel, g)
-        yield (n, rows), z
-
-
-def _digit_tiles(x: Array, kernel: Kernel, g: Geometry, dtype: DTypeLike) -> Tiles:
-    """Three strips of an image in one map of digits; its columns, row by row of the kernel, against the filters."""
-    (N, H, W, _), (SH, SW), (DH, DW), (BH, BW) = x.shape, g.stride, g.dilation, g.border
-    (OH, OW), (T, U) = (g.phases.small, g.phases.taps) if g.phases else (g.size, g.kernel)
-    C8, F = 8 * -(-g.C // 8), kernel.weights.w.shape[-1]
-    third, step, reach = -(-OH // 3), max(1, TILE // OW), DH * (T - 1) + 1  # input rows seen by one row of the output
-    padded = np.zeros((N, max(H + 2 * BH, (3 * third - 1) * SH + reach), W + 2 * BW, C8 // 8), np.uint8)
-    if g.pad_value == -1:
-        padded[...] = np.packbits(_padding(g) < 0, bitorder="little")
-    padded[:, BH : BH + H, BW : BW + W] = octets(x, g.C)
-    outside = _outside(x, g.border, kernel)
-    with borrow() as space:
-        for n, first in product(range(N), range(0, third, step)):
-            tops = first, third + first, 2 * third + first
-            rows = min(step, third - first)
-            strips = [padded[n, top * SH :][: (rows - 1) * SH + reach] for top in tops]
-            d = digits(*strips, space.array("digits", (2, *strips[0].shape, 8), np.float32))  # (1)
-            wide = space.array("wide", (len(d), OW, U, C8), np.float32)
-            for u in range(U):
-                wide[:, :, u] = d[:, u * DW :][:, : (OW - 1) * SW + 1 : SW]  # (2)
-            operands = [wide[t * DH :: SH][:rows].reshape(rows * OW, -1) for t in range(T)]
-            dots = digit_dots_of(operands, kernel.weights, g.n, space)  # (3)
-            z = space.array("z", (3, rows, OW, F), dtype)
-            z[...] = dots.reshape(z.shape)
-            each = [np.arange(top, top + rows) for top in tops]
-            _correct(z.reshape(-1, OW, F), outside, each, kernel, g)
-            yield (n, np.concatenate(each)), z.reshape(-1, OW, F)
-
-
-def placed(
-    where: tuple[int, Array], z: Array, kernels: list[Kernel], g: Geometry
-) -> tuple[tuple[int, Array], Array]:
-    """A raw tile as rows of the output: phases dealt out, and without what is cut off or lies below the last strip."""
-    n, rows = where
-    if phases_of(kernels[0], g) > 1:
-        (SH, SW), (_, columns, _), (top, left) = g.scale, z.shape, g.phases.cut
-        z = z.reshape(len(rows), columns, SH, SW, -1).transpose(0, 2, 1, 3, 4).reshape(len(rows) * SH, columns * SW, -1)
-        z = z[:, left : left + g.size[1]]
-        rows = (rows[:, None] * SH + np.arange(SH)).ravel() - top
-    kept = (rows >= 0) & (rows < g.size[0])
-    return ((n, rows), z) if kept.all() else ((n, rows[kept]), z[kept])
-
-
-def _padding(g: Geometry) -> Array:
-    """One pixel of padding; 0 is no sign and runs as +1."""
-    return np.full(g.C, -1.0 if g.pad_value == -1 else 1.0)
-
-
-def _outside(x: Array, pad: HW, kernel: Kernel) -> Array | None:
-    """A map that is 1 where padding with +1 stands for 0, and 0 elsewhere; None where padding is a sign."""
-    return None if kernel.tap_sums is None else 1 - pad2d(np.ones((1, *x.shape[1:3], 1), np.float32), pad, 0.0)
-
-
-def _correct(z: Array, outside: Array | None, strips: list[Array], kernel: Kernel, g: Geometry) -> None:
-    """Take from ``z`` what padding with +1 added to it: the sums of the taps that lay outside."""
-    if outside is None:
-        return
-    taps, SH, start = kernel.tap_sums, g.stride[0], 0
-    for rows in strips:
-        seen = outside[:, rows[0] * SH :][:, : (len(rows) - 1) * SH + g.dilation[0] * (len(taps) - 1) + 1]
-        if seen.shape[1] > g.dilation[0] * (len(taps) - 1):  # a lowest strip may lie below the image
-            added, _ = conv2d(seen, taps, stride=g.stride, dilation=g.dilation)
-            part = z[start : start + added.shape[1]]
-            np.subtract(part, added[0], out=part, casting="unsafe")  # whole numbers, whatever they are kept in
-        start += len(rows)

@@ -1,7 +1,7 @@
 """Where neighbours are copies: which taps of a kernel see the same pixel of the small map, and which outputs they make.
 
-A map made large by copying each pixel into a block of S x S, then convolved, has S x S kinds of output: its *phases*, by
-their place in the block. Within one phase the same taps always fall on the same small pixel, so they can be added up
+A map made large by copying each pixel into a block of S x S, then convolved, has S x S kinds of output, its *phases*:
+by their place in the block. Within one phase the same taps always fall on the same small pixel, so they can be added up
 beforehand. With S = 2 and a kernel of three::
 
     kernel row      w0   w1   w2
@@ -36,6 +36,15 @@ def shared_taps(K: int, S: int) -> Array:
     taps = ((a + k) // S == t).astype(np.float32)
     taps.flags.writeable = False  # it is kept, and handed out again
     return taps
+
+
+def phase_kernel_loops(w: Array, scale: HW) -> Array:
+    """Specification of :func:`phase_kernel`: in each phase every tap is added to the pixel it falls on."""
+    (KH, KW, C, F), (SH, SW) = w.shape, scale
+    kernel = np.zeros(((SH + KH - 2) // SH + 1, (SW + KW - 2) // SW + 1, C, SH * SW * F))
+    for a, b, kh, kw, c, f in np.ndindex(SH, SW, KH, KW, C, F):
+        kernel[(a + kh) // SH, (b + kw) // SW, c, (a * SW + b) * F + f] += w[kh, kw, c, f]
+    return kernel
 
 
 def phase_kernel(w: Array, scale: HW) -> Array:

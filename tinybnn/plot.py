@@ -89,6 +89,7 @@ def branches(path: Path | str, run: Run, image: Array) -> None:
     axes[2, 0].text(0.02, 0.5, "gates: sigmoid(theta),\none bar a channel", fontsize=8, va="center")
     for r, (look, output, gate) in enumerate(zip(cache.looks, cache.branches, cache.gates), 1):
         sees = (look.binarized.shifted[0] >= 0).mean(-1)
+        sees = np.kron(sees, np.ones((len(output[0]) // len(sees),) * 2))  # a branch that copies looks before it copies
         axes[0, r].imshow(crop_back(sees, size), cmap="gray", vmin=0, vmax=1)
         axes[0, r].set_title(f"branch {r} sees:\nshare of channels at +1", fontsize=8)
         axes[1, r].imshow(crop_back(np.abs(output[0]).mean(-1), size), cmap="magma")

@@ -7,7 +7,7 @@ import numpy as np
 from tinybnn import attention
 from tinybnn.attend import AttendGrads, attend, attend_backward, merge_heads, split_heads, transposed
 from tinybnn.binarize import sign
-from tinybnn.bitpack import disagreements, pack, pack_bits, words
+from tinybnn.bitpack import pack, pack_bits, words
 
 from .mutant import Mutant
 
@@ -138,6 +138,11 @@ def packed_with(count, bits=lambda x: pack(sign(x))):
         return merge_heads(attend(scores * (scale[:, None, None] / math.sqrt(D)), v)[0])
 
     return packed
+
+
+def disagreements(a, b):
+    """How many bits differ between every row of ``a`` and every row of ``b``."""
+    return np.bitwise_count(a[:, None] ^ b).sum(-1, dtype=np.int64)
 
 
 def count_agreements(a, b, D):

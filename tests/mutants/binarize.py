@@ -4,6 +4,8 @@ import numpy as np
 
 from tinybnn import binarize, bitpack
 from tinybnn.binarize import BinarizeGrads
+from tinybnn.digits import Piece, filters, signs
+from tinybnn.product import DIGITS, forms, packed_matmul, packed_matmul_loops
 from tinybnn.testing.ops.binarize import packed_rows
 
 from .mutant import Mutant
@@ -83,7 +85,38 @@ def matmul_in_eight_bits(a, b):
 
 
 def matmul_first_word_only(a, b):
-    return packed_rows(lambda p, q, n: n - 2 * bitpack.disagreements(p[:, :1], q[:, :1]), a, b)
+    return packed_rows(lambda p, q, n: packed_matmul_loops(p[:, :1], q[:, :1], n), a, b)
+
+
+def with_form(**changes):
+    """packed_matmul by digits, with a part of the form spoilt."""
+    form = DIGITS._replace(**changes)
+    return lambda a, b: packed_rows(packed_matmul, a, b, form=form)
+
+
+def in_one_piece(b, n):
+    """Filters whose counts are read once, however many they are."""
+    w = signs(b, n).T
+    whole = Piece(((0, slice(0, len(w))),), np.full(1, float(len(w))))
+    return filters(w[None], (whole,))
+
+
+def without_ones(a, n):
+    """The columns of ones, which bring in the biases, left at zero."""
+    x, M = DIGITS.left(a, n)
+    f = DIGITS.right(a, n)
+    x[:, [piece.products[-1][1].stop - 1 for piece in f.pieces]] = 0
+    return x, M
+
+
+def digits_in_reverse(a, b, n, y):
+    """The last third of the rows first."""
+    DIGITS.dots(a, b, n, y)
+    third = len(a[0])
+    whole = np.zeros((3 * third, y.shape[1]), y.dtype)
+    whole[: len(y)] = y
+    y[...] = whole.reshape(3, third, -1)[::-1].reshape(3 * third, -1)[: len(y)]
+    return y
 
 
 MUTANTS = (
@@ -116,6 +149,19 @@ MUTANTS = (
     Mutant("packed_dot", "packed", "2 popcount - n: counts disagreements as agreements", dot_counts_agreements),
     Mutant("packed_dot", "packed", "n is the number of bits stored, tail included", dot_of_all_bits),
     Mutant("packed_dot", "packed", "8-bit counter overflows beyond 255", dot_in_eight_bits),
-    Mutant("packed_matmul", "packed", "8-bit counter overflows beyond 255", matmul_in_eight_bits),
-    Mutant("packed_matmul", "packed", "forgets every word but the first", matmul_first_word_only),
+    *(
+        Mutant(name, "packed", reason, wrong)
+        for name in forms("packed_matmul")
+        for reason, wrong in {
+            "8-bit counter overflows beyond 255": matmul_in_eight_bits,
+            "forgets every word but the first": matmul_first_word_only,
+        }.items()
+    ),
+    Mutant(
+        "packed_matmul by digits", "packed", "a digit beyond 255 carries into the next", with_form(right=in_one_piece)
+    ),
+    Mutant(
+        "packed_matmul by digits", "packed", "forgets the -1 of the filter: digits borrow", with_form(left=without_ones)
+    ),
+    Mutant("packed_matmul by digits", "packed", "the digits' rows in reverse", with_form(dots=digits_in_reverse)),
 )

@@ -7,12 +7,13 @@ import numpy as np
 from tinybnn import attention, reduced_attention
 from tinybnn.attend import exchange, merge_heads, split_heads, transposed
 from tinybnn.binarize import sign
-from tinybnn.bitpack import disagreements, pack
+from tinybnn.bitpack import pack
 from tinybnn.pyramid import LEVELS, pyramid_pool, pyramid_pool_backward
 
 from .attention import (
     count_against_a_dirty_tail,
     count_the_tail,
+    disagreements,
     packed_with,
     softmax_over,
     wrong,

@@ -1,6 +1,7 @@
 """Records of :mod:`tinybnn.binarize` and :mod:`tinybnn.bitpack`."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
@@ -37,7 +38,8 @@ def row_cases(draw: st.DrawFn) -> Case:
     return Case((a, b))
 
 
-ROW = np.ones((1, 300))
+ROW, LONG = np.ones((1, 300)), np.ones((7, 1027))
+"""All disagree with their opposite: beyond one byte's digit, and with rows that three do not divide."""
 
 OPS = (
     Op(
@@ -89,18 +91,21 @@ OPS = (
         boundary=(Case((ROW, -ROW)),),
         result=itself,
     ),
-    Op(
-        name="packed_matmul",
-        spec=lambda a, b: a @ b.T,
-        forward=lambda a, b: packed_rows(product.packed_matmul_loops, a, b).astype(a.dtype),
-        packed=lambda a, b: packed_rows(product.packed_matmul, a, b),
-        cases=row_cases(),
-        boundary=(Case((ROW, -ROW)),),
-        result=itself,
+    *(
+        Op(
+            name=name,
+            spec=lambda a, b: a @ b.T,
+            forward=lambda a, b: packed_rows(product.packed_matmul_loops, a, b).astype(a.dtype),
+            packed=lambda a, b, form=form: packed_rows(product.packed_matmul, a, b, form=form),
+            cases=row_cases(),
+            boundary=(Case((ROW, -ROW)), Case((LONG, -LONG))),
+            result=itself,
+        )
+        for name, form in product.forms("packed_matmul").items()
     ),
 )
 
 
-def packed_rows(function: Callable, a: Array, b: Array) -> Array:
+def packed_rows(function: Callable, a: Array, b: Array, **options: Any) -> Array:
     """``function`` on the packed rows of ``a`` and ``b``."""
-    return function(bitpack.pack(a), bitpack.pack(b), a.shape[-1])
+    return function(bitpack.pack(a), bitpack.pack(b), a.shape[-1], **options)

@@ -1,14 +1,19 @@
 """Records of :mod:`tinybnn.conv` and :mod:`tinybnn.binary_conv`."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
-from ... import binary_conv, conv, packed_conv
+from ... import binary_conv, conv, packed_conv, phases, upsample_conv
 from ...notation import Array
+from ...product import forms
 from ..op import Case, Op, ignoring
 from ..strategies import distinct, generators, integers, pad_values, pairs, quantizers, reals, signs, word_edges
+
+few = st.integers(1, 3)
 
 
 @st.composite
@@ -56,14 +61,31 @@ def scaled_cases(draw: st.DrawFn) -> Case:
     return Case((x, reals(rng, *w.shape), alpha), case.options | {"quantizer": draw(quantizers)})
 
 
+@st.composite
+def copied_cases(draw: st.DrawFn, values: Callable, channels: st.SearchStrategy[int] = few) -> Case:
+    """A small map, and a kernel that fits the large one."""
+    rng, (N, H, W), F = draw(generators()), draw(distinct(3, 1, 4)), draw(st.integers(1, 2))
+    (SH, SW), pad, C = draw(pairs(1, 3)), draw(pairs(0, 3)), draw(channels)
+    KH, KW = (draw(st.integers(1, min(4, s * n + 2 * p))) for s, n, p in ((SH, H, pad[0]), (SW, W, pad[1])))
+    options = {"scale": (SH, SW), "pad": pad, "pad_value": draw(pad_values)}
+    return Case((values(rng, N, H, W, C), values(rng, KH, KW, C, F)), options)
+
+
 def packed_signs(x: Array, w: Array, groups: int = 1, **options: Any) -> Array:
     """Pack both operands and convolve the words."""
     words = packed_conv.pack_activations(x, groups), packed_conv.pack_weights(w)
     return packed_conv.conv2d_packed(*words, x.shape[-1], groups=groups, **options)
 
 
+def packed_copies(x: Array, w: Array, **options: Any) -> Array:
+    """Pack both operands and convolve the words' copies."""
+    words = packed_conv.pack_activations(x), packed_conv.pack_weights(w)
+    return packed_conv.upsample_conv2d_packed(*words, x.shape[-1], **options)
+
+
 # Every one of 3 * 3 * 64 taps disagrees: 576 disagreements overflow an 8-bit counter twice.
 all_disagree = Case((-np.ones((1, 3, 4, 64)), np.ones((3, 3, 64, 2))), {"pad": 1, "pad_value": 0})
+all_copies_disagree = Case((-np.ones((1, 2, 3, 64)), np.ones((3, 3, 64, 2))), {"scale": 2, "pad": 1, "pad_value": 0})
 
 OPS = (
     Op(
@@ -87,12 +109,40 @@ OPS = (
         backward=binary_conv.binary_conv2d_backward,
         cases=scaled_cases(),
     ),
+    *(
+        Op(
+            name=name,
+            spec=conv.conv2d_loops,
+            forward=conv.conv2d,
+            packed=partial(packed_signs, form=form),
+            cases=binary_cases(),
+            boundary=(all_disagree,),
+        )
+        for name, form in forms("conv2d_packed").items()
+    ),
     Op(
-        name="conv2d_packed",
-        spec=conv.conv2d_loops,
-        forward=conv.conv2d,
-        packed=packed_signs,
-        cases=binary_cases(),
-        boundary=(all_disagree,),
+        name="phase_kernel",
+        spec=phases.phase_kernel_loops,
+        forward=lambda w, scale: (phases.phase_kernel(w, scale), (w.shape[:2], scale)),
+        backward=lambda dkernel, cache: phases.phase_kernel_backward(dkernel, *cache),
+        cases=copied_cases(integers).map(lambda case: Case((case.args[1],), {"scale": case.options["scale"]})),
+    ),
+    Op(
+        name="upsample_conv2d",
+        spec=upsample_conv.upsample_conv2d_loops,
+        forward=upsample_conv.upsample_conv2d,
+        backward=upsample_conv.upsample_conv2d_backward,
+        cases=copied_cases(integers),
+    ),
+    *(
+        Op(
+            name=name,
+            spec=upsample_conv.upsample_conv2d_loops,
+            forward=upsample_conv.upsample_conv2d,
+            packed=partial(packed_copies, form=form),
+            cases=copied_cases(signs, word_edges),
+            boundary=(all_copies_disagree,),
+        )
+        for name, form in forms("upsample_conv2d_packed").items()
     ),
 )

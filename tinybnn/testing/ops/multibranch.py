@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from ... import multibranch
+from ... import multibranch, multibranch_packed
 from ...binarize import clipped, sign
-from ...packed_conv import pack_weights
 from ...notation import Array
+from ...packed_conv import pack_weights
 from ...upsample import BILINEAR, NEAREST, UPSAMPLERS
 from ..op import Case, Op, ignoring
 from ..strategies import distinct, generators, integers, pad_values, pairs, quantizers, reals, word_edges
@@ -53,7 +53,7 @@ def packed_cases(draw: st.DrawFn) -> Case:
 def packed_branches(x: Array, tau: Array, w: Array, alpha: Array, theta: Array, **options: Any) -> Array:
     """Pack the weights of each branch and run the packed form."""
     words = np.stack([pack_weights(sign(branch)) for branch in w])
-    return multibranch.multi_branch_upsample_packed(x, tau, words, alpha, theta, **options)
+    return multibranch_packed.multi_branch_upsample_packed(x, tau, words, alpha, theta, **options)
 
 
 def simulated(*args: Array, **options: Any) -> Array:
