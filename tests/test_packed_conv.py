@@ -19,9 +19,9 @@ FORMS = pytest.mark.parametrize("form", [POPCOUNT, DIGITS], ids=lambda form: for
 
 @FORMS
 @pytest.mark.parametrize("pad_value", [-1, 0, 1])
-@pytest.mark.parametrize("tile", [1, 7, 768])
+@pytest.mark.parametrize("tile", [1, 7, 1024])
 def test_however_small_the_tile(form, pad_value, tile, monkeypatch):
-    """Tiles of one row, tiles that end within a strip, one tile a strip; heights that three divides and does not."""
+    """Tiles of one row, tiles that end within a strip, one tile a strip; even heights and odd."""
     monkeypatch.setattr(packed_tiles, "TILE", tile)
     monkeypatch.setattr(packed_tiles, "RUN", tile)
     for H, stride, dilation in ((5, 1, 1), (6, 2, 1), (7, 1, 2), (9, (1, 2), 1)):
@@ -36,10 +36,10 @@ def test_however_small_the_tile(form, pad_value, tile, monkeypatch):
 
 
 def test_a_kernel_too_large_for_a_digit_is_counted_by_popcount():
-    """One pixel may stand for all taps of a kernel, and for more than 255."""
-    x, w = signs(RNG, 1, 20, 20, 1), signs(RNG, 16, 16, 1, 1)
-    y = upsample_conv2d_packed(pack_activations(x), pack_weights(w), 1, pad_value=1, scale=16)
-    assert np.array_equal(y, conv2d(upsample_nearest(x, scale=16)[0], w)[0])
+    """One pixel may stand for all taps of a kernel, and for more than 2047."""
+    x, w = signs(RNG, 1, 2, 2, 1), signs(RNG, 46, 46, 1, 1)
+    y = upsample_conv2d_packed(pack_activations(x), pack_weights(w), 1, pad_value=1, scale=46)
+    assert np.array_equal(y, conv2d(upsample_nearest(x, scale=46)[0], w)[0])
 
 
 @FORMS

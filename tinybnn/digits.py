@@ -1,20 +1,20 @@
-"""Three dot products of signs in one float: how BLAS is made to count bits, and what it counts made legible.
+"""Two dot products of signs in one float: how BLAS is made to do twice its work.
 
-Bits of 0 and 1 meet filters of +-1. At most 255 of them are one digit of base 256, and float32 holds whole numbers up
-to 2**24 exactly, three such digits. So three rows of bits go into one row of floats, and one product of BLAS is three::
+A dot product of ``n`` signs is a whole number between ``-n`` and ``n``, and float32 holds whole numbers up to 2**24
+exactly: room for two, as digits. So two rows of signs go into one row of floats, and one product of BLAS is two::
 
-    x = a0 + 256 a1 + 65536 a2           x @ w = d0 + 256 d1 + 65536 d2
+    x = high + low / 4096          x @ w = (high @ w) + (low @ w) / 4096
 
-``d = sum(a w)`` may be negative. Plus ``m``, the number of -1 in the filter, it is how many bits disagree: a bit of 0
-does so with every -1, a bit of 1 with every +1. So ``65793 m`` is added, ``m`` in each digit, and the digits are
-read without any arithmetic: as a little-endian integer, that number **is** the bytes d0, d1, d2.
+While ``n`` is at most 2047 the second term is less than a half. So rounding gives the first number, what rounding took
+away the second, and every step is exact: all values are multiples of 1/4096 below 2**12. A sum of more than 2047 signs
+is cut into pieces.
 
-A sum over more than 255 bits is cut into pieces. Their bytes are added as integers.
+Zeros are exact too: a value that pads with 0 is no sign, and adds nothing.
 """
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -22,19 +22,19 @@ from .notation import HW, Array
 from .phases import phase_kernel
 from .workspace import Workspace
 
-# -- operands -----------------------------------------------------------------------------------------------
+BASE = 4096
+"""The weight of the high digit in units of the low one."""
 
-BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little").astype(np.float32)
-"""The eight bits of every byte, (256, 8)."""
+MOST = BASE // 2 - 1
+"""The most signs in a sum whose two digits can be told apart."""
 
-PLACES = tuple(BITS * np.float32(256**s) for s in range(3))
-"""The same, at the place of each digit."""
+SIGNS = 1 - 2 * np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little").astype(np.float32)
+"""The eight signs of every byte, (256, 8): as high digits,"""
 
-UNIT = 1 + 256 + 65536
-"""One in each digit."""
+LOW_SIGNS = SIGNS / BASE
+"""and as low ones."""
 
-SIGNS = 1 - 2 * BITS
-"""The eight signs of every byte."""
+# -- operands -------------------------------------------------------------------------------------------------------
 
 
 def octets(packed: Array, n: int) -> Array:
@@ -42,124 +42,83 @@ def octets(packed: Array, n: int) -> Array:
     return np.ascontiguousarray(packed, "<u8").view(np.uint8)[..., : -(-n // 8)]
 
 
-def digits(first: Array, second: Array, third: Array, room: Array | None = None) -> Array:
-    """The bits of three arrays of bytes in one array of floats, ``a0 + 256 a1 + 65536 a2``: looked up, not computed.
+def look_up(table: Array, bytes_: Array, out: Array | None = None) -> Array:
+    """The eight values of every byte: (..., 8). Looking signs up is several times faster than computing them."""
+    return table.take(bytes_, axis=0, out=out, mode="clip")  # no byte is out of range; "clip" saves asking
 
-    ``room`` is where to work: two arrays of float32, eight for each byte.
 
-    >>> digits(*(np.array([byte], np.uint8) for byte in (1, 3, 0)))
-    array([257., 256.,   0.,   0.,   0.,   0.,   0.,   0.], dtype=float32)
+def digits(low: Array, high: Array) -> Array:
+    """Bytes of two rows of signs as one row of floats, eight for each byte: ``high + low / 4096``.
+
+    >>> digits(np.array([1], np.uint8), np.array([0], np.uint8))[:2] * 4096      # signs -1, +1 and +1, +1
+    array([4095., 4097.], dtype=float32)
     """
-    x, more = np.empty((2, *first.shape, 8), np.float32) if room is None else room
-    PLACES[0].take(first, axis=0, out=x, mode="clip")  # no byte is out of range; to be told so makes it twice as fast
-    for place, bits in ((PLACES[1], second), (PLACES[2], third)):
-        place.take(bits, axis=0, out=more, mode="clip")
-        x += more
-    return x.reshape(*first.shape[:-1], -1)
+    x = look_up(SIGNS, high) + look_up(LOW_SIGNS, low)
+    return x.reshape(*low.shape[:-1], -1)
 
 
 def signs(packed: Array, n: int) -> Array:
-    """Packed rows as +-1 in float32, (..., 8 ceil(n / 8)): beyond ``n`` they are +1, as tails are."""
-    return SIGNS.take(octets(packed, n), axis=0, mode="clip").reshape(*packed.shape[:-1], -1)
+    """Packed rows as +-1 in float32, (..., 8 ceil(n / 8)), and as 0 beyond ``n``: what a tail meets does not count."""
+    w = look_up(SIGNS, octets(packed, n)).reshape(*packed.shape[:-1], -1)
+    w[..., n:] = 0
+    return w
 
 
-# -- filters ------------------------------------------------------------------------------------------------
+# -- sums -----------------------------------------------------------------------------------------------------------
 
-
-def narrow(n: int) -> type:
-    """The integers that a dot product of ``n`` signs is kept in: the fewer bytes, the faster it is moved."""
-    return np.int16 if n < 2**15 else np.int32
-
-
-class Piece(NamedTuple):
-    """Products that are added up before their digits are read: (operand, columns) each, and their taps by phase."""
-
-    products: tuple[tuple[int, slice], ...]
-    taps: Array
-
-    @property
-    def most(self) -> int:
-        """The largest count there can be."""
-        return int(max(self.taps))
+Piece: TypeAlias = tuple[tuple[int, slice], ...]
+"""Products that are added up before their digits are told apart: of which operand, which columns."""
 
 
 @lru_cache
 def cut(kernel: HW, C: int, scale: HW = (1, 1)) -> tuple[Piece, ...]:
-    """Cut a sum over (KH, KW, C) taps into pieces of at most 255, whole rows of the kernel where they fit.
+    """Cut a sum over (KH, KW, C) signs into pieces of at most 2047, whole rows of the kernel where they fit.
 
     ``scale`` is that of a nearest upsampling whose taps are added up (:mod:`tinybnn.phases`): a column then stands for
-    several taps, and for how many depends on the phase.
+    several signs, and for how many depends on the phase.
 
-    >>> [piece.products for piece in cut((3, 3), 16)]               # 144 taps: three rows, one piece
-    [((0, slice(0, 48, None)), (1, slice(0, 48, None)), (2, slice(0, 48, None)))]
+    >>> cut((3, 3), 64)                                             # 576 signs: three rows, one piece
+    (((0, slice(0, 192, None)), (1, slice(0, 192, None)), (2, slice(0, 192, None))),)
     """
     taps = phase_kernel(np.ones((*kernel, 1, 1)), scale)[:, :, 0].repeat(C, axis=1)  # (rows, columns, phases)
     pieces: list[Piece] = []
+    spent = np.full(taps.shape[-1], MOST)
     for row, columns in enumerate(taps):
-        runs = -(-int(columns.sum(0).max()) // 255)
-        while max(run.sum(0).max() for run in np.array_split(columns, runs)) > 255:
+        runs = -(-int(columns.sum(0).max()) // MOST)
+        while max(run.sum(0).max() for run in np.array_split(columns, runs)) > MOST:
             runs += 1
         start = 0
         for run in np.array_split(columns, runs):
-            part = (row, slice(start, start + len(run))), run.sum(0)
-            if pieces and (pieces[-1].taps + part[1]).max() <= 255:
-                pieces[-1] = Piece((*pieces[-1].products, part[0]), pieces[-1].taps + part[1])
-            else:
-                pieces.append(Piece((part[0],), part[1]))
+            part, spent = (row, slice(start, start + len(run))), spent + run.sum(0)
+            if spent.max() > MOST:
+                pieces.append(())
+                spent = run.sum(0)
+            pieces[-1] += (part,)
             start += len(run)
     return tuple(pieces)
 
 
 class Filters(NamedTuple):
-    """Whole numbers (rows, columns, F), in pieces, and for each piece 65793 times how many of its taps are -1.
-
-    Without biases each piece's last row holds them, and meets a column of ones.
-    """
+    """Whole numbers (rows, columns, F), signs or sums of signs, and the pieces to take them in."""
 
     w: Array
     pieces: tuple[Piece, ...]
-    biases: tuple[Array, ...] = ()
-
-    @property
-    def counter(self) -> type:
-        """Integers that hold all counts and their doubles."""
-        return narrow(sum(piece.most for piece in self.pieces))
 
 
-def filters(w: Array, pieces: tuple[Piece, ...]) -> Filters:
-    """``w`` with its biases. What is taken apart in pieces comes together again: taps minus sum is twice the -1."""
-    biases = []
-    for piece in pieces:
-        total: Any = sum(w[row, columns].sum(0) for row, columns in piece.products)
-        biases.append((np.repeat(piece.taps, w.shape[-1] // len(piece.taps)) - total) * (UNIT / 2))
-    return Filters(w, pieces, tuple(b.astype(np.float32) for b in biases))
+def add_up(rows: Sequence[Array], f: Filters, low: Array, high: Array, space: Workspace) -> None:
+    """The two dot products of each row of digits with each filter, into ``low`` and ``high``: float32, (m, F).
 
-
-# -- counting -------------------------------------------------------------------------------------------------------
-
-
-def count_digits(rows: Sequence[Array], f: Filters, n: int, space: Workspace) -> Array:
-    """``n - 2 d`` for the digits d of three rows at once: integers, (3, m, F), in the workspace.
-
-    ``rows`` are what each row of the kernel meets: digits, (m, columns).
+    ``rows`` are what each row of the kernel meets, (m, columns).
     """
-    m, F, integer = len(rows[0]), f.w.shape[-1], f.counter
-    total, more = space.array("total", (2, m, F), np.float32)
-    whole = space.array("whole", (m, F), "<i4")
-    read = whole.view(np.uint8).reshape(m, F, 4)
-    half = space.array("half", (m, F, 4), integer)  # n // 2 - d; its fourth number means nothing
-    for i, piece in enumerate(f.pieces):
-        for j, (row, columns) in enumerate(piece.products):
-            np.matmul(rows[row][:, columns], f.w[row, columns], out=more if j else total)
-            if j:
-                total += more
-        if f.biases:
-            total += f.biases[i]
-        whole[...] = total
-        np.subtract(half if i else integer(n // 2), read, out=half)
-    dots = space.array("dots", (3, m, F), integer)
-    dots[...] = half[..., :3].transpose(2, 0, 1)  # every fourth number brought together: what follows runs faster
-    dots += dots
-    if n % 2:
-        dots += 1
-    return dots
+    more, rounded = space.array("more", (2, *low.shape), np.float32)
+    for i, ((row, columns), *others) in enumerate(f.pieces):
+        total = space.array("total", low.shape, np.float32) if i else low
+        np.matmul(rows[row][:, columns], f.w[row, columns], out=total)
+        for row, columns in others:
+            total += np.matmul(rows[row][:, columns], f.w[row, columns], out=more)
+        np.rint(total, out=rounded if i else high)
+        total -= rounded if i else high
+        if i:
+            high += rounded
+            low += total
+    low *= BASE

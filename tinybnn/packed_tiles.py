@@ -5,7 +5,7 @@ forgotten: memory beyond operands and result does not grow with the image. Tiles
 whoever scales, adds and thresholds afterwards can do it while they are warm.
 
 Either product of :mod:`tinybnn.product` can count. Popcount takes the words under a window as they are. Digits puts
-three strips of an image, its upper, middle and lower third, into one map of floats, and convolves that.
+the upper and the lower half of an image into one map of floats, and convolves that.
 """
 
 from collections.abc import Iterator
@@ -17,10 +17,10 @@ from numpy.typing import DTypeLike
 
 from .bitpack import pack, words
 from .conv import conv2d, output_size, pad2d, windows
-from .digits import count_digits, cut, digits, filters, narrow, octets, signs
+from .digits import LOW_SIGNS, MOST, SIGNS, Filters, add_up, cut, look_up, octets, signs
 from .notation import HW, Array, Pair
 from .phases import Phases, phase_kernel, plan_phases
-from .product import DIGITS, POPCOUNT, RUN, TILE, Product
+from .product import DIGITS, POPCOUNT, RUN, TILE, Product, narrow
 from .upsample import upsample_nearest_packed
 from .validate import need_choice, need_dtype, need_int, need_pair, need_shape
 from .workspace import borrow
@@ -79,7 +79,7 @@ def plan_conv(
 
 
 class Kernel(NamedTuple):
-    """The filters of one group, ready for a product; and, where padding is 0, the sum of each tap's weights."""
+    """The filters of one group, ready for a product; where popcount pads with 0, also the sum of each tap's weights."""
 
     form: Product
     filters: int
@@ -92,21 +92,21 @@ def prepare(w: Array, g: Geometry, form: Product | None = None) -> list[Kernel]:
 
     Digits take floats, 32 times the memory of the words, or more where taps are added up for phases.
     """
-    form = form or (POPCOUNT if g.kernel[0] * g.kernel[1] > 255 else DIGITS)
+    form = form or (POPCOUNT if g.kernel[0] * g.kernel[1] > MOST else DIGITS)
     return [_prepare(wg, g, form) for wg in np.split(w, g.groups)]
 
 
 def _prepare(w: Array, g: Geometry, form: Product) -> Kernel:
-    sums = None
-    if g.pad_value == 0 and g.pad != (0, 0):
-        sums = g.C - 2 * np.bitwise_count(w).sum(-1, dtype=np.int64).transpose(1, 2, 0)[:, :, None].astype(np.float32)
     if form is POPCOUNT:
+        sums = None
+        if g.pad_value == 0 and g.pad != (0, 0):
+            sums = g.C - 2 * np.bitwise_count(w).sum(-1, dtype=np.int64).transpose(1, 2, 0)[:, :, None]
         return Kernel(form, len(w), POPCOUNT.right(w.reshape(len(w), -1), g.n), sums)
     kernel = np.ascontiguousarray(signs(w, g.C).transpose(1, 2, 3, 0))
     if g.phases:
-        kernel, sums = phase_kernel(kernel, g.scale), None if sums is None else phase_kernel(sums, g.scale)
+        kernel = phase_kernel(kernel, g.scale)
     T, U, C8, F = kernel.shape
-    return Kernel(form, len(w), filters(kernel.reshape(T, U * C8, F), cut(g.kernel, C8, g.scale)), sums)
+    return Kernel(form, len(w), Filters(kernel.reshape(T, U * C8, F), cut(g.kernel, C8, g.scale)), None)
 
 
 # -- the tiles ------------------------------------------------------------------------------------------------------
@@ -155,44 +155,46 @@ def _popcount_tiles(x: Array, kernel: Kernel, g: Geometry, dtype: DTypeLike) -> 
     if g.phases:
         x = upsample_nearest_packed(x, scale=g.scale)
     view = windows(pad2d(x, g.pad, pack(_padding(g))), g.kernel, g.size, g.stride, g.dilation)
-    (OH, OW), F, outside = g.size, kernel.filters, _outside(x, g.pad, kernel)
+    (OH, OW), F = g.size, kernel.filters
     step = max(1, RUN // OW)
     for n, first in product(range(len(x)), range(0, OH, step)):
         rows = np.arange(first, min(first + step, OH))
         dots: Array = np.empty((len(rows) * OW, F), narrow(g.n))
         POPCOUNT.dots(POPCOUNT.left(view[n, rows].reshape(len(dots), -1), g.n), kernel.weights, g.n, dots)
         z = dots.astype(dtype).reshape(len(rows), OW, F)
-        _correct(z, outside, [rows], kernel, g)
+        _correct(z, x, rows, kernel, g)
         yield (n, rows), z
 
 
 def _digit_tiles(x: Array, kernel: Kernel, g: Geometry, dtype: DTypeLike) -> Tiles:
-    """Three strips of an image in one map of digits; its columns, row by row of the kernel, against the filters."""
+    """Two halves of an image in one map of digits; its columns, row by row of the kernel, against the filters."""
     (N, H, W, _), (SH, SW), (DH, DW), (BH, BW) = x.shape, g.stride, g.dilation, g.border
     (OH, OW), (T, U) = (g.phases.small, g.phases.taps) if g.phases else (g.size, g.kernel)
     C8, F = 8 * -(-g.C // 8), kernel.weights.w.shape[-1]
-    third, step, reach = -(-OH // 3), max(1, TILE // OW), DH * (T - 1) + 1  # input rows seen by one row of the output
-    padded = np.zeros((N, max(H + 2 * BH, (3 * third - 1) * SH + reach), W + 2 * BW, C8 // 8), np.uint8)
+    half, step, reach = -(-OH // 2), max(1, TILE // OW), DH * (T - 1) + 1  # input rows seen by one row of the output
+    padded = np.zeros((N, max(H + 2 * BH, (2 * half - 1) * SH + reach), W + 2 * BW, C8 // 8), np.uint8)
     if g.pad_value == -1:
         padded[...] = np.packbits(_padding(g) < 0, bitorder="little")
     padded[:, BH : BH + H, BW : BW + W] = octets(x, g.C)
-    outside = _outside(x, g.border, kernel)
     with borrow() as space:
-        for n, first in product(range(N), range(0, third, step)):
-            tops = first, third + first, 2 * third + first
-            rows = min(step, third - first)
-            one, two, three = (padded[n, top * SH :][: (rows - 1) * SH + reach] for top in tops)
-            d = digits(one, two, three, space.array("digits", (2, *one.shape, 8), np.float32))  # (1)
-            wide = space.array("wide", (len(d), OW, U, C8), np.float32)
+        for n, first in product(range(N), range(0, half, step)):
+            tops, rows = (first, half + first), min(step, half - first)
+            seen = (rows - 1) * SH + reach
+            low, high = space.array("looked up", (2, seen, *padded.shape[2:], 8), np.float32)
+            for table, top, digit in (LOW_SIGNS, tops[0], low), (SIGNS, tops[1], high):
+                look_up(table, padded[n, top * SH :][:seen], out=digit)  # (1)
+                if g.pad_value == 0:  # no sign: it counts nowhere
+                    digit[: max(0, BH - top * SH)] = digit[max(0, BH + H - top * SH) :] = 0
+                    digit[:, :BW] = digit[:, BW + W :] = 0
+            low += high
+            d, wide = low.reshape(seen, -1, C8), space.array("wide", (seen, OW, U, C8), np.float32)
             for u in range(U):
                 wide[:, :, u] = d[:, u * DW :][:, : (OW - 1) * SW + 1 : SW]  # (2)
             operands = [wide[t * DH :: SH][:rows].reshape(rows * OW, -1) for t in range(T)]
-            dots = count_digits(operands, kernel.weights, g.n, space)  # (3)
-            z = space.array("z", (3, rows, OW, F), dtype)
-            z[...] = dots.reshape(z.shape)
-            each = [np.arange(top, top + rows) for top in tops]
-            _correct(z.reshape(-1, OW, F), outside, each, kernel, g)
-            yield (n, np.concatenate(each)), z.reshape(-1, OW, F)
+            z = space.array("z", (2, rows * OW, F), np.float32)
+            add_up(operands, kernel.weights, z[0], z[1], space)  # (3)
+            each = np.concatenate([np.arange(top, top + rows) for top in tops])
+            yield (n, each), z.reshape(-1, OW, F).astype(dtype, copy=False)
 
 
 def placed(where: tuple[int, Array], z: Array, kernels: list[Kernel], g: Geometry) -> tuple[tuple[int, Array], Array]:
@@ -212,20 +214,16 @@ def _padding(g: Geometry) -> Array:
     return np.full(g.C, -1.0 if g.pad_value == -1 else 1.0)
 
 
-def _outside(x: Array, pad: HW, kernel: Kernel) -> Array | None:
-    """A map that is 1 where padding with +1 stands for 0, and 0 elsewhere; None where padding is a sign."""
-    return None if kernel.tap_sums is None else 1 - pad2d(np.ones((1, *x.shape[1:3], 1), np.float32), pad, 0.0)
-
-
-def _correct(z: Array, outside: Array | None, strips: list[Array], kernel: Kernel, g: Geometry) -> None:
-    """Take from ``z`` what padding with +1 added to it: the sums of the taps that lay outside."""
-    if outside is None or kernel.tap_sums is None:
+def _correct(z: Array, x: Array, rows: Array, kernel: Kernel, g: Geometry) -> None:
+    """Where popcount pads with +1 for 0: take from ``z`` what that added, the sums of the taps that lay outside."""
+    if kernel.tap_sums is None:
         return
-    taps, SH, start = kernel.tap_sums, g.stride[0], 0
-    for rows in strips:
-        seen = outside[:, rows[0] * SH :][:, : (len(rows) - 1) * SH + g.dilation[0] * (len(taps) - 1) + 1]
-        if seen.shape[1] > g.dilation[0] * (len(taps) - 1):  # a lowest strip may lie below the image
-            added, _ = conv2d(seen, taps, stride=g.stride, dilation=g.dilation)
-            part = z[start : start + added.shape[1]]
-            np.subtract(part, added[0], out=part, casting="unsafe")  # whole numbers, whatever they are kept in
-        start += len(rows)
+    outside = 1 - pad2d(np.ones((1, *x.shape[1:3], 1), np.float32), g.pad, 0.0)
+    seen = (len(rows) - 1) * g.stride[0] + g.dilation[0] * (g.kernel[0] - 1) + 1
+    added, _ = conv2d(
+        outside[:, rows[0] * g.stride[0] :][:, :seen],
+        kernel.tap_sums.astype(np.float32),
+        stride=g.stride,
+        dilation=g.dilation,
+    )
+    np.subtract(z, added[0], out=z, casting="unsafe")  # whole numbers, whatever they are kept in

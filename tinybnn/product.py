@@ -1,12 +1,11 @@
 """Two exact ways to multiply matrices of signs, with one interface and the same whole numbers.
 
-Both count disagreeing bits, and a dot product of ``n`` signs is ``n`` minus twice that count.
+**Popcount** keeps 64 signs in a word: XOR marks what disagrees, ``bitwise_count`` adds it up, and a dot product of
+``n`` signs is ``n`` minus twice that count. It reads 1/32 of the memory that floats take. NumPy counts one word at a
+time, where a C kernel counts eight (see ``docs/speed.md``).
 
-**Popcount** keeps 64 signs in a word: XOR marks what disagrees, ``bitwise_count`` adds it up. It reads 1/32 of the
-memory that floats take. NumPy counts one word at a time, where a C kernel counts eight (see ``docs/speed.md``).
-
-**Digits** makes BLAS count: three rows of bits go into one row of floats, as digits of base 256, and one product of
-floats is three exact dot products (:mod:`tinybnn.digits`).
+**Digits** makes BLAS count: two rows of signs go into one row of floats, as digits of base 4096, and one product of
+floats is two exact dot products (:mod:`tinybnn.digits`).
 """
 
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .bitpack import need_words
-from .digits import Filters, Piece, count_digits, cut, digits, filters, narrow, octets, signs
+from .digits import Filters, add_up, cut, digits, octets, signs
 from .notation import Array
 from .validate import need_shape
 from .workspace import borrow
@@ -88,6 +87,11 @@ def packed_matmul(a: Array, b: Array, n: int, *, form: Product | None = None) ->
     return y
 
 
+def narrow(n: int) -> type:
+    """The integers that a dot product of ``n`` signs is kept in: the fewer bytes, the faster it is moved."""
+    return np.int16 if n < 2**15 else np.int32
+
+
 def faster(M: int, F: int, n: int) -> Product:
     """Which of the two to take for M rows, F filters and n signs: as measured by ``benchmarks/products.py``."""
     return DIGITS if min(M, F) >= 8 and n >= 32 else POPCOUNT
@@ -135,52 +139,40 @@ def popcount_dots(a: Array, b: Array, n: int, y: Array) -> Array:
 
 POPCOUNT = Product("popcount", word_runs, word_runs, popcount_dots, RUN)
 
-# -- digits --------------------------------------------------------------------------------------------
+# -- digits ---------------------------------------------------------------------------------------------------------
 
-TILE = 768
-"""Rows of floats multiplied at a time, so that a product is still in cache when its digits are read."""
+TILE = 1024
+"""Rows of floats multiplied at a time, so that a product is still in cache when its digits are told apart."""
 
 
 def digit_rows(a: Array, n: int) -> tuple[Array, int]:
-    """The first third of the rows, the second and the last in one array of digits; and how many rows there were.
-
-    Each piece gets a column of ones, which brings in the bias of its filters.
-    """
-    third = -(-len(a) // 3)
-    padded = np.zeros((3, third, a.shape[1]), np.uint64)
-    padded.reshape(3 * third, -1)[: len(a)] = a
-    x = digits(*octets(padded, n))
-    return np.insert(x, _ends(cut((1, 1), x.shape[1])), 1, axis=1), len(a)
+    """The upper half of the rows as low digits, the lower half as high ones; and how many rows there were."""
+    half = -(-len(a) // 2)
+    padded = np.zeros((2, half, a.shape[1]), np.uint64)
+    padded.reshape(2 * half, -1)[: len(a)] = a
+    return digits(*octets(padded, n)), len(a)
 
 
 def digit_filters(b: Array, n: int) -> Filters:
     """Signs as columns, one row of a kernel."""
     w = np.ascontiguousarray(signs(b, n).T)
-    f = filters(w[None], cut((1, 1), len(w)))
-    ends = _ends(f.pieces)
-    pieces, start = [], 0
-    for i, (end, piece) in enumerate(zip(ends, f.pieces)):
-        pieces.append(piece._replace(products=((0, slice(start, end + i + 1)),)))
-        start = end + i + 1
-    return Filters(np.insert(w, ends, np.stack(f.biases), axis=0)[None], tuple(pieces))
-
-
-def _ends(pieces: tuple[Piece, ...]) -> list[int]:
-    return [piece.products[-1][1].stop for piece in pieces]
+    return Filters(w[None], cut((1, 1), len(w)))
 
 
 def digit_dots(a: tuple[Array, int], b: Filters, n: int, y: Array) -> Array:
-    """``n - 2 d`` for every digit ``d``, into ``y``, (M, F)."""
+    """Both digits of every product, into ``y``, (M, F)."""
     x, M = a
     with borrow() as space:
         for m in range(0, len(x), TILE):
-            for third, dots in enumerate(count_digits([x[m : m + TILE]], b, n, space)):
-                rows = y[third * len(x) + m :][: len(dots)]
-                rows[...] = dots[: len(rows)]
+            tile = x[m : m + TILE]
+            low, high = space.array("digits", (2, len(tile), y.shape[1]), np.float32)
+            add_up([tile], b, low, high, space)
+            y[m : m + len(tile)] = low
+            y[len(x) + m :][: len(tile)] = high[: max(0, M - len(x) - m)]
     return y
 
 
-DIGITS = Product("digits", digit_rows, digit_filters, digit_dots, 3 * TILE)
+DIGITS = Product("digits", digit_rows, digit_filters, digit_dots, 2 * TILE)
 
 
 def forms(name: str) -> dict[str, Product | None]:

@@ -4,7 +4,7 @@ import numpy as np
 
 from tinybnn import binarize, bitpack
 from tinybnn.binarize import BinarizeGrads
-from tinybnn.digits import Piece, filters, signs
+from tinybnn.digits import signs
 from tinybnn.product import DIGITS, forms, packed_matmul, packed_matmul_loops
 from tinybnn.testing.ops.binarize import packed_rows
 
@@ -95,28 +95,25 @@ def with_form(**changes):
 
 
 def in_one_piece(b, n):
-    """Filters whose counts are read once, however many they are."""
-    w = signs(b, n).T
-    whole = Piece(((0, slice(0, len(w))),), np.full(1, float(len(w))))
-    return filters(w[None], (whole,))
+    """Filters whose digits are told apart once, however many signs were added up."""
+    f = DIGITS.right(b, n)
+    return f._replace(pieces=(tuple(part for piece in f.pieces for part in piece),))
 
 
-def without_ones(a, n):
-    """The columns of ones, which bring in the biases, left at zero."""
-    x, M = DIGITS.left(a, n)
-    f = DIGITS.right(a, n)
-    x[:, [piece.products[-1][1].stop - 1 for piece in f.pieces]] = 0
-    return x, M
-
-
-def digits_in_reverse(a, b, n, y):
-    """The last third of the rows first."""
+def halves_exchanged(a, b, n, y):
+    """The high digit's rows before the low one's."""
     DIGITS.dots(a, b, n, y)
-    third = len(a[0])
-    whole = np.zeros((3 * third, y.shape[1]), y.dtype)
+    half = len(a[0])
+    whole = np.zeros((2 * half, y.shape[1]), y.dtype)
     whole[: len(y)] = y
-    y[...] = whole.reshape(3, third, -1)[::-1].reshape(3 * third, -1)[: len(y)]
+    y[...] = np.roll(whole, half, axis=0)[: len(y)]
     return y
+
+
+def tails_count(b, n):
+    """Filters whose tail is +1: what lies beyond n is added up."""
+    w = signs(b, 64 * b.shape[1])[:, : 8 * -(-n // 8)]
+    return DIGITS.right(b, n)._replace(w=w.T[None])
 
 
 MUTANTS = (
@@ -157,11 +154,12 @@ MUTANTS = (
             "forgets every word but the first": matmul_first_word_only,
         }.items()
     ),
-    Mutant(
-        "packed_matmul by digits", "packed", "a digit beyond 255 carries into the next", with_form(right=in_one_piece)
+    *(
+        Mutant("packed_matmul by digits", "packed", reason, wrong)
+        for reason, wrong in {
+            "a digit carries into the other": with_form(right=in_one_piece),
+            "the halves exchanged": with_form(dots=halves_exchanged),
+            "the tail is added up": with_form(right=tails_count),
+        }.items()
     ),
-    Mutant(
-        "packed_matmul by digits", "packed", "forgets the -1 of the filter: digits borrow", with_form(left=without_ones)
-    ),
-    Mutant("packed_matmul by digits", "packed", "the digits' rows in reverse", with_form(dots=digits_in_reverse)),
 )

@@ -38,8 +38,8 @@ def row_cases(draw: st.DrawFn) -> Case:
     return Case((a, b))
 
 
-ROW, LONG = np.ones((1, 300)), np.ones((7, 1027))
-"""All disagree with their opposite: beyond one byte's digit, and with rows that three do not divide."""
+ROW, LONG = np.ones((1, 300)), np.ones((3, 4099))
+"""All disagree with their opposite: beyond one byte, beyond one digit, and with rows that two do not divide."""
 
 OPS = (
     Op(

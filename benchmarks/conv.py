@@ -1,0 +1,146 @@
+"""A binary 3x3 convolution from real values to scaled integers, against float convolutions of the same shape."""
+
+import numpy as np
+
+from tinybnn.binarize import sign
+from tinybnn.bitpack import binarize_packed
+from tinybnn.conv import conv2d, conv2d_loops
+from tinybnn.packed_conv import pack_weights
+from tinybnn.packed_tiles import convolve, plan_conv, prepare
+from tinybnn.product import DIGITS, POPCOUNT
+
+from .harness import Row, check, in_turn, installed, peak
+
+torch, onnx, onnxruntime, openvino = (installed(name) for name in ("torch", "onnx", "onnxruntime", "openvino"))
+
+
+def binary(x, tau, words, kernels):
+    """Threshold, pack, pad, count, decode."""
+    s = binarize_packed(x, tau)
+    g = plan_conv("benchmark", s, words, x.shape[-1], pad_value=1, pad=1)
+    return convolve(s, kernels, g, np.float32)
+
+
+def ready(w, form):
+    """Packed weights, prepared once as any library's are."""
+    words = pack_weights(w)
+    s = binarize_packed(np.zeros((1, 3, 3, w.shape[2]), np.float32), np.zeros(w.shape[2], np.float32))
+    return words, prepare(words, plan_conv("benchmark", s, words, w.shape[2], pad_value=1, pad=1), form)
+
+
+def rows():
+    rng = np.random.default_rng(0)
+    for size, C in ((32, 64), (64, 64), (32, 128), (64, 128)):
+        x, tau = rng.normal(size=(1, size, size, C)).astype(np.float32), np.zeros(C, np.float32)
+        w = rng.choice(np.float32([-1, 1]), (3, 3, C, C))
+        functions = {"own float": lambda x=x, w=w: conv2d(x, w, pad=1)[0]}
+        for form in (DIGITS, POPCOUNT):
+            words, kernels = ready(w, form)
+            functions[form.name] = lambda x=x, tau=tau, words=words, kernels=kernels: binary(x, tau, words, kernels)
+            y = functions[form.name]()
+            corner = conv2d_loops(sign(x[:, :4, :4]), w[..., :2], pad=1, pad_value=1.0)[:, :3, :3]
+            check(form.name, y[:, :3, :3, :2], corner)
+            check(form.name, y, conv2d(sign(x), w, pad=1, pad_value=1.0)[0])
+        others = float_convolutions(x, w)
+        timed = in_turn(functions | others)
+        case, best = f"{size} x {size}, {C} channels", timed.fastest("digits", "popcount")
+        torches = [name for name in others if name.startswith("PyTorch")]
+        if torches:
+            fastest = timed.fastest(*torches)
+            ratio = 1 / timed.ratio(fastest, best)
+            yield Row(
+                f"binary convolution, time of {fastest.split()[0]}'s float",
+                case,
+                ratio,
+                timed.ms(best, *torches),
+                0.9,
+                True,
+            )
+        for name in others:
+            if name not in torches:
+                yield Row(
+                    f"binary convolution, time of {name}", case, 1 / timed.ratio(name, best), timed.ms(best, name)
+                )
+        yield Row(
+            "binary convolution over this project's float",
+            case,
+            timed.ratio("own float", best),
+            timed.ms("own float", "digits", "popcount"),
+            1.6,
+        )
+    yield from memory()
+
+
+def memory():
+    """Of a 3x3 convolution of 256 x 256 x 64: all columns at once in float32, against packed tiles. Results included."""
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(1, 256, 256, 64)).astype(np.float32), rng.choice(np.float32([-1, 1]), (3, 3, 64, 64))
+    s, tau = sign(x), np.zeros(64, np.float32)
+    words, kernels = ready(w, DIGITS)
+    packed = binarize_packed(x, tau)
+    g = plan_conv("benchmark", packed, words, 64, pad_value=1, pad=1)
+    check("packed", convolve(packed, kernels, g, np.float32), im2col(s, w))
+    ours, theirs = peak(lambda: convolve(packed, kernels, g, np.float32)), peak(lambda: im2col(s, w))
+    detail = f"im2col {theirs / 1e6:.0f} MB, packed {ours / 1e6:.1f} MB, of which the result is {4 * x.size / 1e6:.1f}"
+    yield Row("peak memory, im2col in float32 over packed", "256 x 256, 64 channels, 3x3", theirs / ours, detail, 10.0)
+
+
+def im2col(x, w):
+    """The textbook's: every column of the whole image, then one product."""
+    KH, KW, C, F = w.shape
+    padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=1)
+    N, H, W, _ = x.shape
+    columns = np.empty((N, H, W, KH, KW, C), np.float32)
+    for i, j in np.ndindex(KH, KW):
+        columns[:, :, :, i, j] = padded[:, i : i + H, j : j + W]
+    return (columns.reshape(-1, KH * KW * C) @ w.reshape(-1, F)).reshape(N, H, W, F)
+
+
+def float_convolutions(x, w):
+    """Other libraries' float convolutions of the same shape, those that are installed, checked against ours."""
+    functions, expected = {}, conv2d(x, w, pad=1)[0]
+    nchw, oihw = (np.ascontiguousarray(a) for a in (x.transpose(0, 3, 1, 2), w.transpose(3, 2, 0, 1)))
+    if torch:
+        for layout in ("contiguous_format", "channels_last"):
+            memory_format = getattr(torch, layout)
+            tx, tw = (torch.from_numpy(a).contiguous(memory_format=memory_format) for a in (nchw, oihw))
+
+            def run(tx=tx, tw=tw):
+                with torch.inference_mode():
+                    return torch.nn.functional.conv2d(tx, tw, padding=1)
+
+            functions[f"PyTorch {'NCHW' if layout == 'contiguous_format' else 'NHWC'}"] = run
+    if onnx and onnxruntime:
+        functions["ONNX Runtime"] = _onnx(nchw, oihw)
+    if openvino:
+        functions["OpenVINO"] = _openvino(nchw, oihw)
+    for name, function in functions.items():
+        check(name, np.asarray(function()).transpose(0, 2, 3, 1), expected, within=1e-4)
+    return functions
+
+
+def _onnx(x, w):
+    import os
+
+    from onnx import TensorProto, helper, numpy_helper
+
+    node = helper.make_node("Conv", ["x", "w"], ["y"], pads=[1, 1, 1, 1])
+    value = [helper.make_tensor_value_info(n, TensorProto.FLOAT, x.shape) for n in "xy"]
+    graph = helper.make_graph([node], "conv", value[:1], value[1:], [numpy_helper.from_array(w, "w")])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "1"))
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return lambda: session.run(None, {"x": x})[0]
+
+
+def _openvino(x, w):
+    import os
+
+    from openvino import opset13 as ops
+
+    parameter = ops.parameter(x.shape, np.float32)
+    y = ops.convolution(parameter, ops.constant(w), [1, 1], [1, 1], [1, 1], [1, 1])
+    config = {"INFERENCE_NUM_THREADS": int(os.environ.get("OMP_NUM_THREADS", "1")), "INFERENCE_PRECISION_HINT": "f32"}
+    request = openvino.Core().compile_model(openvino.Model([y], [parameter]), "CPU", config).create_infer_request()
+    return lambda: request.infer([x])[0]
