@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_net import TINY, VARIANTS
 
-from tinybnn import deploy, net
+from tinybnn import deploy, net, packed_tiles
 from tinybnn.data import Sample
 from tinybnn.deploy import differing_logits, forward_packed, load_packed, pack_network, save_packed
+from tinybnn.product import DIGITS, POPCOUNT
 
 BINARY = {k: v for k, v in VARIANTS.items() if v.get("binary", True)}
 
@@ -164,3 +165,15 @@ def test_ready_once_for_images_of_several_sizes():
     for size in ((8, 8), (16, 4), (8, 8)):
         x = np.random.default_rng(0).uniform(size=(2, *size, 3)).astype(np.float32)
         assert np.array_equal(forward_packed(network, x), net.forward(params, state, x, TINY)[0])
+
+
+@pytest.mark.parametrize("form", [POPCOUNT, DIGITS], ids=lambda form: form.name)
+@pytest.mark.parametrize("name", ["default", "gates per position", "bilinear upsampling", "padding 0", "one branch"])
+def test_whichever_product_counts(name, form, monkeypatch):
+    monkeypatch.setattr(packed_tiles, "faster", lambda *_, **__: form)
+    config = TINY._replace(**VARIANTS[name])
+    params, state = trained_looking(config, 1, np.float32)
+    x = np.random.default_rng(1).uniform(size=(2, 8, 8, 3)).astype(np.float32)
+    network = deploy.ready(pack_network(params, state, config))
+    assert np.array_equal(forward_packed(network, x), net.forward(params, state, x, config)[0])
+    assert {kernel.form for kernels in network.kernels.values() for kernel in kernels} == {form}

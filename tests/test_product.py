@@ -91,5 +91,6 @@ def test_signs_of_words_are_the_signs():
     assert np.array_equal(unpacked[:, :70], a) and (unpacked[:, 70:] == 0).all() and unpacked.shape == (3, 72)
 
 
-def test_the_choice_is_one_of_the_two():
-    assert {faster(M, F, n).name for M in (1, 64, 4096) for F in (1, 64) for n in (8, 576)} == {"popcount", "digits"}
+def test_the_choice_grows_towards_digits_with_the_filters_and_towards_popcount_with_few():
+    chosen = [faster(4096, F, 576).name for F in (1, 8, 64, 256)]
+    assert chosen == sorted(chosen, reverse=True) and set(chosen) == {"popcount", "digits"}

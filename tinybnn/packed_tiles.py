@@ -20,7 +20,7 @@ from .conv import conv2d, output_size, pad2d, windows
 from .digits import LOW_SIGNS, MOST, SIGNS, Filters, add_up, cut, look_up, octets, signs
 from .notation import HW, Array, Pair
 from .phases import Phases, phase_kernel, plan_phases
-from .product import DIGITS, POPCOUNT, RUN, TILE, Product, narrow
+from .product import DIGITS, POPCOUNT, RUN, TILE, Product, faster, narrow
 from .upsample import upsample_nearest_packed
 from .validate import need_choice, need_dtype, need_int, need_pair, need_shape
 from .workspace import borrow
@@ -92,7 +92,10 @@ def prepare(w: Array, g: Geometry, form: Product | None = None) -> list[Kernel]:
 
     Digits take floats, 32 times the memory of the words, or more where taps are added up for phases.
     """
-    form = form or (POPCOUNT if g.kernel[0] * g.kernel[1] > MOST else DIGITS)
+    if form is None:
+        form = faster(g.size[0] * g.size[1], len(w) // g.groups, g.n, looked_up=2 * g.C)
+    if g.kernel[0] * g.kernel[1] > MOST:  # one pixel of phases may hold them all
+        form = POPCOUNT
     return [_prepare(wg, g, form) for wg in np.split(w, g.groups)]
 
 
