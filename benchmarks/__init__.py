@@ -1,1 +1,1 @@
-"""What claims rest on: each file checks what it measures before it prints a number. ``python -m benchmarks`` runs all."""
+"""What claims rest on: each file checks what it measures before it prints a number. All: ``python -m benchmarks``."""

@@ -9,6 +9,7 @@ its own (:mod:`benchmarks.child`) whose threads are set before NumPy is loaded.
 """
 
 import json
+import os
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 ROUNDS = 15
+THREADS = int(os.environ.get("OMP_NUM_THREADS", "1"))
 
 
 class Row(NamedTuple):
@@ -58,11 +60,18 @@ class Timed(NamedTuple):
         return self.seconds[self.names.index(name)]
 
 
-def in_turn(functions: dict[str, Callable[[], Any]], rounds: int = ROUNDS) -> Timed:
-    """Run all functions, one after the other, ``rounds`` times, after two rounds that do not count."""
+def in_turn(functions: dict[str, Callable[[], Any]], rounds: int = ROUNDS, settle: bool = False) -> Timed:
+    """Run all functions, one after the other, ``rounds`` times, after two rounds that do not count.
+
+    With ``settle``, for libraries with thread pools of their own: the threads of one go on spinning for a while after
+    its work is done, on the cores that the next one needs. So each waits until they sleep, and runs once unmeasured.
+    """
     seconds = np.empty((len(functions), rounds))
     for i in range(-2, rounds):
         for j, function in enumerate(functions.values()):
+            if settle and THREADS > 1:
+                time.sleep(0.05)
+                function()
             start = time.perf_counter()
             function()
             if i >= 0:

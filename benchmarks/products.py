@@ -3,7 +3,7 @@
 import numpy as np
 
 from tinybnn.bitpack import pack
-from tinybnn.product import DIGITS, POPCOUNT, narrow, packed_matmul_loops
+from tinybnn.product import DIGITS, POPCOUNT, TRIPLES, narrow, packed_matmul_loops
 
 from .harness import Row, check, in_turn
 
@@ -23,7 +23,7 @@ def rows():
         a, b = (rng.choice(np.float32([-1, 1]), (rows, n)) for rows in (M, F))
         bt, product, y = np.ascontiguousarray(b.T), np.empty((M, F), np.float32), np.empty((M, F), narrow(n))
         functions = {"BLAS": lambda a=a, bt=bt, product=product: np.matmul(a, bt, out=product)}
-        for form in (DIGITS, POPCOUNT):
+        for form in (TRIPLES, DIGITS, POPCOUNT):
             left, right = form.left(pack(a), n), form.right(pack(b), n)
             y[...] = 0
             form.dots(left, right, n, y)
@@ -32,7 +32,7 @@ def rows():
             functions[form.name] = lambda form=form, left=left, right=right, n=n, y=y: form.dots(left, right, n, y)
         timed = in_turn(functions)
         case = f"{M} x {n} by {n} x {F}"
-        best = timed.fastest("digits", "popcount")
+        best = timed.fastest("triples", "digits", "popcount")
         yield Row("best exact binary product over BLAS", f"{case}: {best}", timed.ratio("BLAS", best), timed.ms(), 2.0)
         bound = POPCOUNT_BOUND.get(kernel, 0.9)
         size = f"operands {(a.nbytes + b.nbytes) / (pack(a).nbytes + pack(b).nbytes):.1f} times smaller"

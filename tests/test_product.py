@@ -11,11 +11,11 @@ from tinybnn.bitpack import pack
 from tinybnn.digits import BASE, MOST, cut, digits, octets, signs
 from tinybnn.packed_conv import conv2d_packed, pack_activations, pack_weights
 from tinybnn.phases import phase_kernel
-from tinybnn.product import DIGITS, POPCOUNT, RUN, TILE, faster, narrow, packed_matmul
+from tinybnn.product import DIGITS, POPCOUNT, RUN, TILE, TRIPLES, faster, narrow, packed_matmul
 from tinybnn.testing.strategies import generators, word_edges
 from tinybnn.testing.strategies import signs as random_signs
 
-FORMS = pytest.mark.parametrize("form", [POPCOUNT, DIGITS], ids=lambda form: form.name)
+FORMS = pytest.mark.parametrize("form", [POPCOUNT, DIGITS, TRIPLES], ids=lambda form: form.name)
 law = settings(max_examples=40, derandomize=True, database=None, deadline=None)
 
 
@@ -23,7 +23,7 @@ law = settings(max_examples=40, derandomize=True, database=None, deadline=None)
 @law
 @given(
     rng=generators(),
-    n=word_edges | st.sampled_from([511, 2047, 2048]),
+    n=word_edges | st.sampled_from([255, 256, 511, 2047, 2048]),
     rows=st.tuples(*[st.integers(1, 9)] * 2),
 )
 def test_both_forms_give_the_product(form, rng, n, rows):
@@ -55,6 +55,23 @@ def test_a_product_of_digits_is_two_products():
     x = digits(*(octets(pack(row[None]), 64) for row in (low, high)))
     total = (x @ w.astype(np.float32)).item()
     assert round(total) == high @ w and (total - round(total)) * BASE == low @ w
+
+
+def test_a_product_of_triples_is_three_products():
+    """By hand: the bytes of one product are the disagreements of three rows with a filter."""
+    rng = np.random.default_rng(2)
+    a, w = random_signs(rng, 3, 64), random_signs(rng, 64, 1)
+    f = TRIPLES.right(pack(w.T), 64)
+    total = TRIPLES.left(pack(a), 64) @ f.w
+    assert total.astype("<i4").view(np.uint8).ravel()[:3].tolist() == [int((row != w[:, 0]).sum()) for row in a]
+
+
+@pytest.mark.parametrize("n", [1, 254, 255, 256, 1000])
+def test_no_byte_overflows_however_the_bits_fall(n):
+    """All +1 against all -1 and back: 0 and n disagreements in every digit, next to every other."""
+    rows = np.stack([np.ones(n), -np.ones(n), random_signs(np.random.default_rng(n), n)])
+    a = np.stack(list(itertools.product(rows, repeat=3))).reshape(-1, n)
+    assert np.array_equal(packed_matmul(pack(a), pack(rows), n, form=TRIPLES), a @ rows.T)
 
 
 @pytest.mark.parametrize("n", [1, 576, MOST])

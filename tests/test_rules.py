@@ -20,8 +20,8 @@ TESTS = {path.name: path.read_text(encoding="utf-8") for path in sorted(Path(__f
 FLOORS = (
     "notation validate workspace",
     "binarize bitpack phases conv upsample subpixel metrics structure saliency store gradcheck",
-    "norm pool binary_conv upsample_conv digits product packed_tiles packed_conv attend images optim report stage",
-    "street_things augment",
+    "norm pool binary_conv upsample_conv digits triples product packed_tiles packed_conv",
+    "attend images optim report stage street_things augment",
     "fold activation loss pyramid attention data street",
     "multibranch multibranch_packed reduced_attention",
     "blocks",

@@ -16,7 +16,7 @@ CONTENTS = {
     "bitpack": "pack unpack binarize_packed packed_dot",
     "conv": "conv2d conv2d_backward conv_transpose2d conv_transpose2d_backward",
     "binary_conv": "binary_conv2d binary_conv2d_backward",
-    "product": "packed_matmul Product POPCOUNT DIGITS",
+    "product": "packed_matmul Product POPCOUNT DIGITS TRIPLES",
     "packed_conv": "pack_activations pack_weights conv2d_packed upsample_conv2d_packed",
     "norm": "batch_norm batch_norm_backward batch_norm_inference update_running scale_shift",
     "fold": "fold_batch_norm fold_threshold threshold_sign",

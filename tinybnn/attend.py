@@ -81,8 +81,9 @@ def attend(scores: Array, v: Array) -> tuple[Array, AttendCache]:
     need_shape("attend", "v", v, "N A S D", N=(N, "scores"), A=(A, "scores"), S=(S, "scores"))
     if S == 0:
         raise ValueError(f"attend: scores has shape {scores.shape}, expected S >= 1: nothing has no mean")
-    e = np.exp(scores - scores.max(-1, keepdims=True))
-    weights = e / e.sum(-1, keepdims=True)  # (1)
+    weights = scores - scores.max(-1, keepdims=True)  # (1)
+    np.exp(weights, out=weights)  # in place: scores are the largest arrays there are
+    weights /= weights.sum(-1, keepdims=True)
     return weights @ v, AttendCache(weights, v)  # (2)
 
 

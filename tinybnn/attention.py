@@ -247,7 +247,9 @@ def binary_attention_packed(q: Array, k: Array, v: Array, scale: Array, *, heads
     D = q.shape[-1] // heads
     dots = packed_dots(pack_heads(q, heads), pack_heads(k, heads), D)
     factor = scale[:, None, None] / math.sqrt(D)
-    return merge_heads(attend(dots.astype(v.dtype) * factor, split_heads(v, heads))[0])
+    scores = dots.astype(v.dtype)
+    scores *= factor
+    return merge_heads(attend(scores, split_heads(v, heads))[0])
 
 
 # -- linear ---------------------------------------------------------------------------------------------------------

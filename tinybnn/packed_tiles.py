@@ -92,6 +92,7 @@ def prepare(w: Array, g: Geometry, form: Product | None = None) -> list[Kernel]:
 
     Digits take floats, 32 times the memory of the words, or more where taps are added up for phases.
     """
+    need_choice("prepare", "form", form, (None, POPCOUNT, DIGITS))
     if form is None:
         form = faster(g.size[0] * g.size[1], len(w) // g.groups, g.n, looked_up=2 * g.C)
     if g.kernel[0] * g.kernel[1] > MOST:  # one pixel of phases may hold them all

@@ -1,11 +1,11 @@
-"""Two exact ways to multiply matrices of signs, with one interface and the same whole numbers.
+"""Exact ways to multiply matrices of signs, with one interface and the same whole numbers.
 
 **Popcount** keeps 64 signs in a word: XOR marks what disagrees, ``bitwise_count`` adds it up, and a dot product of
 ``n`` signs is ``n`` minus twice that count. It reads 1/32 of the memory that floats take. NumPy counts one word at a
 time, where a C kernel counts eight (see ``docs/speed.md``).
 
-**Digits** makes BLAS count: two rows of signs go into one row of floats, as digits of base 4096, and one product of
-floats is two exact dot products (:mod:`tinybnn.digits`).
+**Digits** make BLAS count: two rows of signs go into one row of floats, as digits of base 4096, and one product of
+floats is two exact dot products (:mod:`tinybnn.digits`). **Triples** are three, of base 256 (:mod:`tinybnn.triples`).
 """
 
 from collections.abc import Callable
@@ -16,6 +16,7 @@ import numpy as np
 from .bitpack import need_words, words
 from .digits import Filters, add_up, cut, digits, octets, signs
 from .notation import Array
+from .triples import triple_dots, triple_filters, triple_rows
 from .validate import need_shape
 from .workspace import borrow
 
@@ -49,7 +50,7 @@ def packed_matmul(a: Array, b: Array, n: int, *, form: Product | None = None) ->
     n : int
         The true number of values in a row.
     form : Product, optional
-        :data:`POPCOUNT` or :data:`DIGITS`; the one that :func:`faster` names if None.
+        :data:`POPCOUNT`, :data:`DIGITS` or :data:`TRIPLES`; the one that :func:`faster` names if None.
 
     Returns
     -------
@@ -63,7 +64,7 @@ def packed_matmul(a: Array, b: Array, n: int, *, form: Product | None = None) ->
 
     Notes
     -----
-    Exactness: equals :func:`packed_matmul_loops` by ``==``, in either form.
+    Exactness: equals :func:`packed_matmul_loops` by ``==``, in every form.
     Source: popcount, Hubara 2016, arXiv 1602.02830, status exact; digits are Kronecker substitution, old in computer
     algebra; for signs in floats, and with bytes for digits, ours.
     See also: :func:`tinybnn.bitpack.packed_dot`.
@@ -96,7 +97,8 @@ def faster(M: int, F: int, n: int, looked_up: int | None = None) -> Product:
     """Which of the two to take for M rows, F filters and n signs, of which ``looked_up`` a row become floats.
 
     Nanoseconds as they were measured on one machine: a call of NumPy, a word and an addition for popcount; a sign
-    looked up, a product and a digit for the other. Only their proportions matter, and either choice is right.
+    looked up, a product and a digit for digits. Only their proportions matter, and either choice is right. Triples are
+    faster still where a left side is prepared once and multiplied often, and are not chosen here.
 
     >>> faster(4096, 64, 576).name, faster(4096, 4, 576).name
     ('digits', 'popcount')
@@ -171,24 +173,28 @@ def digit_filters(b: Array, n: int) -> Filters:
 
 def digit_dots(a: tuple[Array, int], b: Filters, n: int, y: Array) -> Array:
     """Both digits of every product, into ``y``, (M, F)."""
-    x, M = a
+    x, _ = a
     with borrow() as space:
         for m in range(0, len(x), TILE):
             tile = x[m : m + TILE]
-            low, high = space.array("digits", (2, len(tile), y.shape[1]), np.float32)
-            add_up([tile], b, low, high, space)
-            y[m : m + len(tile)] = low
-            y[len(x) + m :][: len(tile)] = high[: max(0, M - len(x) - m)]
+            upper, lower = y[m : m + len(tile)], y[len(x) + m :][: len(tile)]
+            if y.dtype == np.float32 and len(lower) == len(tile):
+                add_up([tile], b, upper, lower, space)
+            else:
+                low, high = space.array("digits", (2, len(tile), y.shape[1]), np.float32)
+                add_up([tile], b, low, high, space)
+                upper[...], lower[...] = low, high[: len(lower)]
     return y
 
 
 DIGITS = Product("digits", digit_rows, digit_filters, digit_dots, 2 * TILE)
+TRIPLES = Product("triples", triple_rows, triple_filters, triple_dots, 3 * TILE)
 
 
-def forms(name: str) -> dict[str, Product | None]:
+def forms(name: str, *others: Product) -> dict[str, Product | None]:
     """The ways to count, by the name that a record of ``name`` bears: the one that is chosen, and each for itself.
 
-    >>> list(forms("packed_matmul"))
-    ['packed_matmul', 'packed_matmul by popcount', 'packed_matmul by digits']
+    >>> list(forms("conv2d_packed"))
+    ['conv2d_packed', 'conv2d_packed by popcount', 'conv2d_packed by digits']
     """
-    return {name: None} | {f"{name} by {form.name}": form for form in (POPCOUNT, DIGITS)}
+    return {name: None} | {f"{name} by {form.name}": form for form in (POPCOUNT, DIGITS, *others)}

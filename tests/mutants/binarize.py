@@ -5,7 +5,7 @@ import numpy as np
 from tinybnn import binarize, bitpack
 from tinybnn.binarize import BinarizeGrads
 from tinybnn.digits import signs
-from tinybnn.product import DIGITS, forms, packed_matmul, packed_matmul_loops
+from tinybnn.product import DIGITS, TRIPLES, forms, packed_matmul, packed_matmul_loops
 from tinybnn.testing.ops.binarize import packed_rows
 
 from .mutant import Mutant
@@ -88,9 +88,9 @@ def matmul_first_word_only(a, b):
     return packed_rows(lambda p, q, n: packed_matmul_loops(p[:, :1], q[:, :1], n), a, b)
 
 
-def with_form(**changes):
-    """packed_matmul by digits, with a part of the form spoilt."""
-    form = DIGITS._replace(**changes)
+def with_form(spoilt=DIGITS, **changes):
+    """packed_matmul by digits or triples, with a part of the form spoilt."""
+    form = spoilt._replace(**changes)
     return lambda a, b: packed_rows(packed_matmul, a, b, form=form)
 
 
@@ -98,6 +98,27 @@ def in_one_piece(b, n):
     """Filters whose digits are told apart once, however many signs were added up."""
     f = DIGITS.right(b, n)
     return f._replace(pieces=(tuple(part for piece in f.pieces for part in piece),))
+
+
+def triples_in_one_piece(b, n):
+    """Read once, however many bits disagree: a byte carries into the next."""
+    f, w = TRIPLES.right(b, n), DIGITS.right(b, n).w[0]
+    biases = sum(f.w[piece.stop - 1] for piece in f.pieces)
+    return f._replace(w=np.concatenate([w, biases[None]]), pieces=(slice(0, len(w) + 1),))
+
+
+def triples_in_one_piece_rows(a, n):
+    x, f = TRIPLES.left(a, n), TRIPLES.right(a, n)
+    ones = [piece.stop - 1 for piece in f.pieces[:-1]]
+    return np.delete(x, ones, axis=1)
+
+
+def triples_without_biases(b, n):
+    """Bytes borrow from the next wherever more bits of 1 meet -1 than +1."""
+    f = TRIPLES.right(b, n)
+    w = f.w.copy()
+    w[[piece.stop - 1 for piece in f.pieces]] = 0
+    return f._replace(w=w)
 
 
 def halves_exchanged(a, b, n, y):
@@ -148,7 +169,7 @@ MUTANTS = (
     Mutant("packed_dot", "packed", "8-bit counter overflows beyond 255", dot_in_eight_bits),
     *(
         Mutant(name, "packed", reason, wrong)
-        for name in forms("packed_matmul")
+        for name in forms("packed_matmul", TRIPLES)
         for reason, wrong in {
             "8-bit counter overflows beyond 255": matmul_in_eight_bits,
             "forgets every word but the first": matmul_first_word_only,
@@ -160,6 +181,15 @@ MUTANTS = (
             "a digit carries into the other": with_form(right=in_one_piece),
             "the halves exchanged": with_form(dots=halves_exchanged),
             "the tail is added up": with_form(right=tails_count),
+        }.items()
+    ),
+    *(
+        Mutant("packed_matmul by triples", "packed", reason, wrong)
+        for reason, wrong in {
+            "a byte carries into the next": with_form(
+                TRIPLES, right=triples_in_one_piece, left=triples_in_one_piece_rows
+            ),
+            "forgets the filter's -1: bytes borrow": with_form(TRIPLES, right=triples_without_biases),
         }.items()
     ),
 )

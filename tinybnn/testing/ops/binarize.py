@@ -101,7 +101,7 @@ OPS = (
             boundary=(Case((ROW, -ROW)), Case((LONG, -LONG))),
             result=itself,
         )
-        for name, form in product.forms("packed_matmul").items()
+        for name, form in product.forms("packed_matmul", product.TRIPLES).items()
     ),
 )
 

@@ -1,0 +1,58 @@
+"""The whole packed network against its float simulation, and the bytes of its weights."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from tinybnn import net
+from tinybnn.deploy import forward_packed, pack_network, ready, save_packed, weight_bytes
+
+from .harness import Row, check, in_turn
+
+
+def network(config, seed=0):
+    """Parameters away from their symmetric start, as training leaves them, and statistics."""
+    rng = np.random.default_rng(seed)
+    params, state = net.init(config, rng)
+    params = {k: (v + rng.normal(0, 0.05, v.shape)).astype(np.float32) for k, v in params.items()}
+    return params, {k: (v + rng.uniform(0, 0.1, v.shape)).astype(np.float32) for k, v in state.items()}
+
+
+def rows():
+    config = net.Config()
+    params, state = network(config)
+    packed = ready(pack_network(params, state, config))
+    for size in (64, 256):
+        x = np.random.default_rng(1).uniform(size=(1, size, size, 3)).astype(np.float32)
+        check("packed network", forward_packed(packed, x), net.forward(params, state, x, config)[0])
+        timed = in_turn(
+            {
+                "simulation": lambda x=x: net.forward(params, state, x, config),
+                "packed": lambda x=x: forward_packed(packed, x),
+            }
+        )
+        ratio = timed.ratio("simulation", "packed")
+        yield Row("packed network over its float simulation", f"{size} x {size}", ratio, timed.ms(), 1.5)
+    yield from bytes_of_weights()
+
+
+def bytes_of_weights():
+    """In memory, and what a file loses when its words become the floats they were. Channels that fill whole words."""
+    for width in (64, 16):
+        config = net.Config(width=width)
+        params, state = network(config)
+        packed = pack_network(params, state, config)
+        floats, words = weight_bytes(packed, params)
+        case, bound = f"width {width}", 31.0 if width % 64 == 0 else None
+        detail = f"{floats:,} bytes as float32, {words:,} packed"
+        yield Row("packed weights, times smaller in memory", case, floats / words, detail, bound)
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "packed.npz"
+            keys = net.binary_weights(params)
+            save_packed(file, packed)
+            whole = file.stat().st_size
+            save_packed(file, packed._replace(arrays={k: v for k, v in packed.arrays.items() if k not in keys}))
+            words = whole - file.stat().st_size
+            detail = f"{floats:,} bytes as float32, {words:,} in the file, headers included"
+        yield Row("packed weights, times smaller on disk", case, floats / words, detail, bound)
