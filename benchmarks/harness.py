@@ -70,7 +70,7 @@ def in_turn(functions: dict[str, Callable[[], Any]], rounds: int = ROUNDS, settl
     for i in range(-2, rounds):
         for j, function in enumerate(functions.values()):
             if settle and THREADS > 1:
-                time.sleep(0.05)
+                time.sleep(0.1)
                 function()
             start = time.perf_counter()
             function()

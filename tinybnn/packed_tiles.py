@@ -146,6 +146,11 @@ def gather(tiles: Tiles, y: Array) -> Array:
 
 def convolve(x: Array, kernels: list[Kernel], g: Geometry, dtype: DTypeLike) -> Array:
     """The whole convolution of words, planned and prepared: (N, OH, OW, F)."""
+    if kernels[0].form is DIGITS and dtype == np.float32 and g.groups == 1 and not g.phases:
+        y: Array = np.empty((len(x), 2 * -(-g.size[0] // 2), g.size[1], kernels[0].filters), np.float32)
+        for _ in _digit_tiles(x, kernels[0], g, dtype, home=y):
+            pass  # each tile is made where it belongs
+        return y[:, : g.size[0]]
     return gather(conv_tiles(x, kernels, g, dtype), np.empty((len(x), *g.size, sum(k.filters for k in kernels)), dtype))
 
 
@@ -170,8 +175,11 @@ def _popcount_tiles(x: Array, kernel: Kernel, g: Geometry, dtype: DTypeLike) -> 
         yield (n, rows), z
 
 
-def _digit_tiles(x: Array, kernel: Kernel, g: Geometry, dtype: DTypeLike) -> Tiles:
-    """Two halves of an image in one map of digits; its columns, row by row of the kernel, against the filters."""
+def _digit_tiles(x: Array, kernel: Kernel, g: Geometry, dtype: DTypeLike, home: Array | None = None) -> Tiles:
+    """Two halves of an image in one map of digits; its columns, row by row of the kernel, against the filters.
+
+    ``home`` is where the halves belong, (N, 2 half, OW, F), if that is to be written at once.
+    """
     (N, H, W, _), (SH, SW), (DH, DW), (BH, BW) = x.shape, g.stride, g.dilation, g.border
     (OH, OW), (T, U) = (g.phases.small, g.phases.taps) if g.phases else (g.size, g.kernel)
     C8, F = 8 * -(-g.C // 8), kernel.weights.w.shape[-1]
@@ -195,7 +203,10 @@ def _digit_tiles(x: Array, kernel: Kernel, g: Geometry, dtype: DTypeLike) -> Til
             for u in range(U):
                 wide[:, :, u] = d[:, u * DW :][:, : (OW - 1) * SW + 1 : SW]  # (2)
             operands = [wide[t * DH :: SH][:rows].reshape(rows * OW, -1) for t in range(T)]
-            z = space.array("z", (2, rows * OW, F), np.float32)
+            if home is None:
+                z = space.array("z", (2, rows * OW, F), np.float32)
+            else:
+                z = home[n].reshape(2, half, OW, F)[:, first : first + rows].reshape(2, rows * OW, F)
             add_up(operands, kernel.weights, z[0], z[1], space)  # (3)
             each = np.concatenate([np.arange(top, top + rows) for top in tops])
             yield (n, each), z.reshape(-1, OW, F).astype(dtype, copy=False)

@@ -1,0 +1,101 @@
+"""Where each way to multiply signs stands under the roofs of this machine: work done a second against work a byte.
+
+A roofline has two roofs. Under the slanted one a program waits for memory: the more it does with each byte, the faster.
+Under the flat one it waits for arithmetic. Work is counted in binary multiply-accumulates, whoever does them; bytes are
+those of both operands and the result, each once. ``python -m benchmarks.roofline`` draws ``docs/roofline.png``.
+"""
+
+import json
+import sys
+
+import numpy as np
+
+from tinybnn.bitpack import pack
+from tinybnn.product import DIGITS, POPCOUNT, TRIPLES, narrow, packed_matmul_loops
+
+from .harness import Row, check, in_turn
+
+M, F, N = 4096, 64, 576
+C_KERNEL = 17.0, 32.0
+"""A C kernel with vector popcount, times BLAS: with AVX-512 and with AVX2 BLAS, on another machine of this kind."""
+
+
+def rows():
+    rng = np.random.default_rng(0)
+    a, b = (rng.choice(np.float32([-1, 1]), (rows, N)) for rows in (M, F))
+    bt, y = np.ascontiguousarray(b.T), np.empty((M, F), np.float32)
+    words, result = pack(a).nbytes + pack(b).nbytes, np.empty((M, F), narrow(N))
+    functions, nbytes = (
+        {"BLAS, float32": lambda: np.matmul(a, bt, out=y)},
+        {"BLAS, float32": a.nbytes + b.nbytes + y.nbytes},
+    )
+    for form in (POPCOUNT, DIGITS, TRIPLES):
+        left, right = form.left(pack(a), N), form.right(pack(b), N)
+        form.dots(left, right, N, result)
+        check(form.name, result, a @ bt)
+        name = f"packed NumPy, {form.name}"
+        functions[name] = lambda form=form, left=left, right=right: form.dots(left, right, N, result)
+        operands = words if form is POPCOUNT else (left[0] if form is DIGITS else left).nbytes + right.w.nbytes
+        nbytes[name] = operands + result.nbytes
+    naive = "packed NumPy, one broadcast"
+    functions[naive] = lambda: N - 2 * np.bitwise_count(pack(a)[:, None] ^ pack(b)).sum(-1, dtype=np.int32)
+    nbytes[naive] = words + 4 * y.size
+    timed, macs = in_turn(functions), M * F * N
+    for name in functions:
+        seconds = np.median(timed.seconds[timed.names.index(name)])
+        yield Row("roofline", name, macs / seconds / 1e9, f"{macs / nbytes[name]:.1f} a byte", unit="GMAC/s")
+    small = pack(a[:8]), pack(b[:4])
+    loop = in_turn({"loops": lambda: packed_matmul_loops(*small, N)})
+    yield Row(
+        "roofline",
+        "Python loops over words",
+        8 * 4 * N / np.median(loop.seconds) / 1e9,
+        f"{8 * 4 * N / (small[0].nbytes + small[1].nbytes + 128):.1f} a byte",
+        unit="GMAC/s",
+    )
+    large = np.ones(2**25, np.float32)
+    copied = in_turn({"memory": lambda: np.add(large, 1, out=large)})
+    yield Row("roofline", "memory", 2 * large.nbytes / np.median(copied.seconds) / 1e9, "read and written", unit="GB/s")
+
+
+def draw(measured, path):
+    """``measured``: rows as dicts of case, value and detail."""
+    from tinybnn.plot import new_figure, save_figure
+
+    points = {r["case"]: (float(r["detail"].split()[0]), r["value"]) for r in measured if r["unit"] == "GMAC/s"}
+    memory = next(r["value"] for r in measured if r["unit"] == "GB/s")
+    blas = points["BLAS, float32"]
+    low, high = 1, max(x for x, _ in points.values()) * 3
+    fig = new_figure(7, 4.6)
+    axis = fig.subplots()
+    x = np.geomspace(low, high, 200)
+    for roof, name in (
+        (blas[1], "float32 multiply-add, as BLAS reaches it"),
+        (C_KERNEL[0] * blas[1], "vector popcount, in C (another machine)"),
+    ):
+        axis.plot(x, np.minimum(memory * x, roof), color="#888888", lw=1.2)
+        axis.text(high, roof * 1.08, name, ha="right", fontsize=7, color="#555555")
+    axis.text(low * 1.1, memory * low * 1.5, f"memory: {memory:.0f} GB/s", fontsize=7, color="#555555", rotation=28)
+    for i, (name, (work, speed)) in enumerate(points.items()):
+        axis.plot(work, speed, "o", ms=6, color=f"C{i}", label=f"{name}: {speed:.3g} GMAC/s")
+    words = points["packed NumPy, popcount"][0]
+    axis.plot(
+        words,
+        C_KERNEL[0] * blas[1],
+        "x",
+        ms=7,
+        color="#c0392b",
+        label=f"C with vector popcount: {C_KERNEL[0]:.0f} times BLAS",
+    )
+    axis.set(
+        xscale="log", yscale="log", xlim=(low, high), xlabel="binary multiply-accumulates a byte of operands and result"
+    )
+    axis.set_ylabel("binary multiply-accumulates a second, in 10⁹")
+    axis.legend(fontsize=7, loc="lower right")
+    axis.grid(alpha=0.25, which="both")
+    save_figure(fig, path)
+
+
+if __name__ == "__main__":
+    draw([row._asdict() for row in rows()], sys.argv[1] if len(sys.argv) > 1 else "docs/roofline.png")
+    print(json.dumps({"drawn": True}))

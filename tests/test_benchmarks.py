@@ -1,0 +1,79 @@
+"""What measures is itself checked: wrong answers are not timed, every operation has a case, and the page says what ran."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import loops, training
+from benchmarks.harness import Row, check, in_turn, peak
+from benchmarks.network import network
+from tinybnn import conv, net, upsample
+from tinybnn.testing import OPS
+
+ROOT = Path(__file__).parent.parent
+RESULTS = (ROOT / "benchmarks" / "RESULTS.md").read_text(encoding="utf-8")
+SPEED = (ROOT / "docs" / "speed.md").read_text(encoding="utf-8")
+
+
+def test_a_wrong_answer_is_not_timed():
+    check("right", np.array([1, 2]), np.array([1.0, 2.0]))
+    for wrong in (np.array([1, 3]), np.array([1]), np.array([1, np.nan])):
+        with pytest.raises(SystemExit, match="wrong: the answer is wrong by .*; nothing is timed"):
+            check("wrong", wrong, np.array([1.0, 2.0]))
+
+
+def test_ratios_are_taken_round_by_round():
+    order = []
+    timed = in_turn({name: lambda name=name: order.append(name) for name in "ab"}, rounds=3)
+    assert order == ["a", "b"] * 5 and timed.seconds.shape == (2, 3)
+    timed.seconds[:] = [[3.0, 2.0, 40.0], [1.0, 1.0, 10.0]]
+    assert timed.ratio("a", "b") == 3.0 and timed.fastest("a", "b") == "b"
+
+
+def test_a_bound_holds_from_below_or_from_above():
+    assert Row("c", "", 2.0, bound=2.0).reached and not Row("c", "", 1.9, bound=2.0).reached
+    assert Row("c", "", 1.0, bound=1.0, most=True).reached and not Row("c", "", 1.1, bound=1.0, most=True).reached
+    assert Row("c", "", 1.0).reached is None
+
+
+def test_peak_is_what_was_allocated_at_once():
+    assert 8e6 <= peak(lambda: np.ones(10**6)) < 8.2e6
+
+
+def test_every_operation_has_a_case_to_be_fast_on():
+    assert {name for name in OPS if " by " not in name} == set(loops.CASES)
+
+
+def test_what_stands_in_for_a_specification_is_loops():
+    assert all(loops_.__name__.endswith("_loops") for loops_, _ in loops.PAIRS.values() if hasattr(loops_, "__name__"))
+
+
+def test_the_textbook_and_this_project_train_alike():
+    """And PyTorch, where it is installed: loss and gradients of one step, in float64."""
+    training.agree(net.Config())
+
+
+def test_a_textbook_with_a_mistake_is_noticed(monkeypatch):
+    monkeypatch.setattr(training.textbook, "sign", lambda x: np.sign(x))
+    right = training.textbook.quantizer
+    monkeypatch.setattr(training.textbook, "quantizer", right._replace(hard=lambda x: np.where(x >= 0.1, 1.0, -1.0)))
+    with pytest.raises(SystemExit, match="textbook"):
+        training.agree(net.Config())
+    assert network(net.Config())[0].keys()
+
+
+def test_the_library_is_as_it_was_after_the_textbook():
+    with training.textbook.in_place():
+        assert net.conv2d is training.textbook.conv2d and upsample.UPSAMPLERS["nearest"] != upsample.NEAREST
+    assert net.conv2d is conv.conv2d and upsample.UPSAMPLERS["nearest"] == upsample.NEAREST
+
+
+def test_the_speed_page_says_what_the_results_say():
+    block = SPEED.split("<!-- results:")[1].split("<!-- end of results -->")[0]
+    rows = [row for row in block.splitlines() if row.startswith("|")]
+    assert len(rows) > 20
+    for row in rows:
+        assert row in RESULTS, f"not in RESULTS.md: {row}"
+    assert re.search(r"on \d{4}-\d\d-\d\d", RESULTS).group() in block
