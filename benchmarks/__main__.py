@@ -98,7 +98,8 @@ def line(row: Row, machine: dict) -> list[str]:
 def write(
     path: Path, heads: list[str], lines: list[list[str]], results: list, machines: list[dict], seconds: float
 ) -> None:
-    """RESULTS.md, whole or not at all."""
+    """RESULTS.md, and the same in the page that explains it."""
+    hits = [reached(*result) for result in results]
     points = [[r.case, f"{r.value:.3g} {r.unit}", r.detail] for r, _ in results if r.claim == "roofline"]
     roof = markdown(["form", "speed", "work"], points)
     versions = {k: v for machine in machines for k, v in machine["versions"].items()}
@@ -113,8 +114,8 @@ def write(
         "- ratios are taken in turn within one process, median of 15 rounds; every answer was checked first",
         "- claims are for one thread, unless a bound stands beside two",
         "",
-        f"{sum(reached(*r) is True for r in results)} bounds reached, {sum(reached(*r) is False for r in results)} not. "
-        "Why not, and what was tried: [docs/speed.md](../docs/speed.md).",
+        f"{hits.count(True)} bounds reached, {hits.count(False)} not. Why not, and what was tried: "
+        "[docs/speed.md](../docs/speed.md).",
         "",
         *markdown(heads, lines),
         "",
@@ -123,23 +124,23 @@ def write(
         *roof,
     ]
     put(path, "\n".join(said) + "\n")
+
     page = Path("docs/speed.md")
     before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    kept = [
-        cells for (row, _), cells in zip([r for r in results if r[0].claim != "roofline"], lines) if row.claim != LOOPS
-    ]
-    worst = sorted((row.value, row.case) for row, _ in results if row.claim == LOOPS)
+    after = rest.partition(END)[2]
+    shown = [row for row, _ in results if row.claim != "roofline"]
+    kept = [cells for row, cells in zip(shown, lines) if row.claim != LOOPS]
+    worst = sorted((row.value, row.case) for row in shown if row.claim == LOOPS)
     said = [
         BEGIN,
         "",
-        f"On {datetime.date.today()}, {processor()}; the operations over their loops, and the machine in full, stand in",
+        f"On {datetime.date.today()}, {processor()}. The machine in full, and each operation over its loops, stand in",
         "[RESULTS.md](../benchmarks/RESULTS.md).",
         "",
         *markdown(heads, kept),
         "",
-        f"Of {len(worst)} operations {sum(ratio >= 50 for ratio, _ in worst)} are at least 50 times as fast as their loops; "
-        + f"the least is {worst[0][1]}, the median {worst[len(worst) // 2][0]:.0f} times.",
+        f"Of {len(worst)} operations {sum(ratio >= 50 for ratio, _ in worst)} are at least 50 times as fast as their",
+        f"loops; the least is {worst[0][1]}, the median {worst[len(worst) // 2][0]:.0f} times.",
         "",
         *roof,
         "",

@@ -1,4 +1,4 @@
-"""What measures is itself checked: wrong answers are not timed, every operation has a case, and the page says what ran."""
+"""What measures is itself checked: no wrong answer is timed, every operation has a case, the page says what ran."""
 
 import re
 from pathlib import Path
