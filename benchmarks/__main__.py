@@ -25,6 +25,18 @@ ONCE = "loops", "startup", "roofline"
 BOTH = "products", "conv", "network", "training", "attention"
 HOLDS_WITH_TWO = "training step, time over PyTorch eager's"
 LOOPS = "fast form over its loops"
+HEADLINES = (
+    "best exact binary product over BLAS",
+    "binary convolution over this project's float",
+    "binary convolution, time over PyTorch's float",
+    "peak memory, im2col in float32 over packed",
+    "packed network over its float simulation",
+    "packed weights, times smaller in memory",
+    "training step, textbook NumPy over tinybnn",
+    "training step, time over PyTorch eager's",
+    "full attention over the position part, time",
+    "full attention over the position part, peak memory",
+)
 BEGIN, END = "<!-- results: written by python -m benchmarks -->", "<!-- end of results -->"
 THREADS = "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"
 
@@ -43,7 +55,7 @@ def main() -> int:
             continue  # there is no other kernel here
         machines.append(machine)
         results += [(row, machine) for row in rows]
-    lines = [line(row, machine) for row, machine in results if row.claim != "roofline"]
+    lines = lines_of(results)
     heads = ["claim", "case", "threads", "kernel", "measured", "to reach", "reached", "behind it"]
     table(heads, lines)
     missed = [f"{row.claim}, {row.case}" for row, machine in results if reached(row, machine) is False]
@@ -76,6 +88,11 @@ def child(name: str, threads: int, kernel: str | None) -> tuple[dict, list[Row]]
 def reached(row: Row, machine: dict) -> bool | None:
     """Whether a row reached its bound, where the bound is meant for so many threads."""
     return row.reached if machine["threads"] == 1 or row.claim == HOLDS_WITH_TWO else None
+
+
+def lines_of(results: list) -> list[list[str]]:
+    """The table's, one for each result but the roofline's."""
+    return [line(row, machine) for row, machine in results if row.claim != "roofline"]
 
 
 def line(row: Row, machine: dict) -> list[str]:
@@ -125,15 +142,10 @@ def write(
     ]
     put(path, "\n".join(said) + "\n")
 
-    page = Path("docs/speed.md")
-    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    after = rest.partition(END)[2]
     shown = [row for row, _ in results if row.claim != "roofline"]
     kept = [cells for row, cells in zip(shown, lines) if row.claim != LOOPS]
     worst = sorted((row.value, row.case) for row in shown if row.claim == LOOPS)
     said = [
-        BEGIN,
-        "",
         f"On {datetime.date.today()}, {processor()}. The machine in full, and each operation over its loops, stand in",
         "[RESULTS.md](../benchmarks/RESULTS.md).",
         "",
@@ -143,10 +155,18 @@ def write(
         f"loops; the least is {worst[0][1]}, the median {worst[len(worst) // 2][0]:.0f} times.",
         "",
         *roof,
-        "",
-        END,
     ]
-    put(page, before + "\n".join(said) + after)
+    between(Path("docs/speed.md"), said)
+    kernel = machines[0]["kernel"]
+    chosen = [[c[0], c[1], c[4]] for c in lines if c[0] in HEADLINES and c[2] == "1" and c[3] == kernel]
+    between(Path("README.md"), markdown(["claim", "case", "measured"], chosen))
+
+
+def between(page: Path, lines: list[str]) -> None:
+    """Put lines between the two marks of a page."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    after = rest.partition(END)[2]
+    put(page, "\n".join([before + BEGIN, "", *lines, "", END + after]))
 
 
 def put(path: Path, text: str) -> None:

@@ -14,6 +14,7 @@ from tinybnn.testing import OPS
 
 ROOT = Path(__file__).parent.parent
 RESULTS = (ROOT / "benchmarks" / "RESULTS.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 SPEED = (ROOT / "docs" / "speed.md").read_text(encoding="utf-8")
 
 
@@ -76,4 +77,15 @@ def test_the_speed_page_says_what_the_results_say():
     assert len(rows) > 20
     for row in rows:
         assert row in RESULTS, f"not in RESULTS.md: {row}"
-    assert re.search(r"on \d{4}-\d\d-\d\d", RESULTS).group() in block
+    assert re.search(r"\d{4}-\d\d-\d\d", RESULTS).group() in block
+
+
+def test_the_readme_says_what_the_results_say():
+    block = README.split("<!-- results:")[1].split("<!-- end of results -->")[0]
+    rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in block.splitlines() if row.startswith("|")]
+    results = [
+        [cell.strip() for cell in row.strip("|").split("|")] for row in RESULTS.splitlines() if row.startswith("|")
+    ]
+    assert len(rows) > 10
+    for claim, case, measured in rows[2:]:
+        assert any(r[:2] == [claim, case] and r[4] == measured and r[2] == "1" for r in results), (claim, case)
