@@ -247,8 +247,7 @@ def binary_attention_packed(q: Array, k: Array, v: Array, scale: Array, *, heads
     D = q.shape[-1] // heads
     dots = packed_dots(pack_heads(q, heads), pack_heads(k, heads), D)
     factor = scale[:, None, None] / math.sqrt(D)
-    scores = dots.astype(v.dtype)
-    scores *= factor
+    scores = np.multiply(dots, factor, dtype=v.dtype)
     return merge_heads(attend(scores, split_heads(v, heads))[0])
 
 
