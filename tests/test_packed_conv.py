@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from tinybnn import packed_tiles
+from tinybnn.bitpack import unpack
 from tinybnn.conv import conv2d
 from tinybnn.packed_conv import conv2d_packed, pack_activations, pack_weights, upsample_conv2d_packed
-from tinybnn.packed_tiles import conv_tiles, plan_conv, prepare
+from tinybnn.packed_tiles import conv_tiles, convolve, plan_conv, prepare
 from tinybnn.product import DIGITS, POPCOUNT
 from tinybnn.testing.strategies import signs
 from tinybnn.upsample import upsample_nearest
@@ -55,6 +56,19 @@ def test_filters_are_prepared_once_for_images_of_any_size(form):
         for where, z in conv_tiles(pack_activations(x), kernels, g, np.float32):
             y[where] = z
         assert np.array_equal(y, conv2d(x, w, pad=1, pad_value=0.0)[0])
+
+
+@FORMS
+@pytest.mark.parametrize("size", [(1, 1), (4, 7), (5, 3), (64, 40)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32])
+def test_the_whole_is_the_same_in_every_dtype(form, size, dtype):
+    """Float32 tiles are made in the result itself, others are brought there; odd heights leave half a row over."""
+    w = signs(RNG, 3, 3, 20, 6)
+    x, words = pack_activations(signs(RNG, 3, *size, 20)), pack_weights(w)
+    g = plan_conv("test", x, words, 20, pad_value=0, pad=1)
+    y = convolve(x, prepare(words, g, form), g, dtype)
+    assert y.dtype == dtype and y.shape == (3, *size, 6)
+    assert np.array_equal(y, conv2d(unpack(x, 20), w.astype(np.float32), pad=1)[0])
 
 
 @FORMS

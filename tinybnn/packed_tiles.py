@@ -23,7 +23,7 @@ from .phases import Phases, phase_kernel, plan_phases
 from .product import DIGITS, POPCOUNT, RUN, TILE, Product, faster, narrow
 from .upsample import upsample_nearest_packed
 from .validate import need_choice, need_dtype, need_int, need_pair, need_shape
-from .workspace import borrow
+from .workspace import Workspace, borrow
 
 # -- the plan -------------------------------------------------------------------------------------------------------
 
@@ -146,11 +146,15 @@ def gather(tiles: Tiles, y: Array) -> Array:
 
 def convolve(x: Array, kernels: list[Kernel], g: Geometry, dtype: DTypeLike) -> Array:
     """The whole convolution of words, planned and prepared: (N, OH, OW, F)."""
-    if kernels[0].form is DIGITS and dtype == np.float32 and g.groups == 1 and not g.phases:
-        y: Array = np.empty((len(x), 2 * -(-g.size[0] // 2), g.size[1], kernels[0].filters), np.float32)
-        for _ in _digit_tiles(x, kernels[0], g, dtype, home=y):
-            pass  # each tile is made where it belongs
-        return y[:, : g.size[0]]
+    (kernel, *others), (OH, OW) = kernels, g.size
+    if kernel.form is DIGITS and dtype == np.float32 and not others and not g.phases:
+        half = -(-OH // 2)
+        y: Array = np.empty((len(x), 2, half, OW, kernel.filters), np.float32)
+        with borrow() as space:
+            for n, rows, operands in _digit_columns(x, kernel, g, space):  # each tile is made where it belongs
+                low, high = y[n, :, rows].reshape(2, -1, kernel.filters)
+                add_up(operands, kernel.weights, low, high, space)
+        return y.reshape(len(x), 2 * half, OW, -1)[:, :OH]
     return gather(conv_tiles(x, kernels, g, dtype), np.empty((len(x), *g.size, sum(k.filters for k in kernels)), dtype))
 
 
@@ -175,41 +179,45 @@ def _popcount_tiles(x: Array, kernel: Kernel, g: Geometry, dtype: DTypeLike) -> 
         yield (n, rows), z
 
 
-def _digit_tiles(x: Array, kernel: Kernel, g: Geometry, dtype: DTypeLike, home: Array | None = None) -> Tiles:
-    """Two halves of an image in one map of digits; its columns, row by row of the kernel, against the filters.
+def _digit_tiles(x: Array, kernel: Kernel, g: Geometry, dtype: DTypeLike) -> Tiles:
+    """Two dot products at a time, of the upper half of an image and of the lower."""
+    (OH, OW), F = (g.phases.small if g.phases else g.size), kernel.weights.w.shape[-1]
+    half = -(-OH // 2)
+    with borrow() as space:
+        for n, rows, operands in _digit_columns(x, kernel, g, space):
+            z = space.array("z", (2, len(operands[0]), F), np.float32)
+            add_up(operands, kernel.weights, z[0], z[1], space)
+            upper = np.arange(rows.start, rows.stop)
+            yield (n, np.concatenate([upper, half + upper])), z.reshape(-1, OW, F).astype(dtype, copy=False)
 
-    ``home`` is where the halves belong, (N, 2 half, OW, F), if that is to be written at once.
+
+def _digit_columns(x: Array, kernel: Kernel, g: Geometry, space: Workspace) -> Iterator[tuple[int, slice, list[Array]]]:
+    """Tile by tile: the image, the rows within each of its halves, and what each row of the kernel meets there.
+
+    The halves are put into one map of digits, whose columns, (rows OW, KW C), meet the filters.
     """
     (N, H, W, _), (SH, SW), (DH, DW), (BH, BW) = x.shape, g.stride, g.dilation, g.border
     (OH, OW), (T, U) = (g.phases.small, g.phases.taps) if g.phases else (g.size, g.kernel)
-    C8, F = 8 * -(-g.C // 8), kernel.weights.w.shape[-1]
-    half, step, reach = -(-OH // 2), max(1, TILE // OW), DH * (T - 1) + 1  # input rows seen by one row of the output
+    half, C8, reach = -(-OH // 2), 8 * -(-g.C // 8), DH * (T - 1) + 1  # input rows seen by one row of the output
     padded = np.zeros((N, max(H + 2 * BH, (2 * half - 1) * SH + reach), W + 2 * BW, C8 // 8), np.uint8)
     if g.pad_value == -1:
         padded[...] = np.packbits(_padding(g) < 0, bitorder="little")
     padded[:, BH : BH + H, BW : BW + W] = octets(x, g.C)
-    with borrow() as space:
-        for n, first in product(range(N), range(0, half, step)):
-            tops, rows = (first, half + first), min(step, half - first)
-            seen = (rows - 1) * SH + reach
-            low, high = space.array("looked up", (2, seen, *padded.shape[2:], 8), np.float32)
-            for table, top, digit in (LOW_SIGNS, tops[0], low), (SIGNS, tops[1], high):
-                look_up(table, padded[n, top * SH :][:seen], out=digit)  # (1)
-                if g.pad_value == 0:  # no sign: it counts nowhere
-                    digit[: max(0, BH - top * SH)] = digit[max(0, BH + H - top * SH) :] = 0
-                    digit[:, :BW] = digit[:, BW + W :] = 0
-            low += high
-            d, wide = low.reshape(seen, -1, C8), space.array("wide", (seen, OW, U, C8), np.float32)
-            for u in range(U):
-                wide[:, :, u] = d[:, u * DW :][:, : (OW - 1) * SW + 1 : SW]  # (2)
-            operands = [wide[t * DH :: SH][:rows].reshape(rows * OW, -1) for t in range(T)]
-            if home is None:
-                z = space.array("z", (2, rows * OW, F), np.float32)
-            else:
-                z = home[n].reshape(2, half, OW, F)[:, first : first + rows].reshape(2, rows * OW, F)
-            add_up(operands, kernel.weights, z[0], z[1], space)  # (3)
-            each = np.concatenate([np.arange(top, top + rows) for top in tops])
-            yield (n, each), z.reshape(-1, OW, F).astype(dtype, copy=False)
+    step = max(1, TILE // OW)
+    for n, first in product(range(N), range(0, half, step)):
+        rows = min(step, half - first)
+        seen = (rows - 1) * SH + reach
+        low, high = space.array("looked up", (2, seen, *padded.shape[2:], 8), np.float32)
+        for table, top, digit in (LOW_SIGNS, first, low), (SIGNS, half + first, high):
+            look_up(table, padded[n, top * SH :][:seen], out=digit)  # (1)
+            if g.pad_value == 0:  # no sign: it counts nowhere
+                digit[: max(0, BH - top * SH)] = digit[max(0, BH + H - top * SH) :] = 0
+                digit[:, :BW] = digit[:, BW + W :] = 0
+        low += high  # (2)
+        d, wide = low.reshape(seen, -1, C8), space.array("wide", (seen, OW, U, C8), np.float32)
+        for u in range(U):
+            wide[:, :, u] = d[:, u * DW :][:, : (OW - 1) * SW + 1 : SW]  # (3)
+        yield n, slice(first, first + rows), [wide[t * DH :: SH][:rows].reshape(rows * OW, -1) for t in range(T)]
 
 
 def placed(where: tuple[int, Array], z: Array, kernels: list[Kernel], g: Geometry) -> tuple[tuple[int, Array], Array]:

@@ -124,7 +124,7 @@ def popcount_dots(a: Array, b: Array, n: int, y: Array) -> Array:
     """``n - 2 popcount(a ^ b)``, one word of one filter against a long run of rows, into ``y``, (M, F).
 
     Three counts of at most 64 are added in a byte, where adding is cheapest, before they are widened. Every call is
-    one-dimensional: NumPy broadcasts over rows at a third of the speed.
+    one-dimensional: broadcasting over rows is far slower.
     """
     if a.shape[1] < b.shape[1]:  # the longer side runs
         return popcount_dots(b, a, n, y.T).T
