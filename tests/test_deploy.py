@@ -176,4 +176,5 @@ def test_whichever_product_counts(name, form, monkeypatch):
     x = np.random.default_rng(1).uniform(size=(2, 8, 8, 3)).astype(np.float32)
     network = deploy.ready(pack_network(params, state, config))
     assert np.array_equal(forward_packed(network, x), net.forward(params, state, x, config)[0])
-    assert {kernel.form for kernels in network.kernels.values() for kernel in kernels} == {form}
+    banks = 2 + 2 * config.branches + (config.attention != "none")
+    assert network.counted_by() == f"{form.name} in {banks}"

@@ -175,7 +175,8 @@ def run_pack(a: argparse.Namespace) -> int | None:
     if not data:
         raise ValueError(f"pack: {a.model / 'config.json'} does not say what the network was trained on")
     samples = load(data, "val")
-    different = differing_logits(packed, run.params, run.state, samples)
+    network = ready(packed)
+    different = differing_logits(network, run.params, run.state, samples)
     if different:
         print(f"tinybnn: {different} logits differ between the packed network and its simulation", file=sys.stderr)
         return 1
@@ -184,6 +185,7 @@ def run_pack(a: argparse.Namespace) -> int | None:
     before, after = weight_bytes(packed, run.params)
     print(f"{out}: binary weights {before} bytes as float32, {after} packed, {before / after:.1f} times smaller")
     print(f"logits equal those of the simulation, bit for bit, on {len(samples)} held-out images")
+    print(f"signs were multiplied by {network.counted_by()} filter banks")
     return None
 
 

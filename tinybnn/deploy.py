@@ -13,6 +13,7 @@ layer's sign with nothing real added in between, it is not done at all: one comp
 (:mod:`tinybnn.fold`), and only words go from layer to layer. Inference only: there is nothing left to train.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -134,6 +135,11 @@ class Ready(NamedTuple):
             self.kernels[name, r] = prepare(w if w.ndim == 4 else w[r], g)
         return self.kernels[name, r]
 
+    def counted_by(self) -> str:
+        """Which product counted in how many filter banks, of all that have run: each was chosen for its shape."""
+        forms = Counter(kernel.form.name for bank in self.kernels.values() for kernel in bank)
+        return ", ".join(f"{name} in {times}" for name, times in forms.most_common())
+
 
 def ready(packed: Packed) -> Ready:
     """What is done once for many images. :func:`forward_packed` of a ``Packed`` does it for every call."""
@@ -237,13 +243,15 @@ def weight_bytes(packed: Packed, params: Arrays) -> tuple[int, int]:
     return sum(params[k].nbytes for k in keys), sum(packed.arrays[k].nbytes for k in keys)
 
 
-def differing_logits(packed: Packed, params: Arrays, state: Arrays, samples: Dataset | Sequence[Sample]) -> int:
+def differing_logits(
+    network: Packed | Ready, params: Arrays, state: Arrays, samples: Dataset | Sequence[Sample]
+) -> int:
     """How many logits, over all samples, are not ``==`` to those of the float simulation. It must be 0."""
-    different, network = 0, ready(packed)
+    different, ran = 0, network if isinstance(network, Ready) else ready(network)
     for image, *_ in samples:
-        x = pad_to_multiple(image, packed.config.stride)[0][None]
-        simulated, _, _ = net.forward(params, state, x, packed.config)
-        different += int((forward_packed(network, x) != simulated).sum())
+        x = pad_to_multiple(image, ran.packed.config.stride)[0][None]
+        simulated, _, _ = net.forward(params, state, x, ran.packed.config)
+        different += int((forward_packed(ran, x) != simulated).sum())
     return different
 
 

@@ -94,7 +94,8 @@ def prepare(w: Array, g: Geometry, form: Product | None = None) -> list[Kernel]:
     """
     need_choice("prepare", "form", form, (None, POPCOUNT, DIGITS))
     if form is None:
-        form = faster(g.size[0] * g.size[1], len(w) // g.groups, g.n, looked_up=2 * g.C)
+        stored = w[0].size  # every tap starts a new word
+        form = faster(g.size[0] * g.size[1], len(w) // g.groups, g.n, stored=stored, looked_up=2 * g.C)
     if g.kernel[0] * g.kernel[1] > MOST:  # one pixel of phases may hold them all
         form = POPCOUNT
     return [_prepare(wg, g, form) for wg in np.split(w, g.groups)]

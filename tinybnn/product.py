@@ -93,8 +93,8 @@ def narrow(n: int) -> type:
     return np.int16 if n < 2**15 else np.int32
 
 
-def faster(M: int, F: int, n: int, looked_up: int | None = None) -> Product:
-    """Which of the two to take for M rows, F filters and n signs, of which ``looked_up`` a row become floats.
+def faster(M: int, F: int, n: int, *, stored: int | None = None, looked_up: int | None = None) -> Product:
+    """Which of the two to take for M rows, F filters and n signs a row, in ``stored`` words, ``looked_up`` as floats.
 
     Nanoseconds as they were measured on one machine: a call of NumPy, a word and an addition for popcount; a sign
     looked up, a product and a digit for digits. Only their proportions matter, and either choice is right. Triples are
@@ -104,8 +104,8 @@ def faster(M: int, F: int, n: int, looked_up: int | None = None) -> Product:
     ('digits', 'popcount')
     """
     short, long = sorted((M, F))
-    popcount = words(n) * short * (1500 * -(-long // RUN) + 0.65 * long)
-    digits = 30_000 + 0.35 * M * (n if looked_up is None else looked_up) + M * F * (n / 140 + 0.8)
+    popcount = (stored or words(n)) * short * (1500 * -(-long // RUN) + 0.65 * long)
+    digits = 30_000 + 0.35 * M * (looked_up or n) + M * F * (n / 140 + 0.8)
     return POPCOUNT if popcount < digits else DIGITS
 
 
