@@ -51,7 +51,7 @@ def main() -> int:
     start, results, machines = time.perf_counter(), [], []
     for name, threads, kernel in tqdm([r for r in runs if not a.only or r[0] in a.only], unit="run"):
         machine, rows = child(name, threads, kernel)
-        if kernel and machine["kernel"] == next(m for m in machines)["kernel"]:
+        if kernel and machine["kernel"] == machines[0]["kernel"]:
             continue  # there is no other kernel here
         machines.append(machine)
         results += [(row, machine) for row in rows]

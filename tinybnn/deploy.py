@@ -141,8 +141,10 @@ class Ready(NamedTuple):
         return ", ".join(f"{name} in {times}" for name, times in forms.most_common())
 
 
-def ready(packed: Packed) -> Ready:
+def ready(packed: Packed | Ready) -> Ready:
     """What is done once for many images. :func:`forward_packed` of a ``Packed`` does it for every call."""
+    if isinstance(packed, Ready):
+        return packed
     layers: dict[str, Arrays] = {}
     for key, value in packed.arrays.items():
         name, _, parameter = key.rpartition(".") if not key.startswith("att.") else ("att", "", key[4:])
@@ -163,7 +165,7 @@ def forward_packed(network: Packed | Ready, x: Array) -> Array:
     -------
     logits : ndarray of shape (N, H, W, L)
     """
-    ran = network if isinstance(network, Ready) else ready(network)
+    ran = ready(network)
     (arrays, config), stem, head = ran.packed, ran.layers["stem"], ran.layers["head"]
     net.need_images("forward_packed", x, arrays, config)
     z, _ = conv2d(x - x.dtype.type(0.5), stem["w"], stride=2, pad=1)  # (1)
@@ -247,7 +249,7 @@ def differing_logits(
     network: Packed | Ready, params: Arrays, state: Arrays, samples: Dataset | Sequence[Sample]
 ) -> int:
     """How many logits, over all samples, are not ``==`` to those of the float simulation. It must be 0."""
-    different, ran = 0, network if isinstance(network, Ready) else ready(network)
+    different, ran = 0, ready(network)
     for image, *_ in samples:
         x = pad_to_multiple(image, ran.packed.config.stride)[0][None]
         simulated, _, _ = net.forward(params, state, x, ran.packed.config)

@@ -42,6 +42,18 @@ def octets(packed: Array, n: int) -> Array:
     return np.ascontiguousarray(packed, "<u8").view(np.uint8)[..., : -(-n // 8)]
 
 
+def parts(a: Array, n: int, count: int) -> Array:
+    """Rows of words in ``count`` equal parts, the last filled up with +1: bytes, (count, rows, bytes).
+
+    >>> parts(np.array([[1], [2], [3]], np.uint64), 8, 2)[..., 0].tolist()
+    [[1, 2], [3, 0]]
+    """
+    rows = -(-len(a) // count)
+    padded = np.zeros((count * rows, a.shape[1]), np.uint64)
+    padded[: len(a)] = a
+    return octets(padded.reshape(count, rows, -1), n)
+
+
 def look_up(table: Array, bytes_: Array, out: Array | None = None) -> Array:
     """The eight values of every byte: (..., 8). Looking signs up is several times faster than computing them."""
     return table.take(bytes_, axis=0, out=out, mode="clip")  # no byte is out of range; "clip" saves asking

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .bitpack import need_words, words
-from .digits import Filters, add_up, cut, digits, octets, signs
+from .digits import Filters, add_up, cut, digits, parts, signs
 from .notation import Array
 from .triples import triple_dots, triple_filters, triple_rows
 from .validate import need_shape
@@ -157,12 +157,9 @@ TILE = 1024
 """Rows of floats multiplied at a time, so that a product is still in cache when its digits are told apart."""
 
 
-def digit_rows(a: Array, n: int) -> tuple[Array, int]:
-    """The upper half of the rows as low digits, the lower half as high ones; and how many rows there were."""
-    half = -(-len(a) // 2)
-    padded = np.zeros((2, half, a.shape[1]), np.uint64)
-    padded.reshape(2 * half, -1)[: len(a)] = a
-    return digits(*octets(padded, n)), len(a)
+def digit_rows(a: Array, n: int) -> Array:
+    """The upper half of the rows as low digits, the lower half as high ones."""
+    return digits(*parts(a, n, 2))
 
 
 def digit_filters(b: Array, n: int) -> Filters:
@@ -171,9 +168,8 @@ def digit_filters(b: Array, n: int) -> Filters:
     return Filters(w[None], cut((1, 1), len(w)))
 
 
-def digit_dots(a: tuple[Array, int], b: Filters, n: int, y: Array) -> Array:
+def digit_dots(x: Array, b: Filters, n: int, y: Array) -> Array:
     """Both digits of every product, into ``y``, (M, F)."""
-    x, _ = a
     with borrow() as space:
         for m in range(0, len(x), TILE):
             tile = x[m : m + TILE]

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .digits import SIGNS, look_up, octets, signs
+from .digits import SIGNS, look_up, parts, signs
 from .notation import Array
 from .workspace import borrow
 
@@ -45,11 +45,8 @@ def _edges(K: int) -> list[int]:
 
 def triple_rows(a: Array, n: int) -> Array:
     """The first third of the rows, the second and the last in one array of floats, each piece followed by a one."""
-    third = -(-len(a) // 3)
-    padded = np.zeros((3, third, a.shape[1]), np.uint64)
-    padded.reshape(3 * third, -1)[: len(a)] = a
-    one, two, three = (look_up(place, bits) for place, bits in zip(PLACES, octets(padded, n)))
-    x = (one + two + three).reshape(third, -1)
+    one, two, three = (look_up(place, bits) for place, bits in zip(PLACES, parts(a, n, 3)))
+    x = (one + two + three).reshape(len(one), -1)
     return np.insert(x, _edges(x.shape[1])[1:], 1, axis=1)
 
 

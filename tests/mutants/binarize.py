@@ -124,7 +124,7 @@ def triples_without_biases(b, n):
 def halves_exchanged(a, b, n, y):
     """The high digit's rows before the low one's."""
     DIGITS.dots(a, b, n, y)
-    half = len(a[0])
+    half = len(a)
     whole = np.zeros((2 * half, y.shape[1]), y.dtype)
     whole[: len(y)] = y
     y[...] = np.roll(whole, half, axis=0)[: len(y)]
