@@ -10,7 +10,7 @@ from tinybnn.bitpack import unpack
 from tinybnn.conv import conv2d
 from tinybnn.packed_conv import conv2d_packed, pack_activations, pack_weights, upsample_conv2d_packed
 from tinybnn.packed_tiles import conv_tiles, convolve, plan_conv, prepare
-from tinybnn.product import DIGITS, POPCOUNT
+from tinybnn.product import DIGITS, POPCOUNT, TRIPLES
 from tinybnn.testing.strategies import signs
 from tinybnn.upsample import upsample_nearest
 
@@ -93,5 +93,7 @@ def test_what_does_not_fit_is_refused():
         upsample_conv2d_packed(x, w, 8, pad_value=1, scale=0)
     with pytest.raises(ValueError, match=r"the kernel spans \(3, 3\), expected at most the .* map's \(3, 1\)"):
         upsample_conv2d_packed(x[:, :1, :1], w, 8, pad_value=1, scale=(3, 1))
+    with pytest.raises(ValueError, match="prepare: form is TRIPLES, expected one of None, POPCOUNT, DIGITS"):
+        conv2d_packed(x, w, 8, pad_value=1, form=TRIPLES)
     with pytest.raises(ValueError, match="conv2d_packed: stride is 0"):
         conv2d_packed(x, w, 8, pad_value=1, stride=0)

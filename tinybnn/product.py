@@ -30,6 +30,9 @@ class Product(NamedTuple):
     dots: Callable[[Any, Any, int, Array], Array]
     rows: int  # of the left side to prepare at a time
 
+    def __repr__(self) -> str:
+        return self.name.upper()
+
 
 def packed_matmul_loops(a: Array, b: Array, n: int) -> Array:
     """Specification of :func:`packed_matmul`, with Python integers: every row of ``a`` against every row of ``b``."""
