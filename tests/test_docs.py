@@ -1,8 +1,11 @@
 """What is written is held to what runs: the README's code and commands, and the shapes that docstrings promise."""
 
 import inspect
+import os
 import re
 import shlex
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +21,38 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_example_in_the_readme_runs_and_prints_what_it_says(capsys):
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.S)
+def block(language, *, after):
+    """The first block of code in the README behind these words."""
+    return re.search(rf"```{language}\n(.*?)```", README[README.index(after) :], re.S).group(1)
+
+
+def run_block(code):
     exec(compile(code, "README.md", "exec"), {})
+
+
+def test_the_example_in_the_readme_runs_and_prints_what_it_says(capsys):
+    code = block("python", after="## Fifteen lines")
+    run_block(code)
     assert capsys.readouterr().out == "True\n" and "# True: the same bits" in code
+
+
+def test_a_kernel_in_numpy_is_checked_by_the_readmes_lines(capsys):
+    run_block(block("python", after="A function in NumPy:"))
+    assert capsys.readouterr().out == README.split("print(error)\n```\n```\n")[1].split("```")[0]
+
+
+def test_a_kernel_in_pytorch_is_checked_by_the_readmes_lines():
+    pytest.importorskip("torch", reason="the witness needs: pip install '.[oracles]'")
+    run_block(block("python", after="In PyTorch, channels first"))
+
+
+@pytest.mark.skipif(not shutil.which("cc") or os.name == "nt", reason="the kernel needs a C compiler: cc")
+def test_a_kernel_in_c_is_checked_by_the_readmes_lines(tmp_path, monkeypatch):
+    (tmp_path / "packed_dot.c").write_text(block("c", after="In C, say"))
+    monkeypatch.chdir(tmp_path)
+    command = re.search(r"made with `(cc .+?)`", README).group(1)
+    subprocess.run(shlex.split(command), check=True)
+    run_block(block("python", after="made with `cc"))
 
 
 def test_every_command_in_the_readme_is_one_that_the_program_takes():
