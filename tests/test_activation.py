@@ -106,5 +106,5 @@ X, C3, C4 = np.zeros((5, 3)), np.ones(3), np.ones(4)
     ],
 )
 def test_errors_name_what_came_and_what_was_expected(call, message):
-    with pytest.raises((ValueError, TypeError), match=message):
+    with pytest.raises((ValueError, TypeError), match=f"^{message}"):
         call()

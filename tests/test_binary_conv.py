@@ -73,14 +73,25 @@ WORDS, FILTERS = pack_activations(X), pack_weights(W)
         (lambda: binary_conv2d(X, W, ALPHA, pad_value=2), "binary_conv2d: pad_value is 2, expected one of -1, 0, 1"),
         (
             lambda: binary_conv2d(X, W, np.ones(3), pad_value=1),
-            r"alpha has shape \(3,\), expected \(F,\) with F = 2 from w",
+            r"binary_conv2d: alpha has shape \(3,\), expected \(F,\) with F = 2 from w",
         ),
         (lambda: pack_activations(0 * X), r"pack: x\[0, 0, 0, 0, 0\] is 0.0, expected every value to be -1 or \+1"),
-        (lambda: conv2d_packed(WORDS, FILTERS, 65, pad_value=1), "with words = 2 from C = 65"),
+        (
+            lambda: conv2d_packed(WORDS, FILTERS, 65, pad_value=1),
+            r"conv2d_packed: w has shape .* with words = 2 from C = 65",
+        ),
         (lambda: conv2d_packed(X, FILTERS, 3, pad_value=1), "conv2d_packed: x has dtype float64, expected uint64"),
         (
             lambda: conv2d_packed(np.tile(WORDS, 3), FILTERS, 3, pad_value=1, groups=3),
-            "C = 3 and F = 2, expected multiples of groups = 3",
+            "conv2d_packed: C = 3 and F = 2, expected multiples of groups = 3",
+        ),
+        (
+            lambda: conv2d_packed(np.tile(WORDS, 2), FILTERS, 3, pad_value=1),
+            r"conv2d_packed: x has shape \(1, 4, 5, 2\), expected \(N, H, W, words\) with words = 1 from C = 3",
+        ),
+        (
+            lambda: conv2d_packed(WORDS[:, :2], FILTERS, 3, pad_value=1),
+            r"conv2d_packed: the kernel spans \(3, 3\), expected at most the padded input's \(2, 5\)",
         ),
         (lambda: conv2d_packed(WORDS, FILTERS, 3, pad_value=0.5), "conv2d_packed: pad_value is 0.5, expected one of"),
         (
@@ -90,7 +101,7 @@ WORDS, FILTERS = pack_activations(X), pack_weights(W)
     ],
 )
 def test_errors_name_what_came_and_what_was_expected(call, message):
-    with pytest.raises((ValueError, TypeError), match=message):
+    with pytest.raises((ValueError, TypeError), match=f"^{message}"):
         call()
 
 

@@ -11,7 +11,7 @@ from tinybnn.bitpack import pack
 from tinybnn.digits import BASE, MOST, cut, digits, octets, signs
 from tinybnn.packed_conv import conv2d_packed, pack_activations, pack_weights
 from tinybnn.phases import phase_kernel
-from tinybnn.product import DIGITS, POPCOUNT, RUN, TILE, TRIPLES, faster, narrow, packed_matmul
+from tinybnn.product import DIGITS, POPCOUNT, RUN, TILE, TRIPLES, faster, forms, narrow, packed_matmul
 from tinybnn.testing.strategies import generators, word_edges
 from tinybnn.testing.strategies import signs as random_signs
 
@@ -37,6 +37,22 @@ def test_more_rows_than_a_tile_on_either_side_and_none(form, rows):
     rng = np.random.default_rng(0)
     a, b = (random_signs(rng, m, 70) for m in rows)
     assert np.array_equal(packed_matmul(pack(a), pack(b), 70, form=form), a @ b.T)
+
+
+@pytest.mark.parametrize(
+    "form, dtype",
+    [(form, d) for form in (POPCOUNT, DIGITS, TRIPLES) for d in (np.int16, np.int32)] + [(DIGITS, np.float32)],
+)
+def test_a_left_side_of_many_tiles_may_be_prepared_at_once(form, dtype):
+    rng = np.random.default_rng(3)
+    a, b = random_signs(rng, 5 * TILE + 1, 71), random_signs(rng, 200, 71)
+    y = np.empty((len(a), len(b)), dtype)
+    form.dots(form.left(pack(a), 71), form.right(pack(b), 71), 71, y)
+    assert np.array_equal(y, a @ b.T)
+
+
+def test_forms_are_the_choice_and_each_way_by_name():
+    assert forms("f", TRIPLES) == {"f": None, "f by popcount": POPCOUNT, "f by digits": DIGITS, "f by triples": TRIPLES}
 
 
 @FORMS

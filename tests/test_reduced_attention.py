@@ -123,6 +123,8 @@ def test_what_does_not_fit_is_refused_in_one_line():
         pooled_attention(x, x, x, one, grid=(2, 3), levels=())
     with refused(ValueError, "pyramid_pool: a level is 0, expected a whole number >= 1"):
         pooled_attention(x, x, x, one, grid=(2, 3), levels=(1, 0))
+    with refused(ValueError, "pyramid_pool_backward: dy has shape (1, 4, 4), expected (N, 5, C)"):
+        pyramid_pool_backward(x[:, :4], pyramid_pool(np.zeros((1, 2, 3, 4)), levels=(1, 2))[1])
     with refused(ValueError, "channel_attention: k has shape (1, 5, 4), expected (N, T, D) with T = 6 from q"):
         channel_attention(x, x[:, :5], x[:, :5], one)
     with refused(ValueError, "channel_attention_backward: dy has shape (1, 5, 4), expected (1, 6, 4)"):
