@@ -13,6 +13,7 @@ from tinybnn.activation import (
     rprelu_backward,
     sigmoid,
     sigmoid_backward,
+    sigmoid_loops,
 )
 from tinybnn.binarize import clipped, sign
 from tinybnn.testing.strategies import distinct, generators, integers, reals
@@ -63,6 +64,7 @@ def test_sigmoid_is_scipys_and_mirrors(rng, shape):
     x = 10 * reals(rng, *shape)
     y, _ = sigmoid(x)
     np.testing.assert_allclose(y, expit(x), rtol=0, atol=1e-15)
+    np.testing.assert_allclose(sigmoid_loops(x), expit(x), rtol=1e-13)
     np.testing.assert_allclose(sigmoid(-x)[0], 1 - y, rtol=0, atol=1e-15)
 
 

@@ -22,10 +22,18 @@ FORMS = pytest.mark.parametrize("form", [POPCOUNT, DIGITS], ids=lambda form: for
 @pytest.mark.parametrize("pad_value", [-1, 0, 1])
 @pytest.mark.parametrize("tile", [1, 7, 1024])
 def test_however_small_the_tile(form, pad_value, tile, monkeypatch):
-    """Tiles of one row, tiles that end within a strip, one tile a strip; even heights and odd."""
+    """Tiles of one row, tiles within a strip, one tile a strip; even heights and odd; rows that no stride reaches."""
     monkeypatch.setattr(packed_tiles, "TILE", tile)
     monkeypatch.setattr(packed_tiles, "RUN", tile)
-    for H, stride, dilation in ((5, 1, 1), (6, 2, 1), (7, 1, 2), (9, (1, 2), 1), (9, (2, 1), 1), (8, 1, (2, 1))):
+    for H, stride, dilation in (
+        (5, 1, 1),
+        (6, 2, 1),
+        (7, 1, 2),
+        (9, (1, 2), 1),
+        (9, (2, 1), 1),
+        (8, 1, (2, 1)),
+        (6, 4, 1),
+    ):
         x, w = signs(RNG, 2, H, 6, 10), signs(RNG, 3, 2, 5, 4)
         options = {"pad": (2, 1), "pad_value": pad_value, "stride": stride, "dilation": dilation, "groups": 2}
         y = conv2d_packed(pack_activations(x, 2), pack_weights(w), 10, form=form, **options)
@@ -62,6 +70,7 @@ def test_filters_are_prepared_once_for_images_of_any_size(form):
         x = signs(RNG, 2, H, W, 20)
         g = plan_conv("test", pack_activations(x), words, 20, pad_value=0, pad=1)
         kernels = kernels or prepare(words, g, form)
+        assert [kernel.form for kernel in kernels] == [form]
         y = np.empty((2, H, W, 6), np.float32)
         for where, z in conv_tiles(pack_activations(x), kernels, g, np.float32):
             y[where] = z
@@ -79,6 +88,16 @@ def test_the_whole_is_the_same_in_every_dtype(form, size, dtype):
     y = convolve(x, prepare(words, g, form), g, dtype)
     assert y.dtype == dtype and y.shape == (3, *size, 6)
     assert np.array_equal(y, conv2d(unpack(x, 20), w.astype(np.float32), pad=1)[0])
+
+
+@FORMS
+@pytest.mark.parametrize("dtype", [np.float32, np.int32])
+def test_the_whole_of_several_groups_is_the_same_in_every_dtype(form, dtype):
+    x, w = signs(RNG, 2, 5, 4, 20), signs(RNG, 3, 3, 10, 6)
+    words, filters = pack_activations(x, 2), pack_weights(w)
+    g = plan_conv("test", words, filters, 20, pad_value=1, pad=1, groups=2)
+    y = convolve(words, prepare(filters, g, form), g, dtype)
+    assert y.dtype == dtype and np.array_equal(y, conv2d(x, w, pad=1, pad_value=1.0, groups=2)[0])
 
 
 @FORMS
