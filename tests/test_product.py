@@ -11,7 +11,7 @@ from tinybnn.bitpack import pack
 from tinybnn.digits import BASE, MOST, cut, digits, octets, signs
 from tinybnn.packed_conv import conv2d_packed, pack_activations, pack_weights
 from tinybnn.phases import phase_kernel
-from tinybnn.product import DIGITS, POPCOUNT, RUN, TILE, TRIPLES, faster, forms, narrow, packed_matmul
+from tinybnn.product import DIGITS, POPCOUNT, RUN, TILE, TRIPLES, faster, narrow, packed_matmul
 from tinybnn.testing.strategies import generators, word_edges
 from tinybnn.testing.strategies import signs as random_signs
 
@@ -49,10 +49,6 @@ def test_a_left_side_of_many_tiles_may_be_prepared_at_once(form, dtype):
     y = np.empty((len(a), len(b)), dtype)
     form.dots(form.left(pack(a), 71), form.right(pack(b), 71), 71, y)
     assert np.array_equal(y, a @ b.T)
-
-
-def test_forms_are_the_choice_and_each_way_by_name():
-    assert forms("f", TRIPLES) == {"f": None, "f by popcount": POPCOUNT, "f by digits": DIGITS, "f by triples": TRIPLES}
 
 
 @FORMS

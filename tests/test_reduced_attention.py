@@ -8,10 +8,11 @@ from test_attention import A, D, N, S, T, close, draw, heads_of, refused, whole
 from tinybnn.attend import exchange
 from tinybnn.attention import binary_attention, binary_attention_backward, binary_attention_packed
 from tinybnn.gradcheck import adjoint_gap
-from tinybnn.pyramid import pyramid_pool, pyramid_pool_backward
+from tinybnn.pyramid import pyramid_pool, pyramid_pool_backward, pyramid_pool_loops
 from tinybnn.reduced_attention import (
     channel_attention,
     channel_attention_backward,
+    channel_attention_loops,
     channel_attention_packed,
     pooled_attention,
     pooled_attention_packed,
@@ -62,6 +63,12 @@ def test_one_anchor_gives_every_query_the_mean_of_the_map():
     q, k, v = whole((N, T, D), (N, 8, D), (N, 8, D))
     y, _ = pooled_attention(q, k, v, np.ones(1), grid=(2, 4), levels=(1,))
     close(y, np.broadcast_to(v.mean(1, keepdims=True), y.shape))
+
+
+def test_specifications_answer_in_the_dtype_of_the_values():
+    x = draw((N, S, A * D), dtype=np.float32)[0]
+    assert channel_attention_loops(x, x, x, np.ones(A, np.float32), heads=A).dtype == np.float32
+    assert pyramid_pool_loops(x.reshape(N, 2, 4, -1), levels=(1, 2)).dtype == np.float32
 
 
 def test_exchanging_twice_is_the_identity_and_turns_one_attention_into_the_other():
