@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tinybnn.binarize import mean_abs, mean_abs_backward, polynomial, sign
-from tinybnn.binary_conv import binary_conv2d, binary_conv2d_backward
+from tinybnn.binary_conv import binary_conv2d, binary_conv2d_backward, binary_conv2d_loops
 from tinybnn.conv import conv2d
 from tinybnn.gradcheck import numeric_vjp
 from tinybnn.packed_conv import conv2d_packed, pack_activations, pack_weights
@@ -32,6 +32,16 @@ def test_latent_weights_count_by_their_sign_alone():
     latent = W * RNG.uniform(0.01, 9, W.shape)
     same = [binary_conv2d(X, w, ALPHA, pad_value=1)[0] for w in (W, latent)]
     assert np.array_equal(*same)
+
+
+def test_a_latent_weight_of_zero_of_either_sign_is_plus_one_to_the_specification_too():
+    latent = np.where(W > 0, 0.0, -0.0)
+    assert np.array_equal(
+        binary_conv2d_loops(X, latent, ALPHA, pad_value=1), binary_conv2d(X, abs(W), ALPHA, pad_value=1)[0]
+    )
+    assert np.array_equal(
+        binary_conv2d(X, latent, ALPHA, pad_value=1)[0], binary_conv2d(X, abs(W), ALPHA, pad_value=1)[0]
+    )
 
 
 def test_where_alpha_is_mean_abs_the_weights_get_both_paths():
