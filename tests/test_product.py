@@ -69,6 +69,12 @@ def test_a_product_of_digits_is_two_products():
     assert round(total) == high @ w and (total - round(total)) * BASE == low @ w
 
 
+@pytest.mark.parametrize("shape", [(2,), (3, 2), (2, 3, 2)])
+def test_bytes_become_digits_in_place_whatever_axes_stand_before_them(shape):
+    x = digits(np.zeros(shape, np.uint8), np.full(shape, 255, np.uint8))
+    assert x.shape == (*shape[:-1], 16) and (x == -1 + 1 / BASE).all()
+
+
 def test_a_product_of_triples_is_three_products():
     """By hand: the bytes of one product are the disagreements of three rows with a filter."""
     rng = np.random.default_rng(2)
