@@ -99,6 +99,12 @@ def test_two_parts_are_the_sum_of_the_two():
     assert (cache.position.weights == cache_p.weights).all() and (cache.channel.weights == cache_c.weights).all()
 
 
+def test_two_packed_parts_have_one_head_unless_told():
+    x, (p, c) = draw((N, 12, D))[0], (np.array([0.5]), np.array([2.0]))
+    got = two_part_attention_packed(x, x, x, p, c, grid=(3, 4))
+    assert (got == two_part_attention(x, x, x, p, c, grid=(3, 4), heads=1)[0]).all()
+
+
 GRID = {"grid": (16, 16)}
 
 
