@@ -9,7 +9,7 @@ import pytest
 from benchmarks import loops, training
 from benchmarks.harness import Row, check, in_turn, peak
 from tinybnn import conv, net, upsample
-from tinybnn.testing import OPS
+from tinybnn.testing import RUNGS
 
 ROOT = Path(__file__).parent.parent
 RESULTS = (ROOT / "benchmarks" / "RESULTS.md").read_text(encoding="utf-8")
@@ -43,13 +43,7 @@ def test_peak_is_what_was_allocated_at_once():
 
 
 def test_every_operation_has_a_case_to_be_fast_on():
-    assert {name for name in OPS if " by " not in name} == set(loops.CASES)
-
-
-def test_what_stands_in_for_a_specification_is_loops():
-    pairs = dict(loops.PAIRS)
-    assert pairs.pop("multi_branch_upsample_packed")[0] is OPS["multi_branch_upsample"].spec
-    assert all(specification.__name__.endswith("_loops") for specification, _ in pairs.values())
+    assert {name for name, rung in RUNGS.items() if rung.kind == "forward"} <= set(loops.CASES) <= set(RUNGS)
 
 
 def test_the_textbook_and_this_project_train_alike():

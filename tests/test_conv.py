@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy.signal import convolve2d, correlate
 
 from tinybnn.conv import (
@@ -16,7 +15,7 @@ from tinybnn.conv import (
 )
 from tinybnn.gradcheck import adjoint_gap
 from tinybnn.testing.ops.conv import geometry
-from tinybnn.testing.strategies import generators, integers
+from tinybnn.testing.strategies import Limits, generators, integers
 
 law = settings(derandomize=True, database=None, deadline=None, max_examples=40)
 
@@ -66,7 +65,7 @@ def test_without_a_size_the_transpose_is_as_small_as_it_may_be():
 
 
 @law
-@given(geometry(st.integers(1, 3)), generators())
+@given(geometry(Limits()), generators())
 def test_the_transpose_is_the_adjoint_exactly(shapes, rng):
     x_shape, w_shape, options = shapes
     x, w = integers(rng, *x_shape), integers(rng, *w_shape)
@@ -81,7 +80,7 @@ def test_the_transpose_is_the_adjoint_exactly(shapes, rng):
 
 
 @law
-@given(geometry(st.integers(1, 3)), generators())
+@given(geometry(Limits()), generators())
 def test_backward_is_linear_in_each_operand_exactly(shapes, rng):
     """<y, dy> = <x, dx> = <w, dw> without padding values: the map is bilinear."""
     x_shape, w_shape, options = shapes

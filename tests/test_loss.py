@@ -14,7 +14,7 @@ from tinybnn.loss import (
     dice_backward,
 )
 from tinybnn.testing.ops.loss import class_cases, labels_of, target_cases
-from tinybnn.testing.strategies import distinct, generators, reals
+from tinybnn.testing.strategies import Limits, distinct, generators, reals
 
 law = settings(derandomize=True, database=None, deadline=None, max_examples=40)
 
@@ -43,7 +43,7 @@ def batches(draw, name):
 
 
 @law
-@given(class_cases())
+@given(class_cases(Limits()))
 def test_cross_entropy_is_scipys_log_softmax_averaged_by_numpy(case):
     from scipy.special import log_softmax
 
@@ -60,7 +60,7 @@ def test_cross_entropy_is_scipys_log_softmax_averaged_by_numpy(case):
 
 
 @law
-@given(target_cases())
+@given(target_cases(Limits()))
 def test_binary_cross_entropy_is_scipys_log_expit(case):
     from scipy.special import log_expit
 
@@ -118,7 +118,7 @@ def test_floats_in_the_same_float_out_whatever_scalar_comes_from_above(name, dty
 
 
 @law
-@given(class_cases(), generators())
+@given(class_cases(Limits()), generators())
 def test_cross_entropy_does_not_see_a_shift_of_all_logits_of_a_pixel(case, rng):
     (logits, labels), options = case
     whole = np.rint(logits)  # whole numbers shift without rounding
@@ -127,7 +127,7 @@ def test_cross_entropy_does_not_see_a_shift_of_all_logits_of_a_pixel(case, rng):
 
 
 @law
-@given(class_cases())
+@given(class_cases(Limits()))
 def test_gradient_of_cross_entropy_sums_to_0_over_the_classes(case):
     (logits, labels), options = case
     gradient = cross_entropy_backward(1.0, cross_entropy(logits, labels, **options)[1])
@@ -135,7 +135,7 @@ def test_gradient_of_cross_entropy_sums_to_0_over_the_classes(case):
 
 
 @law
-@given(class_cases(), st.permutations(range(5)))
+@given(class_cases(Limits()), st.permutations(range(5)))
 def test_renaming_the_classes_changes_nothing(case, names):
     (logits, labels), options = case
     L = logits.shape[-1]
@@ -149,7 +149,7 @@ def test_renaming_the_classes_changes_nothing(case, names):
 
 
 @law
-@given(class_cases())
+@given(class_cases(Limits()))
 def test_class_weights_are_relative(case):
     (logits, labels), options = case
     if options["class_weights"] is not None:

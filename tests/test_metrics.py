@@ -14,7 +14,7 @@ from tinybnn.metrics import (
     threshold_counts,
 )
 from tinybnn.testing.ops.metrics import confusion_cases, confusions, road_cases, threshold_cases
-from tinybnn.testing.strategies import generators
+from tinybnn.testing.strategies import Limits, generators
 
 law = settings(derandomize=True, database=None, deadline=None, max_examples=40)
 
@@ -23,7 +23,7 @@ law = settings(derandomize=True, database=None, deadline=None, max_examples=40)
 
 
 @law
-@given(confusion_cases())
+@given(confusion_cases(Limits()))
 def test_confusion_and_iou_are_scikit_learns(case):
     sklearn = pytest.importorskip("sklearn.metrics", reason="the witness needs: pip install scikit-learn")
     (predicted, labels, L), options = case
@@ -69,7 +69,7 @@ def test_mean_iou_is_that_of_the_cityscapes_scorer(seed, tmp_path):
 
 
 @law
-@given(confusion_cases())
+@given(confusion_cases(Limits()))
 def test_a_perfect_prediction_scores_1(case):
     (_, labels, L), options = case
     confusion = confusion_matrix(labels, labels, L, **options)
@@ -79,14 +79,14 @@ def test_a_perfect_prediction_scores_1(case):
 
 
 @law
-@given(confusion_cases())
+@given(confusion_cases(Limits()))
 def test_every_counted_pixel_is_counted_once(case):
     (predicted, labels, L), options = case
     assert confusion_matrix(predicted, labels, L, **options).sum() == (labels != options["ignore"]).sum()
 
 
 @law
-@given(confusion_cases(), generators())
+@given(confusion_cases(Limits()), generators())
 def test_renaming_classes_permutes_the_confusion(case, rng):
     (predicted, labels, L), _ = case
     labels = np.where(labels < L, labels, 255)
@@ -99,7 +99,7 @@ def test_renaming_classes_permutes_the_confusion(case, rng):
 
 
 @law
-@given(confusions())
+@given(confusions(Limits()))
 def test_iou_is_blind_to_who_is_truth_and_the_confusion_is_not(case):
     (confusion,) = case.args
     np.testing.assert_array_equal(iou_per_class(confusion), iou_per_class(confusion.T))
@@ -109,7 +109,7 @@ def test_iou_is_blind_to_who_is_truth_and_the_confusion_is_not(case):
 
 
 @law
-@given(confusion_cases())
+@given(confusion_cases(Limits()))
 def test_confusions_of_parts_add(case):
     (predicted, labels, L), options = case
     parts = [confusion_matrix(p, t, L, **options) for p, t in zip(predicted, labels)]
@@ -117,7 +117,7 @@ def test_confusions_of_parts_add(case):
 
 
 @law
-@given(confusion_cases(), generators())
+@given(confusion_cases(Limits()), generators())
 def test_what_is_predicted_at_ignored_pixels_changes_nothing(case, rng):
     (predicted, labels, L), options = case
     other = np.where(labels == options["ignore"], rng.integers(0, 256, labels.shape), predicted)  # out of range, too
@@ -159,7 +159,7 @@ def test_just_below_a_grey_in_float32_is_below_it(dtype):
 
 
 @law
-@given(threshold_cases())
+@given(threshold_cases(Limits()))
 def test_both_float_widths_fall_on_the_same_side(case):
     (p, labels), options = case
     np.testing.assert_array_equal(
@@ -168,7 +168,7 @@ def test_both_float_widths_fall_on_the_same_side(case):
 
 
 @law
-@given(threshold_cases())
+@given(threshold_cases(Limits()))
 def test_threshold_counts_of_parts_add_and_are_confusions(case):
     (p, labels), options = case
     counts = threshold_counts(p, labels, **options)
@@ -180,7 +180,7 @@ def test_threshold_counts_of_parts_add_and_are_confusions(case):
 
 
 @law
-@given(threshold_cases())
+@given(threshold_cases(Limits()))
 def test_ignored_pixels_have_no_probability(case):
     (p, labels), options = case
     spoilt = np.where(labels == options["ignore"], np.nan, p)
@@ -188,7 +188,7 @@ def test_ignored_pixels_have_no_probability(case):
 
 
 @law
-@given(road_cases())
+@given(road_cases(Limits()))
 def test_max_f_is_the_largest_f_and_the_rest_belongs_to_its_threshold(case):
     (counts,) = case.args
     scores = road_scores(counts)

@@ -15,10 +15,22 @@ from tinybnn.multibranch import (
 )
 from tinybnn.multibranch_packed import multi_branch_upsample_packed
 from tinybnn.packed_conv import pack_weights
-from tinybnn.testing.ops.multibranch import branch_cases, packed_branches, simulated
+from tinybnn.testing.ops.multibranch import branch_cases
+from tinybnn.testing.strategies import Limits
 from tinybnn.upsample import BILINEAR, BILINEAR_CORNERS, NEAREST, upsample_nearest
 
 law = settings(derandomize=True, database=None, deadline=None, max_examples=25)
+
+
+def simulated(*args, **options):
+    """The value of the float form."""
+    return multi_branch_upsample(*args, **options)[0]
+
+
+def packed_branches(x, tau, w, alpha, theta, **options):
+    """Pack the weights of each branch and run the packed form."""
+    words = np.stack([pack_weights(sign(branch)) for branch in w])
+    return multi_branch_upsample_packed(x, tau, words, alpha, theta, **options)
 
 
 def arguments(rng, R=3, N=2, H=3, W=4, C=5, F=2, dtype=np.float64):
@@ -36,7 +48,7 @@ def without(r, *args):
 
 
 @law
-@given(branch_cases())
+@given(branch_cases(Limits()))
 def test_a_gate_at_minus_infinity_removes_its_branch(case):
     x, tau, w, alpha, theta = case.args
     R, ups = len(tau), case.options["upsamplers"]
@@ -49,7 +61,7 @@ def test_a_gate_at_minus_infinity_removes_its_branch(case):
 
 
 @law
-@given(branch_cases())
+@given(branch_cases(Limits()))
 def test_gates_at_zero_give_half_the_sum_and_wide_open_ones_the_sum(case):
     x, tau, w, alpha, theta = case.args
     whole, cache = multi_branch_upsample(x, tau, w, alpha, np.full_like(theta, np.inf), **case.options)
@@ -58,7 +70,7 @@ def test_gates_at_zero_give_half_the_sum_and_wide_open_ones_the_sum(case):
 
 
 @law
-@given(branch_cases())
+@given(branch_cases(Limits()))
 def test_one_branch_with_its_gate_open_is_plain_binary_upsampling(case):
     x, tau, w, alpha, theta = (a[:1] if i else a for i, a in enumerate(case.args))
     up, *_ = case.options["upsamplers"]
@@ -70,7 +82,7 @@ def test_one_branch_with_its_gate_open_is_plain_binary_upsampling(case):
 
 
 @law
-@given(branch_cases())
+@given(branch_cases(Limits()))
 def test_linear_in_every_branch(case):
     """Doubling one branch's scale adds that branch once more; its gate stays where it was."""
     x, tau, w, alpha, theta = case.args

@@ -1,20 +1,63 @@
-"""Every operation in the table against its specification: forward, backward, packed."""
+"""Every operation in the table: each rung and implementation against what it owes, its laws, its refusals."""
+
+import re
+import warnings
+from functools import partial
 
 import pytest
 
-from tinybnn.testing import OPS, check_backward, check_forward, check_packed
+from tinybnn.testing import OPS, RUNGS, Case, check
+from tinybnn.testing.drawing import some_cases
+from tinybnn.testing.laws import holds
+from tinybnn.testing.op import bare
+
+IMPLEMENTATIONS = [(name, form, f) for name, rung in RUNGS.items() for form, f in rung.implementations.items()]
+LAWS = [(op, law) for op in OPS.values() for law in op.laws]
 
 
-@pytest.mark.parametrize("name", OPS)
-def test_forward_equals_specification(name):
-    check_forward(OPS[name], OPS[name].forward)
+def strictly(function, *args, **options):
+    """The library's own functions warn of nothing."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return function(*args, **options)
 
 
-@pytest.mark.parametrize("name", [name for name, op in OPS.items() if op.backward])
-def test_backward_equals_finite_differences(name):
-    check_backward(OPS[name], OPS[name].forward, OPS[name].backward)
+@pytest.mark.parametrize("name, form, function", IMPLEMENTATIONS, ids=[form for _, form, _ in IMPLEMENTATIONS])
+def test_what_the_library_gives_is_what_it_owes(name, form, function):
+    check(name, partial(strictly, function), max_examples=40)
 
 
-@pytest.mark.parametrize("name", [name for name, op in OPS.items() if op.packed])
-def test_packed_equals_specification(name):
-    check_packed(OPS[name], OPS[name].packed)
+def value_of(op, *args, **options):
+    return op.result(op.forward(*args, **options), Case(args, options))
+
+
+@pytest.mark.parametrize("op, law", LAWS, ids=[f"{op.name}: {law.says}" for op, law in LAWS])
+def test_laws_hold_exactly(op, law):
+    drawn = some_cases(RUNGS[op.name]._replace(op=op._replace(boundary=())), 25)  # where nothing is rounded
+    cases = [Case(bare(case.args), case.options) for case in drawn]
+    assert len(cases) >= 20 and holds(law, partial(value_of, op), cases)
+
+
+@pytest.mark.parametrize("op", OPS.values(), ids=OPS)
+def test_every_record_has_laws_and_is_versioned(op):
+    assert op.laws and op.version >= 1
+    assert op.refuses or op.name == "phase_kernel", "phase_kernel is no entrance: upsample_conv2d checks for it"
+
+
+@pytest.mark.parametrize("name", RUNGS)
+def test_every_case_names_every_option(name):
+    """A candidate may then do without defaults."""
+    named = [set(case.options) for case in some_cases(RUNGS[name], len(RUNGS[name].boundary) + 5)]
+    assert all(options == named[-1] for options in named)
+
+
+REFUSALS = [(op, refusal) for op in OPS.values() for refusal in op.refuses]
+
+
+@pytest.mark.parametrize("op, refusal", REFUSALS, ids=[f"{op.name}: {refusal.says}" for op, refusal in REFUSALS])
+def test_bad_calls_are_refused_in_one_line(op, refusal):
+    with pytest.raises((ValueError, TypeError)) as caught:
+        op.forward(*refusal.case.args, **refusal.case.options)
+    text = str(caught.value)
+    assert refusal.says in text and "\n" not in text
+    assert re.match(r"\w+(\(\))?[: ]", text), "an operation is named: this one, or the one inside it that refused"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tinybnn.saliency import e_curve, e_measure, f_curve, mae, max_f, s_measure
 from tinybnn.testing.ops.saliency import image_cases
-from tinybnn.testing.strategies import generators
+from tinybnn.testing.strategies import Limits, generators
 
 law = settings(derandomize=True, database=None, deadline=None, max_examples=40)
 BOTH = pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -70,7 +70,7 @@ def test_left_alone_the_reference_stretches_each_prediction_first(scene):
 
 @BOTH
 @law
-@given(case=image_cases())
+@given(case=image_cases(Limits()))
 def test_scores_keep_the_dtype_and_their_range(case, dtype):
     p, target = case.args[0].astype(dtype), case.args[1]
     n, hair = target.size, 1 + np.finfo(dtype).eps
@@ -81,7 +81,7 @@ def test_scores_keep_the_dtype_and_their_range(case, dtype):
 
 
 @law
-@given(image_cases())
+@given(image_cases(Limits()))
 def test_a_perfect_prediction_scores_best(case):
     target = case.args[1]
     p, n = (target == 1).astype(float), target.size
@@ -92,7 +92,7 @@ def test_a_perfect_prediction_scores_best(case):
 
 
 @law
-@given(image_cases())
+@given(image_cases(Limits()))
 def test_booleans_and_numbers_are_one_mask(case):
     p, target = case.args
     for score in (mae, f_curve, s_measure, e_curve, e_measure):
@@ -100,7 +100,7 @@ def test_booleans_and_numbers_are_one_mask(case):
 
 
 @law
-@given(image_cases(), st.integers(0, 255), st.sampled_from([0.3, 1.0]))
+@given(image_cases(Limits()), st.integers(0, 255), st.sampled_from([0.3, 1.0]))
 def test_f_at_one_threshold_is_the_formula(case, k, beta2):
     p, target = case.args
     mask = p.astype(np.float32) >= np.float32(k / 255)
@@ -112,14 +112,14 @@ def test_f_at_one_threshold_is_the_formula(case, k, beta2):
 
 
 @law
-@given(image_cases())
+@given(image_cases(Limits()))
 def test_mae_of_the_opposite_is_the_rest(case):
     p, target = case.args
     np.testing.assert_allclose(mae(1 - p, target) + mae(p, target), 1, rtol=1e-14)
 
 
 @law
-@given(image_cases())
+@given(image_cases(Limits()))
 def test_mirrored_images_align_as_well(case):
     p, target = case.args
     for turn in (np.fliplr, np.flipud, np.transpose):

@@ -118,6 +118,24 @@ def unpack_loops(packed: Array, C: int) -> Array:
 def unpack(packed: Array, C: int, dtype: type | np.dtype = np.float32) -> Array:
     """Undo :func:`pack`: the ``C`` values of -1 and +1 in each row of words.
 
+    Parameters
+    ----------
+    packed : uint64 ndarray of shape (..., ceil(C / 64))
+    C : int
+        How many values a row holds; words do not tell.
+    dtype : float dtype
+
+    Returns
+    -------
+    ndarray of ``dtype``, shape (..., C)
+
+    Notes
+    -----
+    Exactness: equals :func:`unpack_loops` by ``==``; ``unpack(pack(x), C)`` is ``x``.
+    Source: ours.
+
+    Examples
+    --------
     >>> unpack(np.array([13], np.uint64), 4)
     array([-1.,  1., -1., -1.], dtype=float32)
     """

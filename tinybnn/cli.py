@@ -1,4 +1,6 @@
-"""The command line: demo, compare, train, evaluate, predict, pack, info. ``python -m tinybnn`` is the same program.
+"""The command line: demo, compare, train, evaluate, predict, pack, info, check, vectors.
+
+``python -m tinybnn`` is the same program.
 
 What is wrong with an input is said in one line on standard error, with exit status 2; a packed network that differs
 from its simulation exits with 1, an interrupted run with 130.
@@ -31,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     try:
         return arguments.verb(arguments) or 0
-    except (ValueError, TypeError, OSError, TrainingError) as error:
+    except (ValueError, TypeError, OSError, ImportError, TrainingError) as error:
         print(f"tinybnn: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -91,6 +93,25 @@ def parser() -> argparse.ArgumentParser:
         "--image", type=int, nargs=2, default=(64, 64), metavar=("H", "W"), help="image size (default 64 64)"
     )
     add_options(p.add_argument_group("network"), net.Config)
+
+    p = verb(run_check, "check", "hold the functions of a Python file against the operations whose names they bear")
+    p.add_argument("file", type=Path, nargs="?", metavar="FILE.py")
+    p.add_argument("--op", action="append", default=[], metavar="NAME", help="check this one (again for more)")
+    p.add_argument("--json", type=Path, metavar="results.json", help="write a report that Gradescope reads")
+    p.add_argument("--examples", type=int, default=100, help="cases to draw for each (default %(default)s)")
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--time", type=float, default=60, help="seconds that each may take (default %(default)s)")
+    p.add_argument("--memory", type=int, default=2048, help="megabytes that each may take (default %(default)s)")
+    p.add_argument("--list", action="store_true", help="name every operation and its arguments")
+
+    p = verb(run_vectors, "vectors", "write inputs of an operation with their right results")
+    p.add_argument("op", metavar="OP")
+    p.add_argument("--count", type=int, default=10, help="calls (default %(default)s)")
+    p.add_argument("--format", default="npz", choices=("npz", "json", "c", "hex"))
+    p.add_argument("--out", type=Path, required=True, metavar="DIR")
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--word-bits", type=int, default=64, choices=(8, 16, 32, 64), help="default %(default)s")
+    p.add_argument("--dtype", default="float32", choices=("float32", "float64"))
     return top
 
 
@@ -196,33 +217,31 @@ def run_info(a: argparse.Namespace) -> None:
         raise ValueError(f"info: image is {H} x {W}, expected multiples of {config.stride}")
     rows = cost.layers(config, (H, W))
     parameters, bits, count = cost.total(rows)
-    table(
-        [
-            "layer",
-            "kind",
-            "output",
-            "parameters",
-            "packed bytes",
-            "binary MACs",
-            "float MACs",
-            "scales",
-            "output bytes",
-        ],
-        [
-            [
-                r.name,
-                r.kind,
-                "x".join(map(str, r.shape[1:])),
-                r.parameters,
-                r.weight_bits // 8,
-                *r.multiplications,
-                r.activation_bytes,
-            ]
-            for r in rows
-        ]
-        + [["total", "", "", parameters, bits // 8, *count, max(r.activation_bytes for r in rows)]],
-    )
+    head = "layer|kind|output|parameters|packed bytes|binary MACs|float MACs|scales|output bytes".split("|")
+    lines = [[r.name, r.kind, "x".join(map(str, r.shape[1:])), r.parameters, r.weight_bits // 8] for r in rows]
+    lines = [[*line, *r.multiplications, r.activation_bytes] for line, r in zip(lines, rows)]
+    table(head, [*lines, ["total", "", "", parameters, bits // 8, *count, max(r.activation_bytes for r in rows)]])
     print("float32 parameters:", 4 * parameters, "bytes. The last column's total is its largest entry.")
+
+
+def run_check(a: argparse.Namespace) -> int:
+    from .testing.grade import Limit, listing, report
+
+    if a.list:
+        return listing()
+    if a.file is None:
+        raise ValueError("check: no file was given, expected FILE.py, or --list")
+    limit = Limit(a.time, a.memory)
+    return report(a.file, a.op, results=a.json, examples=a.examples, seed=a.seed, limit=limit)
+
+
+def run_vectors(a: argparse.Namespace) -> None:
+    from .testing.vectors import save_vectors
+
+    for path in save_vectors(
+        a.op, a.out, count=a.count, format=a.format, seed=a.seed, bits=a.word_bits, dtype=np.dtype(a.dtype)
+    ):
+        print(path)
 
 
 # -- what they share ------------------------------------------------------------------------------------------------

@@ -75,6 +75,25 @@ def fold_batch_norm(
 ) -> Threshold:
     """Fold scale, batch norm and sign, ``sign(batch_norm_inference(alpha * z, ...))``, with :func:`fold_threshold`.
 
+    Parameters
+    ----------
+    alpha, gamma, beta, mean, var : float ndarrays of shape (F,)
+        The scale of each filter, and its batch norm in inference.
+    n : int
+        Taps, KH KW C: ``z`` runs from ``-n`` to ``n``.
+    eps : float
+
+    Returns
+    -------
+    Threshold
+
+    Notes
+    -----
+    Exactness: equals the sign of the float expression by ``==`` at every level, with gamma < 0, gamma = 0 and at ties.
+    Source: as for :func:`fold_threshold`.  Status: ours.
+
+    Examples
+    --------
     >>> one = np.ones(1)
     >>> fold_batch_norm(0.5 * one, -one, one, 0 * one, one, 4)     # -z / 2 + 1 >= 0, nearly: z <= 2
     Threshold(t=array([3], dtype=int32), flip=array([ True]))
@@ -94,8 +113,24 @@ def threshold_sign_loops(z: Array, threshold: Threshold) -> Array:
 
 
 def threshold_sign(z: Array, threshold: Threshold) -> Array:
-    """Where a folded sign is -1: the bits to pack. ``z`` is (..., F), of integers.
+    """Where a folded sign is -1: the bits to pack, ``(z >= t) == flip``.
 
+    Parameters
+    ----------
+    z : integer ndarray of shape (..., F)
+    threshold : Threshold
+
+    Returns
+    -------
+    ndarray of bool, of the shape of ``z``
+
+    Notes
+    -----
+    Exactness: equals :func:`threshold_sign_loops` by ``==``.
+    Source: FINN, Umuroglu 2017, arXiv 1612.07119, for a comparison in place of batch norm; the flip is ours.
+
+    Examples
+    --------
     >>> threshold_sign(np.array([[0, 0], [2, 2]]), Threshold(np.array([1, 1]), np.array([False, True])))
     array([[ True, False],
            [False,  True]])

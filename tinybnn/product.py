@@ -9,6 +9,7 @@ floats is two exact dot products (:mod:`tinybnn.digits`). **Triples** are three,
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -190,10 +191,10 @@ DIGITS = Product("digits", digit_rows, digit_filters, digit_dots, 2 * TILE)
 TRIPLES = Product("triples", triple_rows, triple_filters, triple_dots, 3 * TILE)
 
 
-def forms(name: str, *others: Product) -> dict[str, Product | None]:
-    """The ways to count, by the name that a record of ``name`` bears: the one that is chosen, and each for itself.
+def forms(name: str, function: Callable, *others: Product) -> dict[str, Callable]:
+    """``function`` with each way to count for its ``form``, by a name that says which.
 
-    >>> list(forms("conv2d_packed"))
-    ['conv2d_packed', 'conv2d_packed by popcount', 'conv2d_packed by digits']
+    >>> list(forms("conv2d_packed", print))
+    ['conv2d_packed by popcount', 'conv2d_packed by digits']
     """
-    return {name: None} | {f"{name} by {form.name}": form for form in (POPCOUNT, DIGITS, *others)}
+    return {f"{name} by {form.name}": partial(function, form=form) for form in (POPCOUNT, DIGITS, *others)}

@@ -1,7 +1,37 @@
-"""The oracle: every operation with its specification, and the checks that hold a candidate against it."""
+"""The oracle: every operation with its specification, and :func:`check`, which holds a candidate against it."""
 
-from .checks import Mismatch, check_backward, check_forward, check_packed
-from .op import Case, Op
+try:
+    import hypothesis as _  # noqa: F401
+except ImportError as error:
+    raise ImportError("tinybnn.testing draws its cases with Hypothesis: pip install 'tinybnn[test]'") from error
+
+from .adapters import Adapter, dlpack, words
+from .checks import Mismatch, check
+from .mistakes import MISTAKES, Mistake
+from .op import Case, Law, Op, Words
 from .ops import OPS
+from .rungs import RUNGS, Rung, rung_of
+from .suite import parametrize_with_checks
+from .vectors import load_vectors, save_vectors, vectors
 
-__all__ = ["OPS", "Case", "Mismatch", "Op", "check_backward", "check_forward", "check_packed"]
+__all__ = [
+    "MISTAKES",
+    "OPS",
+    "RUNGS",
+    "Adapter",
+    "Case",
+    "Law",
+    "Mismatch",
+    "Mistake",
+    "Op",
+    "Rung",
+    "Words",
+    "check",
+    "dlpack",
+    "load_vectors",
+    "parametrize_with_checks",
+    "rung_of",
+    "save_vectors",
+    "vectors",
+    "words",
+]

@@ -1,165 +1,169 @@
-"""What every operation owes its specification, as three checks that any candidate can be put through.
+"""``check``: hold a candidate against an operation, and say the smallest input on which it is wrong, and probably why.
 
-``check_forward``, ``check_backward`` and ``check_packed`` take an operation's record and a candidate for that rung.
-They pass in silence, or raise :class:`Mismatch` with the operation, the place, what came and what was expected.
-The same checks that pass the library's own code must reject every mutant in ``tests/mutants``.
+It passes in silence. The same check that passes the library's own functions rejects every wrong version in
+:mod:`tinybnn.testing.mistakes`, and with their help names the cause.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.errors import Flaky, Unsatisfiable
 
-from ..binarize import Quantizer
-from ..gradcheck import numeric_vjp
-from .op import Case, Op
+from .adapters import Adapter
+from .candidate import Candidate
+from .cause import causes
+from .drawing import for_each_case, some_cases
+from .op import Case
+from .rungs import DTYPES, rung_of
+from .say import message
+from .smaller import plainer, size
+from .strategies import Limits
 
-EXAMPLES = 20
-GRADIENT_BOUND = 1e-6
-"""Central differences are good to about 1e-9; a wrong backward pass is wrong in the first digits."""
+KEPT = 16
+"""Cases that tell causes apart, beside the failing one."""
+
+SMALLER = 200
+"""Calls that are spent on making a failing input smaller, and as many on making it plainer."""
+
+UNSTEADY = "gives different results when it is called again with the same input"
 
 
 class Mismatch(AssertionError):
-    """A candidate and its specification differ."""
+    """A candidate and its specification differ. ``case`` holds the smallest failing arguments and options."""
+
+    def __init__(self, text: str, case: Case) -> None:
+        super().__init__(text)
+        self.case = case
 
 
-def check_forward(op: Op, candidate: Callable, examples: int = EXAMPLES) -> None:
-    """``candidate`` gives the specification's shapes, dtypes and values, from any memory order, and writes nothing."""
+def check(
+    op: str,
+    candidate: Callable,
+    *,
+    adapter: Adapter | None = None,
+    channels: Sequence[int] | None = None,
+    pad_values: Sequence[float] | None = None,
+    layout: str = "NHWC",
+    dtypes: Sequence[Any] | None = None,
+    max_examples: int = 100,
+    seed: int = 0,
+    options: Mapping[str, Any] | None = None,
+    forward: Callable | None = None,
+) -> None:
+    """Hold ``candidate`` against operation ``op``: shape and dtype first, then every value; silent if all is right.
 
-    def one(case):
-        def call(*args):
-            return op.result(candidate(*args, **case.options))
+    Parameters
+    ----------
+    op : str
+        The name of a public function: ``"conv2d"``, ``"conv2d_backward"``, ``"conv2d_packed"``, ...
+    candidate : callable
+        Takes that function's arguments. A forward function may return its value alone or ``(value, cache)``.
+    adapter : Adapter, optional
+        Translates words or arrays: see :mod:`tinybnn.testing.adapters`.
+    channels, pad_values : sequences, optional
+        What the candidate can do, where that is less than everything.
+    layout : "NHWC" or "NCHW"
+        With "NCHW" maps come and go channels first, and kernels are OIHW.
+    dtypes : sequence of float dtypes, optional
+        Default float64 and float32.
+    max_examples : int
+        Cases to draw, beside the boundary cases that always run.
+    seed : int
+        Draws other cases. The same seed draws the same cases, and the verdict is the same.
+    options : mapping, optional
+        Further limits: the one value, or a list of the values, that the candidate can do of an option, such as
+        ``{"groups": 1, "stride": [1, 2]}``. An option held at one value is not handed to a candidate without it.
+    forward : callable, optional
+        For a backward candidate that reads a cache of its own: the forward function that makes it.
 
-        expected = op.spec(*case.args, **case.options)
-        for args in (case.args, *_memory_orders(case.args)):
-            _compare(op, case, _untouched(op, case, call, args), expected, np.float64)
-        if not any(map(_is_float, case.args)):  # labels and counts know no single precision
-            return
-        single = _astype(case.args, np.float32)
-        expected = op.spec(*_astype(single, np.float64), **case.options)
-        _compare(op, case, call(*single), expected, np.float32)
+    Raises
+    ------
+    Mismatch
+        The candidate is wrong; the message says where, on which input, and why it probably is.
+    ValueError, TypeError
+        The call is: an unknown operation, a limit that the operation does not have.
 
-    _run(op, one, examples)
+    Notes
+    -----
+    Exactness: results of integers are compared by ``==``. Floats may differ by one unit in the last place for each
+    rounding of the longest chain in the specification, gradients from central differences by 1e-6 of their size.
+    Source: ours.
 
-
-def check_backward(op: Op, forward: Callable, candidate: Callable, examples: int = EXAMPLES) -> None:
-    """``candidate(dy, cache)`` agrees with central differences of the relaxed forward, on every element, every time."""
-
-    def one(case):
-        options = {k: v.relaxed() if isinstance(v, Quantizer) else v for k, v in case.options.items()}
-        args = _off_the_grid(case.args)
-        y, cache = forward(*args, **options)
-        dy = np.random.default_rng(y.size).normal(size=y.shape)
-        numeric = numeric_vjp(lambda *a: forward(*a, **options)[0], args, dy)
-        numeric = tuple(n for n in numeric if n is not None)
-        for attempt in ("gradient", "a second call's gradient"):
-            gradients = _untouched(op, case, lambda d: _tuple(candidate(d, cache)), (dy,))
-            if len(gradients) != len(numeric):
-                raise Mismatch(f"{op.name}: {len(gradients)} gradients, expected {len(numeric)}, one a float argument")
-            for i, (got, expected) in enumerate(zip(gradients, numeric)):
-                what = f"{op.name}: {attempt} {i}"
-                _same_shape(what, case, got, expected, np.float64)
-                gap = np.abs(got - expected) / np.maximum(1, np.abs(expected))
-                _report(what, case, ~(gap <= GRADIENT_BOUND), got, expected)
-
-    _run(op, one, examples)
-
-
-def check_packed(op: Op, candidate: Callable, examples: int = EXAMPLES) -> None:
-    """``candidate`` gives, on the packed operands, exactly the float forward's numbers, in float64 and in float32.
-
-    The forward, not the specification, is what a packed form owes its bits to: real arithmetic after the integer, a
-    softmax or a sum of branches, rounds as the forward rounds.
+    Examples
+    --------
+    >>> check("sign", lambda x: np.where(x >= 0, 1, -1).astype(x.dtype))
+    >>> check("sign", np.sign)                                                      # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    tinybnn.testing.checks.Mismatch: sign: y[0, 0, 0] is 0.0, expected 1.0
+      likely cause: ternary: sign(0) = 0
+    ...
     """
-
-    def one(case):
-        for args in (case.args, _astype(case.args, np.float32)):
-            expected = op.result(op.forward(*args, **case.options))
-            got = np.asarray(_untouched(op, case, lambda *a: candidate(*a, **case.options), args))
-            _same_shape(op.name, case, got, expected, got.dtype)
-            _report(op.name, case, got != expected, got, expected)
-
-    _run(op, one, examples)
-
-
-# -- how -----------------------------------------------------------------------------------------------------------
-
-
-def describe(case: Case) -> str:
-    """The case in one line: shapes of the arguments, and the options."""
-    shapes = ", ".join(str(a.shape) if isinstance(a, np.ndarray) else repr(a) for a in case.args)
-    options = ", ".join(f"{k}={getattr(v, 'name', v)!r}" for k, v in case.options.items())
-    return f"arguments {shapes}" + (f"; {options}" if options else "")
-
-
-def _run(op: Op, one: Callable[[Case], None], examples: int) -> None:
-    for case in op.boundary:
-        one(case)
-    quiet = settings(
-        max_examples=examples,
-        derandomize=True,
-        database=None,
-        deadline=None,
-        phases=(Phase.generate, Phase.shrink),
-        suppress_health_check=list(HealthCheck),
-        report_multiple_bugs=False,
-        print_blob=False,
-    )
-    quiet(given(op.cases)(one))()
+    rung = rung_of(op)
+    if not callable(candidate):
+        raise TypeError(f"check: the candidate for {op} is a {type(candidate).__name__}, expected a function")
+    if max_examples < 1:
+        raise ValueError(f"check: max_examples is {max_examples}, expected at least 1")
+    held = {k: list(v) if isinstance(v, list | set | range) else [v] for k, v in (options or {}).items()}
+    held |= {k: list(v) for k, v in (("channels", channels), ("pad_value", pad_values)) if v is not None}
+    limits = Limits(**held)
+    single = {k for k, values in held.items() if len(values) == 1}
+    asked = Candidate(rung, candidate, adapter, layout, tuple(map(np.dtype, dtypes or DTYPES)), forward, single)
+    admitted = [case for case in rung.boundary if limits.admit(case)]
+    found = search(asked, admitted, limits, max_examples, seed)
+    if limits.unused():
+        raise ValueError(f"check: {op} has no {', '.join(limits.unused())} to limit")
+    if not found:
+        return
+    smallest = min(found, key=size)
+    smallest = plainer(smallest, fails_alike(asked, smallest))
+    failure, *again = (asked.failure(smallest) for _ in range(5))
+    if failure is None or any(other is None or other.what != failure.what for other in again):
+        raise Mismatch(f"{op}: {UNSTEADY}", smallest)
+    why = causes(asked, failure, [smallest, *admitted, *some_cases(rung, KEPT, seed, limits)[len(admitted) :]])
+    raise Mismatch(message(rung, failure, why), smallest)
 
 
-def _is_float(a: Any) -> bool:
-    return isinstance(a, np.ndarray) and a.dtype == np.float64
+def search(asked: Candidate, boundary: Sequence[Case], limits: Limits, max_examples: int, number: int) -> list[Case]:
+    """Failing cases, if there are any: a boundary case, and drawn ones that get smaller."""
+    failing = [case for case in boundary if asked.failure(case)][:1]
+    spent = 0
+
+    class Found(Exception):
+        pass
+
+    def one(case: Case) -> None:
+        nonlocal spent
+        spent += bool(failing)
+        if spent <= SMALLER and asked.failure(case):
+            failing.append(case)
+            raise Found
+
+    try:
+        for_each_case(asked.rung, limits, one, count=max_examples, number=number, shrink=True)
+    except Found:
+        return failing
+    except Flaky:
+        if spent <= SMALLER:
+            raise Mismatch(f"{asked.rung.name}: {UNSTEADY}", failing[-1]) from None
+    except Unsatisfiable:
+        raise ValueError(f"check: no case of {asked.rung.name} keeps within these limits") from None
+    return failing
 
 
-def _astype(args: tuple, dtype: type) -> tuple:
-    return tuple(a.astype(dtype) if isinstance(a, np.ndarray) and a.dtype.kind == "f" else a for a in args)
+def fails_alike(asked: Candidate, case: Case) -> Callable[[Case], bool]:
+    """Whether another case fails in the way ``case`` does; after so many calls the answer is no."""
+    first, left = asked.failure(case), SMALLER
 
+    def fails(other: Case) -> bool:
+        nonlocal left
+        left -= 1
+        if left < 0 or first is None:
+            return False
+        try:
+            failure = asked.failure(other)
+        except (ValueError, TypeError):
+            return False  # the specification itself refuses this input
+        return failure is not None and failure.kind == first.kind
 
-def _tuple(value: Any) -> tuple:
-    """Gradients as a tuple: a NamedTuple is one already, a lone array is not."""
-    return tuple(value) if isinstance(value, tuple) else (value,)
-
-
-def _off_the_grid(args: tuple) -> tuple:
-    """Move whole and half numbers, where kinks and ties sit, by less than an eighth, each by its own amount."""
-    rng = np.random.default_rng(len(args))
-    return tuple(a + rng.uniform(0.02, 0.12, a.shape) if _is_float(a) else a for a in args)
-
-
-def _memory_orders(args: tuple) -> Iterator[tuple]:
-    """The same values in Fortran order, and as every second element of a wider array."""
-    yield tuple(np.asfortranarray(a) if isinstance(a, np.ndarray) else a for a in args)
-    yield tuple(np.repeat(a, 2, axis=-1)[..., ::2] if isinstance(a, np.ndarray) and a.ndim else a for a in args)
-
-
-def _untouched(op: Op, case: Case, call: Callable, args: tuple) -> Any:
-    """``call(*args)``, refused if it wrote into an argument."""
-    before = [a.copy() if isinstance(a, np.ndarray) else a for a in args]
-    value = call(*args)
-    for i, (a, b) in enumerate(zip(args, before)):
-        if isinstance(a, np.ndarray) and not np.array_equal(a, b):
-            raise Mismatch(f"{op.name}: wrote into argument {i}; {describe(case)}")
-    return value
-
-
-def _same_shape(what: str, case: Case, got: Any, expected: Any, dtype: Any) -> None:
-    if np.shape(got) != np.shape(expected):
-        raise Mismatch(f"{what}: shape {np.shape(got)}, expected {np.shape(expected)}; {describe(case)}")
-    if np.asarray(expected).dtype.kind == "f" and np.asarray(got).dtype != dtype:
-        raise Mismatch(f"{what}: dtype {np.asarray(got).dtype}, expected {np.dtype(dtype)}; {describe(case)}")
-
-
-def _compare(op: Op, case: Case, got: Any, expected: Any, dtype: Any) -> None:
-    _same_shape(op.name, case, got, expected, dtype)
-    bound = op.roundings * np.finfo(dtype).eps * max(1.0, float(np.abs(expected).max(initial=0)))
-    wrong = got != expected if op.roundings == 0 else ~(np.abs(got - expected) <= bound)
-    _report(op.name, case, wrong, got, expected)
-
-
-def _report(what: str, case: Case, wrong: Any, got: Any, expected: Any) -> None:
-    if np.any(wrong):
-        i = tuple(int(k) for k in np.argwhere(np.atleast_1d(wrong))[0])
-        g, e = np.atleast_1d(got)[i], np.atleast_1d(expected)[i]
-        raise Mismatch(f"{what}: at {list(i)} got {g!r}, expected {e!r}; {describe(case)}")
+    return fails

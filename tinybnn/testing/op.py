@@ -15,36 +15,85 @@ class Case(NamedTuple):
     options: dict[str, Any] = {}
 
 
+class Words(NamedTuple):
+    """Packed rows, and how many bits each holds: words alone do not tell, and other layouts must know."""
+
+    array: Array
+    n: int
+
+
+class Law(NamedTuple):
+    """An identity that holds exactly, whatever the input: ``sides(function, case)`` gives both of its sides.
+
+    Unlike the specification, a law needs no second implementation: it holds a function against itself.
+    """
+
+    says: str
+    sides: Callable[[Callable, Case], tuple[Any, Any]]
+
+
+class Refusal(NamedTuple):
+    """A call that must be refused, and a piece of what the refusal must say."""
+
+    case: Case
+    says: str
+
+
+class Packed(NamedTuple):
+    """The rung on words. ``feed`` turns a case of the float forward into the packed function's own arguments.
+
+    ``words`` says that the result is words too: those of the forward's signs. ``forms`` are further ways to compute
+    the same. Without ``cases`` of its own the rung is asked those of the operation.
+    """
+
+    function: Callable
+    feed: Callable[[Case], Case]
+    cases: Callable[..., Any] | None = None
+    boundary: tuple[Case, ...] = ()
+    words: bool = False
+    forms: dict[str, Callable] = {}
+
+
 class Op(NamedTuple):
     """One operation and its rungs.
 
-    ``spec`` is the loop specification; ``forward`` and ``backward`` the fast pair; ``packed`` a function of the same
-    arguments as ``spec`` that packs its operands and runs the packed form. ``cases`` is a Hypothesis strategy of
-    :class:`Case`, ``boundary`` the cases that always run. ``roundings`` is the longest chain of float roundings
-    between an input and an output: results may differ by so many units in the last place of the largest value, and
-    0 means ``==``. ``result`` takes the value to compare out of what ``forward`` returns.
+    ``spec`` is the loop specification, and ``version`` counts the times its numbers changed; ``forward`` and
+    ``backward`` are the fast pair. ``cases`` makes, from :class:`~tinybnn.testing.strategies.Limits`, a Hypothesis
+    strategy of :class:`Case`; ``boundary`` are the cases that always run. ``roundings`` is the longest chain of float
+    roundings between an input and an output, a number or a function of the case: results may differ by so many units
+    in the last place of the largest value, and 0 means ``==``. ``result`` takes the value to compare out of what a
+    candidate returns. ``words`` gives the bits in a row where the result is words. ``axes`` names the axes of every
+    argument and of the result, where there are other layouts. ``idle`` are options that do not change the value.
     """
 
     name: str
     spec: Callable
     forward: Callable
-    cases: Any
+    cases: Callable[..., Any]
+    laws: tuple[Law, ...]
+    refuses: tuple[Refusal, ...]
     backward: Callable | None = None
-    packed: Callable | None = None
+    packed: Packed | None = None
     boundary: tuple[Case, ...] = ()
-    roundings: int = 0
-    result: Callable = lambda out: out[0]
+    roundings: int | Callable[[Case], int] = 0
+    result: Callable[[Any, Case], Any] = lambda out, case: out[0] if isinstance(out, tuple) else out
+    words: Callable[[Case], int] | None = None
+    axes: str = ""
+    idle: tuple[str, ...] = ()
+    forms: dict[str, Callable] = {}
+    version: int = 1
 
 
-def ignoring(spec: Callable, *names: str) -> Callable:
-    """``spec`` without the options that do not change its value: a surrogate, for one."""
-
-    def call(*args, **options):
-        return spec(*args, **{k: v for k, v in options.items() if k not in names})
-
-    return call
+def bare(args: tuple) -> tuple:
+    """Arguments as the library's own functions take them: words without their number of bits."""
+    return tuple(a.array if isinstance(a, Words) else a for a in args)
 
 
-def itself(out: Any) -> Array:
-    """The ``result`` of an operation that returns its value alone, with no cache."""
-    return np.asarray(out)
+def is_float(a: Any) -> bool:
+    """Whether ``a`` is an array of floats, the arguments that are differentiated and come in several precisions."""
+    return isinstance(a, np.ndarray) and a.dtype.kind == "f"
+
+
+def in_dtype(args: tuple, dtype: Any) -> tuple:
+    """The same arguments with every array of floats in ``dtype``."""
+    return tuple(a.astype(dtype) if is_float(a) else a for a in args)

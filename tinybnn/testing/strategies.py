@@ -1,36 +1,86 @@
 """How cases are drawn: sizes that differ from one another, channels across word edges, values from a drawn seed.
 
 Equal sizes hide exchanged axes, square kernels hide exchanged rows and columns, and 64 channels hide a dirty tail:
-so sizes are drawn pairwise distinct, and channel counts from both sides of a word's edge.
+so sizes are drawn pairwise distinct, and channel counts from both sides of a word's edge. One draw in eight has the
+least sizes throughout: that is where a failing case shrinks to.
 """
+
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
 from ..binarize import QUANTIZERS
 from ..notation import Array
+from .op import Case, Words
 
-word_edges = st.sampled_from([1, 3, 63, 64, 65, 127, 130])
+FAR = 987_654_321_987
+"""Hypothesis now and then draws a number that stands in some file of the program at hand. None is near this one, so
+that the same seed draws the same cases whoever asks."""
+
+
+def whole(least: int, most: int) -> st.SearchStrategy[int]:
+    """A whole number from ``least`` to ``most``, shrinking to the least."""
+    return st.integers(FAR, FAR + most - least).map(lambda k: k - FAR + least)
+
+
+def one_of(*choices: Any) -> st.SearchStrategy[Any]:
+    """One of these values, shrinking to the first; a strategy among them is drawn from."""
+    drawn = [c if isinstance(c, st.SearchStrategy) else st.just(c) for c in choices]
+    return whole(0, len(drawn) - 1).flatmap(drawn.__getitem__)
+
+
+word_edges = one_of(1, 3, 63, 64, 65, 127, 130)
 """Channel counts on both sides of one and two words."""
 
-quantizers = st.sampled_from(list(QUANTIZERS.values()))
-pad_values = st.sampled_from([-1, 0, 1])
+quantizers = one_of(*QUANTIZERS.values())
+pad_values = one_of(-1, 0, 1)
 
 
 def pairs(least: int, most: int) -> st.SearchStrategy[tuple[int, int]]:
     """A (rows, columns) pair of whole numbers."""
-    return st.tuples(st.integers(least, most), st.integers(least, most))
-
-
-def distinct(count: int, least: int, most: int) -> st.SearchStrategy[list[int]]:
-    """``count`` pairwise distinct sizes."""
-    return st.lists(st.integers(least, most), min_size=count, max_size=count, unique=True)
+    return st.tuples(whole(least, most), whole(least, most))
 
 
 @st.composite
-def generators(draw: st.DrawFn) -> np.random.Generator:
+def distinct(draw: st.DrawFn, count: int, least: int, most: int) -> list[int]:
+    """``count`` pairwise distinct sizes; now and then all of them the least."""
+    if draw(whole(0, 7)) == 0:
+        return [least] * count
+    pool = list(range(least, most + 1))
+    return [pool.pop(draw(whole(0, len(pool) - 1))) for _ in range(count)]
+
+
+def generators() -> st.SearchStrategy[np.random.Generator]:
     """An explicit random generator, from a seed that Hypothesis draws and shrinks."""
-    return np.random.default_rng(draw(st.integers(0, 2**16)))
+    return whole(0, 2**16).map(np.random.default_rng)
+
+
+class Limits:
+    """What a candidate can do where it is less than everything: its channel counts, paddings, strides.
+
+    A strategy asks ``limits(name, usual)`` in place of ``usual``. What was given and never asked for is a mistake of
+    the caller, and :meth:`unused` tells it.
+    """
+
+    def __init__(self, **given: Sequence[Any]) -> None:
+        self.given, self.asked = given, set[str]()
+
+    def __call__(self, name: str, usual: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+        self.asked.add(name)
+        return one_of(*self.given[name]) if name in self.given else usual
+
+    def unused(self) -> list[str]:
+        """What was given to no effect."""
+        return sorted(set(self.given) - self.asked)
+
+    def admit(self, case: Case) -> bool:
+        """Whether a fixed case keeps within the limits; channels are the last axis of the first argument."""
+        first = case.args[0]
+        C = first.n if isinstance(first, Words) else first.shape[-1]
+        of_case = {"channels": C, **case.options}
+        return all(of_case[name] in allowed for name, allowed in self.given.items() if name in of_case)
 
 
 def integers(rng: np.random.Generator, *shape: int) -> Array:

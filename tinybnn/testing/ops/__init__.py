@@ -1,4 +1,4 @@
-"""The table of operations: the one list that tests, mutants and outside kernels read."""
+"""The table of operations: the one list that tests, benchmarks, documents and outside kernels read."""
 
 from . import activation, attention, binarize, conv, loss, metrics, multibranch, norm, pool, saliency, upsample
 

@@ -1,20 +1,24 @@
 """Records of :mod:`tinybnn.activation`."""
 
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
 from ... import activation
 from ...notation import Array
-from ..op import Case, Op
-from ..strategies import distinct, generators, integers, reals
+from ..laws import doubles, follows, idempotent, keeps_order
+from ..op import Case, Op, Refusal
+from ..strategies import Limits, distinct, generators, integers, reals
 
 
 @st.composite
-def channel_cases(draw: st.DrawFn, *vectors: Callable) -> Case:
-    """Halves, which meet every kink, and for each strategy in ``vectors`` a vector over channels."""
+def channel_cases(draw: st.DrawFn, limits: Limits, vectors: tuple[Callable, ...] = ()) -> Case:
+    """Halves, which meet every kink, and for each of ``vectors`` a vector over channels."""
     rng, (*outer, C) = draw(generators()), draw(distinct(3, 1, 5))
+    C = draw(limits("channels", st.just(C)))
     return Case((integers(rng, *outer, C) / 2, *(vector(rng, C) for vector in vectors)))
 
 
@@ -22,12 +26,13 @@ def halves(rng: np.random.Generator, C: int) -> Array:
     return integers(rng, C) / 2
 
 
-def gates_apart(case: Case) -> Case:
+def far_apart(limits: Limits) -> Any:
     """The same values, far enough apart that the sigmoid runs from nearly 0 to nearly 1."""
-    return Case((4 * case.args[0],))
+    return channel_cases(limits).map(lambda case: Case((4 * case.args[0],)))
 
 
 edges = Case((np.array([-np.inf, -1000.0, -1.0, -0.0, 0.0, 1.0, 1000.0, np.inf]),))
+MAP, WHOLE = np.ones((2, 3)), (Refusal(Case((np.ones((2, 3), int),)), "x has dtype int64"),)
 
 OPS = (
     Op(
@@ -35,22 +40,28 @@ OPS = (
         spec=activation.hardtanh_loops,
         forward=activation.hardtanh,
         backward=activation.hardtanh_backward,
-        cases=channel_cases(),
+        cases=channel_cases,
         boundary=(edges,),
+        laws=(idempotent(), keeps_order(), follows("the opposite gives the opposite", {0: np.negative}, np.negative)),
+        refuses=WHOLE,
     ),
     Op(
         name="prelu",
         spec=activation.prelu_loops,
         forward=activation.prelu,
         backward=activation.prelu_backward,
-        cases=channel_cases(halves),
+        cases=partial(channel_cases, vectors=(halves,)),
+        laws=(doubles(0),),
+        refuses=(Refusal(Case((MAP, np.ones(2))), "slope has shape"),),
     ),
     Op(
         name="rprelu",
         spec=activation.rprelu_loops,
         forward=activation.rprelu,
         backward=activation.rprelu_backward,
-        cases=channel_cases(halves, reals, halves),
+        cases=partial(channel_cases, vectors=(halves, reals, halves)),
+        laws=(doubles(0, 1, 3),),
+        refuses=(Refusal(Case((MAP, np.ones(3), np.ones(2), np.ones(3))), "slope has shape"),),
         roundings=4,
     ),
     Op(
@@ -58,8 +69,10 @@ OPS = (
         spec=activation.sigmoid_loops,
         forward=activation.sigmoid,
         backward=activation.sigmoid_backward,
-        cases=channel_cases().map(gates_apart),
+        cases=far_apart,
         boundary=(edges,),
+        laws=(keeps_order(),),
+        refuses=WHOLE,
         roundings=4,
     ),
 )

@@ -1,0 +1,82 @@
+"""A right function is never rejected: every function of the library through its own check, ten thousand cases each.
+
+``python -m benchmarks.endurance`` writes ``benchmarks/ENDURANCE.md``, in about an hour on two cores. The cases are not
+those of the test suite, for the seed is another; of an operation with fewer different cases, all are drawn.
+"""
+
+import argparse
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import hypothesis
+import numpy as np
+
+import tinybnn
+from tinybnn.report import table
+from tinybnn.store import write_whole
+from tinybnn.testing import RUNGS, Mismatch, check
+
+OUT = Path(__file__).parent / "ENDURANCE.md"
+SEED = 2405
+
+
+def endure(name, form, examples):
+    """How often one implementation was called, how long that took, and what the check said."""
+    function, calls = RUNGS[name].implementations[form], 0
+
+    def counted(*args, **options):
+        nonlocal calls
+        calls += 1
+        return function(*args, **options)
+
+    start = time.perf_counter()
+    try:
+        check(name, counted, max_examples=examples, seed=SEED)
+        said = "never rejected"
+    except Mismatch as error:
+        said = str(error)
+    return form, calls, time.perf_counter() - start, said
+
+
+def page(rows, examples):
+    lines = [
+        "# A right function is never rejected",
+        "",
+        f"Written by `python -m benchmarks.endurance --examples {examples}`: each function of the library through its",
+        f"own check, up to {examples:,} drawn cases beside the boundary cases, in every precision and memory order.",
+        f"tinybnn {tinybnn.__version__}, NumPy {np.__version__}, Hypothesis {hypothesis.__version__}, seed {SEED}.",
+        "",
+        "| function | calls | verdict |",
+        "| --- | ---: | --- |",
+        *(f"| `{form}` | {calls:,} | {said.splitlines()[0]} |" for form, calls, _, said in rows),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--examples", type=int, default=10_000)
+    parser.add_argument("--only", nargs="*", default=[], help="some functions, written nowhere")
+    parser.add_argument("--jobs", type=int, default=2)
+    a = parser.parse_args()
+    tasks = [
+        (name, form) for name, rung in RUNGS.items() for form in rung.implementations if not a.only or name in a.only
+    ]
+    with ProcessPoolExecutor(a.jobs) as pool:
+        coming = [pool.submit(endure, *task, a.examples) for task in tasks]
+        rows = []
+        for future in coming:
+            rows.append(future.result())
+            form, calls, seconds, said = rows[-1]
+            print(f"{form:40s} {calls:9,d} calls {seconds:7.1f} s  {said}", flush=True)
+    rejected = [row for row in rows if row[3] != "never rejected"]
+    table(["functions", "calls", "rejected"], [[len(rows), sum(row[1] for row in rows), len(rejected)]])
+    if not a.only:
+        write_whole(OUT, lambda file: file.write(page(rows, a.examples).encode()))
+    return 1 if rejected else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

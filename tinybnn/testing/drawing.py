@@ -1,0 +1,40 @@
+"""Drawing the cases of a rung: the same ones for the same seed; no database, no deadline, nothing printed."""
+
+from collections.abc import Callable
+
+from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
+
+from .op import Case
+from .rungs import Rung
+from .strategies import Limits
+
+
+def for_each_case(
+    rung: Rung, limits: Limits, do: Callable[[Case], None], *, count: int, number: int, shrink: bool = False
+) -> None:
+    """Call ``do`` on up to ``count`` drawn cases; with ``shrink``, what it raises is raised for the smallest case."""
+    quiet = settings(
+        max_examples=count,
+        database=None,
+        deadline=None,
+        phases=(Phase.generate, Phase.shrink) if shrink else (Phase.generate,),
+        suppress_health_check=list(HealthCheck),
+        report_multiple_bugs=False,
+        print_blob=False,
+        verbosity=Verbosity.quiet,
+    )
+    seed(number)(quiet(given(rung.cases(limits))(do)))()
+
+
+def some_cases(rung: Rung, count: int, number: int = 0, limits: Limits | None = None) -> list[Case]:
+    """The boundary cases, then drawn ones, ``count`` in all; fewer where there are no more that differ."""
+    limits = limits or Limits()
+    cases = [case for case in rung.boundary if limits.admit(case)][:count]
+
+    def keep(case: Case) -> None:
+        if len(cases) < count:
+            cases.append(case)
+
+    if len(cases) < count:
+        for_each_case(rung, limits, keep, count=count, number=number)
+    return cases

@@ -1,0 +1,173 @@
+"""Check a file of functions, each in a process of its own: a table, and a report in the form that Gradescope reads.
+
+The file is never run here: what it defines is read from its source. A function that hangs, takes all memory, prints,
+crashes the interpreter or ends it costs only its own mark. This guards against mistakes, not against attackers: a
+submission runs with the rights of whoever grades it.
+"""
+
+import ast
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..store import save_json
+from .rungs import RUNGS, rung_of
+
+OK, WRONG, MISSING, FAILED = "ok", "wrong", "missing", "failed"
+"""Right; wrong, or refused by the check; not in the file; the process came to no verdict."""
+
+
+class Limit(NamedTuple):
+    """What a function may take: seconds, and megabytes of address space, which not every system can limit."""
+
+    seconds: float = 60.0
+    megabytes: int = 2048
+
+
+class Verdict(NamedTuple):
+    """What came of one function; ``printed`` is what it wrote to standard output and standard error."""
+
+    name: str
+    mark: str
+    text: str
+    printed: str = ""
+
+
+def functions_in(path: Path) -> list[str]:
+    """The names of operations that a file defines, imports or assigns at its top level, in its order."""
+    try:
+        tree = ast.parse(path.read_bytes(), str(path))
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None)
+        raise ValueError(f"check: {path} is no Python{f', line {line}' if line else ''}: {error}") from None
+    found: list[str] = []
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            found.append(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            found += [alias.asname or alias.name for alias in node.names]
+        elif isinstance(node, ast.Assign):
+            found += [name.id for target in node.targets for name in ast.walk(target) if isinstance(name, ast.Name)]
+    return list(dict.fromkeys(name for name in found if name in RUNGS))
+
+
+def grade(
+    path: Path, names: Sequence[str] = (), *, examples: int = 100, seed: int = 0, limit: Limit | None = None
+) -> Iterator[Verdict]:
+    """Check functions of the file ``path``: those in ``names``, or all that bear an operation's name.
+
+    Raises
+    ------
+    ValueError
+        If the file is no Python, holds no operation, or a name is that of none.
+    """
+    path, limit = Path(path), limit or Limit()
+    there = functions_in(path)
+    for name in names:
+        rung_of(name)
+    if not there and not names:
+        raise ValueError(f"check: {path} defines no function that bears an operation's name, conv2d for one")
+    return (judged(path, name, name in there, examples, seed, limit) for name in names or there)
+
+
+def judged(path: Path, name: str, there: bool, examples: int, seed: int, limit: Limit) -> Verdict:
+    """One function in a process of its own, if it is there."""
+    if not there:
+        return Verdict(name, MISSING, f"{name}: {path.name} does not define it")
+    with tempfile.TemporaryDirectory() as folder:
+        verdict, printed = Path(folder, "verdict.json"), Path(folder, "printed")
+        task = {"file": str(path.resolve()), "name": name, "examples": examples, "seed": seed}
+        environment = os.environ | {"HYPOTHESIS_STORAGE_DIRECTORY": folder, "PYTHONDONTWRITEBYTECODE": "1"}
+        command = [sys.executable, "-m", "tinybnn.testing.child", json.dumps(task), str(verdict), str(limit.megabytes)]
+        with open(printed, "wb") as output:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                cwd=path.resolve().parent,
+                env=environment,
+                start_new_session=os.name == "posix",
+            )
+            try:
+                status: int | None = process.wait(limit.seconds)
+            except subprocess.TimeoutExpired:
+                status = None
+            finally:
+                stop(process)
+        heard = printed.read_bytes()[:4096].decode(errors="replace")
+        if status == 0 and verdict.is_file():
+            said = json.loads(verdict.read_text(encoding="utf-8"))
+            return Verdict(name, said["mark"], said["text"], heard)
+        return Verdict(name, FAILED, f"{name}: {ending(status, limit)}", heard)
+
+
+def stop(process: subprocess.Popen) -> None:
+    """End a process and what it started."""
+    if os.name == "posix":
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return  # it is gone, and so is its group
+    else:
+        process.kill()
+    process.wait()
+
+
+def ending(status: int | None, limit: Limit) -> str:
+    """How a process without a verdict ended."""
+    if status is None:
+        return f"took longer than {limit.seconds:g} s"
+    if status < 0:
+        return f"crashed the interpreter ({signal.Signals(-status).name})"
+    return f"ended its process with status {status} before there was a verdict"
+
+
+# -- reports --------------------------------------------------------------------------------------------------------
+
+
+def gradescope(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """One test a function, worth one point, in the form of Gradescope's ``results.json``."""
+    return {
+        "tests": [
+            {
+                "name": v.name,
+                "score": 1.0 if v.mark == OK else 0.0,
+                "max_score": 1.0,
+                "output": v.text if v.mark != OK else "right on every input tried",
+                "visibility": "visible",
+            }
+            for v in verdicts
+        ]
+    }
+
+
+def report(path: Path, names: Sequence[str], *, results: Path | None, **chosen: Any) -> int:
+    """Print a line for each function as its verdict comes, then what is wrong; return the exit status."""
+    coming, verdicts = grade(path, names, **chosen), []
+    width = max(map(len, [*(names or functions_in(path)), "function"]))
+    print(f"{'function':{width}s}  verdict")
+    for v in coming:
+        verdicts.append(v)
+        print(f"{v.name:{width}s}  {v.mark}" + (", and it prints" if v.printed and v.mark == OK else ""), flush=True)
+    wrong = [v for v in verdicts if v.mark != OK]
+    for v in wrong:
+        print(f"\n{v.text}" + (f"\n  it printed: {v.printed.strip().splitlines()[-1]}" if v.printed.strip() else ""))
+    print(f"\n{len(verdicts) - len(wrong)} of {len(verdicts)} right")
+    if results:
+        save_json(results, gradescope(verdicts))
+    return 1 if wrong else 0
+
+
+def listing() -> int:
+    """Print every operation that can be checked, with its arguments and the version of its specification."""
+    for name, rung in RUNGS.items():
+        arguments = "dy, cache" if rung.kind == "backward" else ", ".join(rung.parameters)
+        print(f"{name}({arguments})  version {rung.op.version}")
+    return 0

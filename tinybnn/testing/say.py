@@ -1,0 +1,77 @@
+"""A mismatch in words: what failed, where, on which input, and why it probably did."""
+
+import inspect
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..notation import Array
+from .op import Words
+from .rungs import Rung, Trial
+
+SHOWN = 64
+"""Elements of an array that are printed; of larger ones the first few, or the one value that fills them."""
+
+
+class Failure(NamedTuple):
+    """``what`` is wrong in one line; ``kind`` tells failures apart; ``got`` is None where there is no result."""
+
+    kind: str
+    what: str
+    trial: Trial
+    got: Any = None
+    expected: Any = None
+
+
+def message(rung: Rung, failure: Failure, causes: Iterable[str]) -> str:
+    """All of it: one line that says what, the likely cause, the input, and where the specification stands.
+
+    No input is to blame for a wrong signature, or for a function that is not written.
+    """
+    trial = failure.trial
+    if failure.kind in ("signature", "unwritten"):
+        return f"{rung.name}: {failure.what}"
+    lines = [f"{rung.name}: {failure.what}", *(f"  {cause}" for cause in causes)]
+    lines.append(f"  smallest failing input{f' ({trial.note})' if trial.note else ''}:")
+    if rung.kind == "backward":
+        lines.append(f"    dy = {shown(trial.args[0])}, and the cache of")
+    args, options = trial.of or (trial.args, trial.options)
+    lines += [f"    {name} = {shown(a)}" for name, a in zip(rung.parameters, args)]
+    lines += [f"    {name} = {shown(value)}" for name, value in options.items()]
+    if failure.got is not None and 1 < np.size(failure.expected) <= SHOWN:
+        lines += [f"  got      {shown(failure.got)}", f"  expected {shown(failure.expected)}"]
+    return "\n".join([*lines, f"  specification: {specification(rung)}, version {rung.op.version}"])
+
+
+def shown(a: Any) -> str:
+    """A value as one would type it; a large array by its shape and its beginning."""
+    if isinstance(a, Words):
+        return f"{shown(a.array)}  # {a.n} bits a row"
+    if isinstance(a, np.ndarray):
+        return shown_array(a)
+    if isinstance(a, tuple) and hasattr(a, "_fields"):
+        return f"{type(a).__name__}({', '.join(a._fields)})"
+    return getattr(a, "name", None) or getattr(a, "__name__", None) or repr(a)
+
+
+def shown_array(a: Array) -> str:
+    if a.size > SHOWN:
+        if (a == a.flat[0]).all():
+            return f"np.full({a.shape}, {a.flat[0].item()!r}, np.{a.dtype})"
+        return f"array of shape {a.shape}, {a.dtype}, beginning {a.ravel()[:8].tolist()}"
+    formatter: Any = {"int": hex} if a.dtype == np.uint64 else None
+    body = " ".join(np.array2string(a, separator=", ", formatter=formatter, floatmode="unique").split())
+    return f"np.array({body.replace('[ ', '[')}, np.{a.dtype})"
+
+
+def specification(rung: Rung) -> str:
+    """Where the numbers come from, as ``tinybnn/conv.py, conv2d_loops``."""
+    spec = inspect.unwrap(rung.op.spec)
+    path = Path(inspect.getsourcefile(spec) or "").resolve()
+    parts = path.parts[path.parts.index("tinybnn") :] if "tinybnn" in path.parts else path.parts[-1:]
+    # The last "tinybnn" on the path is the package, not a folder that a clone lies in.
+    while "tinybnn" in parts[1:]:
+        parts = parts[parts.index("tinybnn", 1) :]
+    return f"{'/'.join(parts)}, {spec.__name__}"

@@ -1,0 +1,47 @@
+"""Making a failing input plainer: Hypothesis makes sizes small, here values become 0, or +1 where all are signs."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..notation import Array
+from .op import Case, Words, is_float
+
+
+def size(case: Case) -> int:
+    """Elements in all arguments."""
+    return sum(np.size(a.array if isinstance(a, Words) else a) for a in case.args)
+
+
+def plainer(case: Case, fails: Callable[[Case], bool]) -> Case:
+    """``case`` with every float that does not matter for ``fails`` at its plainest."""
+    for i, a in enumerate(case.args):
+        if is_float(a):
+            case = plainer_argument(case, i, fails)
+    return case
+
+
+def plainer_argument(case: Case, i: int, fails: Callable[[Case], bool]) -> Case:
+    """The same for one argument: all of it, or else its halves, and theirs; then with fewer decimals."""
+
+    def put(values: Array) -> Case:
+        return Case((*case.args[:i], values, *case.args[i + 1 :]), case.options)
+
+    best = case.args[i]
+    plain = 1.0 if np.isin(best, (-1.0, 1.0)).all() else 0.0
+    pieces = [np.arange(best.size)] if best.size else []
+    while pieces:
+        piece = pieces.pop(0)
+        trial = best.copy()
+        trial.ravel()[piece] = plain
+        if np.array_equal(trial, best):
+            continue
+        if fails(put(trial)):
+            best = trial
+        elif len(piece) > 1:
+            pieces += np.array_split(piece, 2)
+    for decimals in (0, 1):
+        rounded = np.round(best, decimals)
+        if not np.array_equal(rounded, best) and fails(put(rounded)):
+            return put(rounded)
+    return put(best)

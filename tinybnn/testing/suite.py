@@ -1,0 +1,44 @@
+"""Checks as a parametrized pytest test: every candidate under its own name, known failures marked as such."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from .checks import Mismatch, check
+from .rungs import rung_of
+
+
+def parametrize_with_checks(
+    candidates: Mapping[str, Callable], expected_failures: Mapping[str, str] | None = None, **chosen: Any
+) -> Any:
+    """A pytest decorator: the test is called once for each candidate, with ``check`` ready to be called.
+
+    Parameters
+    ----------
+    candidates : mapping
+        From an operation's name to the function that is to be checked.
+    expected_failures : mapping, optional
+        From the name of a candidate that is known to be wrong to the reason why. It must fail: if it passes, the test
+        fails, for the reason has gone.
+    **chosen
+        Further options of :func:`tinybnn.testing.check`, the same for all.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> @parametrize_with_checks({"sign": np.sign}, expected_failures={"sign": "NumPy's sign has three values"})
+    ... def test_my_kernels(check):
+    ...     check()
+    """
+    import pytest
+
+    failures = dict(expected_failures or {})
+    unknown = sorted(set(failures) - set(candidates))
+    if unknown:
+        raise ValueError(f"parametrize_with_checks: no candidate is called {', '.join(unknown)}")
+    cases = []
+    for name, candidate in candidates.items():
+        rung_of(name)
+        marks = [pytest.mark.xfail(reason=failures[name], raises=Mismatch, strict=True)] if name in failures else []
+        cases.append(pytest.param(partial(check, name, candidate, **chosen), id=name, marks=marks))
+    return pytest.mark.parametrize("check", cases)
