@@ -7,15 +7,28 @@ import pytest
 from scipy.special import softmax
 
 from tinybnn import binarize
-from tinybnn.attend import attend, attend_backward, merge_heads, pack_heads, packed_dots, split_heads
+from tinybnn.attend import (
+    attend,
+    attend_backward,
+    attend_loops,
+    exchange,
+    merge_heads,
+    pack_heads,
+    packed_dots,
+    split_heads,
+    transposed,
+)
 from tinybnn.attention import (
     attention,
     attention_backward,
+    attention_loops,
     binary_attention,
     binary_attention_backward,
+    binary_attention_loops,
     binary_attention_packed,
     linear_attention,
     linear_attention_backward,
+    linear_attention_loops,
 )
 from tinybnn.gradcheck import adjoint_gap
 
@@ -126,6 +139,8 @@ def test_heads_are_attention_on_each_run_of_channels():
         run = np.s_[..., a * D : (a + 1) * D]
         close(y[run], attention(q[run], k[run], v[run])[0])
     assert (merge_heads(split_heads(q, A)) == q).all()
+    assert (exchange(q) == q.swapaxes(1, 2)).all(), "all channels are one head unless told"
+    assert (transposed(q) == q.swapaxes(1, 2)).all(), "the last two axes, however many stand before them"
 
 
 # -- binary scores --------------------------------------------------------------------------------------------------
@@ -161,6 +176,15 @@ def test_the_surrogate_stops_what_lies_outside():
         assert (dx[np.abs(x) <= 1] != 0).all()
 
 
+@pytest.mark.parametrize("S", [1, 3])
+@pytest.mark.parametrize("D", [64, 65, 130])
+def test_packed_dots_of_heads_of_several_words_are_the_products_of_signs(S, D):
+    q, k = (binarize.sign(x) for x in draw((N, T, A * D), (N, S, A * D)))
+    dots = packed_dots(pack_heads(q, A), pack_heads(k, A), D)
+    assert dots.dtype == np.int32
+    assert (dots == split_heads(q, A) @ split_heads(k, A).swapaxes(2, 3)).all()
+
+
 # -- linear ---------------------------------------------------------------------------------------------------------
 
 
@@ -189,6 +213,13 @@ def test_linear_attention_is_linear_in_each_operand_with_the_exact_transpose():
 # -- dtypes and refusals --------------------------------------------------------------------------------------------
 
 
+def test_specifications_answer_in_the_dtype_of_the_values():
+    q, k, v = tokens(dtype=np.float32)
+    scale, scores = np.ones(A, np.float32), np.zeros((N, T, S), np.float32)
+    assert binary_attention_loops(q, k, v, scale, heads=A).dtype == attend_loops(scores, v).dtype == np.float32
+    assert attention_loops(q, k, v, heads=A).dtype == linear_attention_loops(q, k, v, heads=A).dtype == np.float32
+
+
 def refused(kind, message):
     """The error starts with these very words."""
     return pytest.raises(kind, match=f"^{re.escape(message)}")
@@ -200,6 +231,12 @@ def test_what_does_not_fit_is_refused_in_one_line():
         attention(x, np.zeros((1, 6, 5)), x)
     with refused(ValueError, "attention: v has shape (1, 5, 4), expected (N, S, D) with N = 1 from q, S = 6 from k"):
         attention(x, x, x[:, :5])
+    with refused(
+        ValueError, "attention: v has shape (1, 6, 2), expected (N, S, D) with N = 1 from q, S = 6 from k, D = 4"
+    ):
+        attention(x, x, x[..., :2])
+    with refused(ValueError, "attention: k has shape (1, 6, 0), expected at least one key of at least one channel"):
+        attention(*[x[..., :0]] * 3)
     with refused(ValueError, "linear_attention: q has width 4, expected a multiple of heads = 3"):
         linear_attention(x, x, x, heads=3)
     with refused(ValueError, "linear_attention: k has shape (1, 0, 4), expected at least one key"):
@@ -214,6 +251,11 @@ def test_what_does_not_fit_is_refused_in_one_line():
         binary_attention_packed(bad, x, x, one)
     with refused(ValueError, "attend: scores has shape (1, 1, 2, 0), expected S >= 1"):
         attend(np.zeros((1, 1, 2, 0)), np.zeros((1, 1, 0, 3)))
+    scores, v = np.zeros((2, 3, 4, 5)), np.zeros((2, 3, 5, 6))
+    for wrong in (v[:1], v[:, :2], v[:, :, :4]):
+        fit = "expected (N, A, S, D) with N = 2 from scores, A = 3 from scores, S = 5 from scores"
+        with refused(ValueError, f"attend: v has shape {wrong.shape}, {fit}"):
+            attend(scores, wrong)
     with refused(ValueError, "attention_backward: dy has shape (1, 5, 4), expected (1, 6, 4)"):
         attention_backward(x[:, :5], attention(x, x, x)[1])
 
@@ -223,5 +265,10 @@ def test_words_that_do_not_fit_are_refused_in_one_line():
     message = "packed_dots: q has shape (1, 1, 2, 2), expected (N, A, T, words) with words = 1 from D = 64"
     with refused(ValueError, message):
         packed_dots(words, words, 64)
+    for k in np.tile(words, (2, 1, 1, 1)), np.tile(words, (1, 2, 1, 1)), words[..., :1]:
+        with refused(
+            ValueError, f"packed_dots: k has shape {k.shape}, expected (N, A, S, words) with N = 1 from q, A = 1"
+        ):
+            packed_dots(words, k, 65)
     with refused(TypeError, "packed_dots: k has dtype float64, expected uint64"):
         packed_dots(words, np.ones((1, 1, 2, 2)), 65)

@@ -9,6 +9,7 @@ from tinybnn.binarize import (
     QUANTIZERS,
     binarize,
     binarize_backward,
+    binarize_loops,
     clipped,
     identity,
     mean_abs,
@@ -65,15 +66,38 @@ def test_the_mask_is_on_x_and_passes_at_one():
     assert identity.dsoft(np.array([-9.0, 9.0])).tolist() == [1, 1]
 
 
+def test_thresholds_go_with_the_last_axis_however_many_stand_before_it():
+    x, tau = np.arange(-12.0, 12.0).reshape(2, 3, 4), np.array([-9.0, -3.0, 0.0, 5.0])
+    assert np.array_equal(binarize_loops(x, tau), binarize(x, tau)[0])
+
+
 def test_the_gradient_itself_is_not_clipped():
     _, cache = binarize(np.array([[0.5, 1.5]]), np.zeros(2))
     assert binarize_backward(np.array([[7.0, 7.0]]), cache).dx.tolist() == [[7, 0]]
+
+
+@pytest.mark.parametrize("make, parameter", [(tanh, 0.5), (tanh, 2.0), (swish_sign, 0.5), (swish_sign, 2.0)])
+def test_a_surrogate_of_any_sharpness_carries_its_derivative_and_its_name(make, parameter):
+    """Made here and not when the file is read: from 0.5 on both sides of 1, where tanh's scale changes."""
+    quantizer = make(parameter)
+    (numeric,) = numeric_vjp(quantizer.soft, (GRID,), np.ones_like(GRID))
+    assert np.abs(numeric - quantizer.dsoft(GRID)).max() < 1e-7
+    assert np.array_equal(quantizer.hard(GRID), sign(GRID))
+    assert quantizer.name == f"{make.__name__}({parameter:g})"
+
+
+def test_soft_is_steepest_at_zero_and_ends_at_one_as_the_page_says():
+    assert [tanh(t).dsoft(np.zeros(1)).item() for t in (0.5, 2.0)] == [1, 2]
+    assert swish_sign(2.0).dsoft(np.zeros(1)).item() == 2
+    far = np.array([-40.0, 40.0])
+    assert tanh(0.5).soft(far).tolist() == [-2, 2] and swish_sign(1.0).soft(10 * far).tolist() == [-1, 1]
 
 
 def test_tanh_grows_from_a_line_into_a_sign():
     x = np.array([-0.5, 0.5])
     np.testing.assert_allclose(tanh(tanh_sharpness(0)).soft(x), x, rtol=1e-3)
     np.testing.assert_allclose(tanh(tanh_sharpness(1)).soft(x), np.sign(x), rtol=1e-3)
+    np.testing.assert_allclose([tanh_sharpness(p) for p in (0, 0.5, 1)], [0.1, 1, 10], rtol=1e-15)
 
 
 def test_swish_sign_turns_gradients_back_far_from_zero():
@@ -108,17 +132,23 @@ def test_the_slope_of_mean_abs_at_zero_is_that_of_sign():
     [
         (lambda: sign(np.array([1])), "sign: x has dtype int64, expected float32 or float64"),
         (lambda: sign([1.0]), "sign: x has dtype list"),
-        (lambda: binarize(np.zeros((2, 3)), np.zeros(2)), r"tau has shape \(2,\), expected \(C,\) with C = 3 from x"),
-        (lambda: binarize_backward(np.zeros(2), binarize(np.zeros((2, 3)), np.zeros(3))[1]), r"dy has shape \(2,\)"),
+        (
+            lambda: binarize(np.zeros((2, 3)), np.zeros(2)),
+            r"binarize: tau has shape \(2,\), expected \(C,\) with C = 3 from x",
+        ),
+        (
+            lambda: binarize_backward(np.zeros(2), binarize(np.zeros((2, 3)), np.zeros(3))[1]),
+            r"binarize_backward: dy has shape \(2,\)",
+        ),
         (lambda: tanh(0), "tanh: sharpness is 0, expected a number in"),
         (lambda: swish_sign("5"), "swish_sign: beta is '5', expected a number in"),
         (lambda: tanh_sharpness(2), r"tanh_sharpness: progress is 2, expected a number in \[0, 1\]"),
         (
             lambda: mean_abs_backward(np.zeros(3), np.zeros((2, 2))),
-            r"dalpha has shape \(3,\), expected \(F,\) with F = 2",
+            r"mean_abs_backward: dalpha has shape \(3,\), expected \(F,\) with F = 2 from w$",
         ),
     ],
 )
 def test_errors_name_what_came_and_what_was_expected(call, message):
-    with pytest.raises((ValueError, TypeError), match=message):
+    with pytest.raises((ValueError, TypeError), match=f"^{message}"):
         call()

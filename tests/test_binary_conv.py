@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tinybnn.binarize import mean_abs, mean_abs_backward, polynomial, sign
-from tinybnn.binary_conv import binary_conv2d, binary_conv2d_backward
+from tinybnn.binary_conv import binary_conv2d, binary_conv2d_backward, binary_conv2d_loops
 from tinybnn.conv import conv2d
 from tinybnn.gradcheck import numeric_vjp
 from tinybnn.packed_conv import conv2d_packed, pack_activations, pack_weights
@@ -32,6 +32,16 @@ def test_latent_weights_count_by_their_sign_alone():
     latent = W * RNG.uniform(0.01, 9, W.shape)
     same = [binary_conv2d(X, w, ALPHA, pad_value=1)[0] for w in (W, latent)]
     assert np.array_equal(*same)
+
+
+def test_a_latent_weight_of_zero_of_either_sign_is_plus_one_to_the_specification_too():
+    latent = np.where(W > 0, 0.0, -0.0)
+    assert np.array_equal(
+        binary_conv2d_loops(X, latent, ALPHA, pad_value=1), binary_conv2d(X, abs(W), ALPHA, pad_value=1)[0]
+    )
+    assert np.array_equal(
+        binary_conv2d(X, latent, ALPHA, pad_value=1)[0], binary_conv2d(X, abs(W), ALPHA, pad_value=1)[0]
+    )
 
 
 def test_where_alpha_is_mean_abs_the_weights_get_both_paths():
@@ -73,14 +83,25 @@ WORDS, FILTERS = pack_activations(X), pack_weights(W)
         (lambda: binary_conv2d(X, W, ALPHA, pad_value=2), "binary_conv2d: pad_value is 2, expected one of -1, 0, 1"),
         (
             lambda: binary_conv2d(X, W, np.ones(3), pad_value=1),
-            r"alpha has shape \(3,\), expected \(F,\) with F = 2 from w",
+            r"binary_conv2d: alpha has shape \(3,\), expected \(F,\) with F = 2 from w",
         ),
         (lambda: pack_activations(0 * X), r"pack: x\[0, 0, 0, 0, 0\] is 0.0, expected every value to be -1 or \+1"),
-        (lambda: conv2d_packed(WORDS, FILTERS, 65, pad_value=1), "with words = 2 from C = 65"),
+        (
+            lambda: conv2d_packed(WORDS, FILTERS, 65, pad_value=1),
+            r"conv2d_packed: w has shape .* with words = 2 from C = 65",
+        ),
         (lambda: conv2d_packed(X, FILTERS, 3, pad_value=1), "conv2d_packed: x has dtype float64, expected uint64"),
         (
             lambda: conv2d_packed(np.tile(WORDS, 3), FILTERS, 3, pad_value=1, groups=3),
-            "C = 3 and F = 2, expected multiples of groups = 3",
+            "conv2d_packed: C = 3 and F = 2, expected multiples of groups = 3",
+        ),
+        (
+            lambda: conv2d_packed(np.tile(WORDS, 2), FILTERS, 3, pad_value=1),
+            r"conv2d_packed: x has shape \(1, 4, 5, 2\), expected \(N, H, W, words\) with words = 1 from C = 3",
+        ),
+        (
+            lambda: conv2d_packed(WORDS[:, :2], FILTERS, 3, pad_value=1),
+            r"conv2d_packed: the kernel spans \(3, 3\), expected at most the padded input's \(2, 5\)",
         ),
         (lambda: conv2d_packed(WORDS, FILTERS, 3, pad_value=0.5), "conv2d_packed: pad_value is 0.5, expected one of"),
         (
@@ -90,7 +111,7 @@ WORDS, FILTERS = pack_activations(X), pack_weights(W)
     ],
 )
 def test_errors_name_what_came_and_what_was_expected(call, message):
-    with pytest.raises((ValueError, TypeError), match=message):
+    with pytest.raises((ValueError, TypeError), match=f"^{message}"):
         call()
 
 

@@ -6,7 +6,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinybnn.binarize import binarize, sign
-from tinybnn.bitpack import binarize_packed, pack, pack_bits, packed_dot, unpack, words
+from tinybnn.bitpack import (
+    binarize_packed,
+    pack,
+    pack_bits,
+    pack_loops,
+    packed_dot,
+    packed_dot_loops,
+    unpack,
+    unpack_loops,
+    words,
+)
 from tinybnn.product import packed_matmul
 from tinybnn.testing.strategies import generators, signs, word_edges
 
@@ -18,6 +28,17 @@ law = settings(derandomize=True, database=None, deadline=None, max_examples=40)
 def test_packing_and_unpacking_lose_nothing(C, rng):
     x = signs(rng, 2, 3, C)
     assert np.array_equal(unpack(pack(x), C, np.float64), x)
+
+
+@pytest.mark.parametrize("outer", [(), (3,), (2, 5)])
+def test_any_axes_may_stand_before_the_one_that_is_packed(outer):
+    x, y = (signs(np.random.default_rng(seed), *outer, 65) for seed in (0, 1))
+    a, b = pack(x), pack(y)
+    assert np.array_equal(a, pack_loops(x)) and np.array_equal(unpack(a, 65), unpack_loops(a, 65))
+    dots = packed_dot_loops(a, b, 65)
+    assert (
+        dots.dtype == np.int64 and np.array_equal(packed_dot(a, b, 65), dots) and np.array_equal(dots, (x * y).sum(-1))
+    )
 
 
 @law
@@ -54,7 +75,7 @@ def test_a_zero_is_refused_and_not_taken_for_a_side():
     assert pack(sign(np.array([1.0, -1.0, 0.0])))[0] == 2
 
 
-ROW = pack(np.ones((2, 65)))
+ROW = pack(np.ones((3, 65)))
 
 
 @pytest.mark.parametrize(
@@ -65,8 +86,11 @@ ROW = pack(np.ones((2, 65)))
         (lambda: unpack(np.ones(2), 65), "unpack: packed has dtype float64, expected uint64"),
         (lambda: unpack(ROW, 64), "unpack: packed has 2 words a row, expected 1 for C = 64"),
         (lambda: unpack(ROW, 0), "unpack: C is 0, expected a whole number >= 1"),
+        (lambda: unpack(ROW[None], 64), "unpack: packed has 2 words a row, expected 1 for C = 64"),
+        (lambda: packed_dot(ROW[None], ROW[None], 64), "packed_dot: a has 2 words a row, expected 1 for n = 64"),
+        (lambda: binarize_packed(np.ones((4, 3)), np.zeros(1)), r"binarize_packed: tau has .* with C = 3 from x$"),
         (lambda: packed_dot(ROW, ROW, 64), "packed_dot: a has 2 words a row, expected 1 for n = 64"),
-        (lambda: packed_dot(ROW, ROW[:1], 65), r"packed_dot: b has shape \(1, 2\), expected \(2, 2\) from a"),
+        (lambda: packed_dot(ROW, ROW[:1], 65), r"packed_dot: b has shape \(1, 2\), expected \(3, 2\) from a$"),
         (lambda: packed_matmul(ROW[0], ROW, 65), r"packed_matmul: a has shape \(2,\), expected \(M, words\)"),
         (
             lambda: binarize_packed(np.array([np.nan]), np.zeros(1)),
@@ -75,5 +99,5 @@ ROW = pack(np.ones((2, 65)))
     ],
 )
 def test_errors_name_what_came_and_what_was_expected(call, message):
-    with pytest.raises((ValueError, TypeError), match=message):
+    with pytest.raises((ValueError, TypeError), match=f"^{message}"):
         call()

@@ -5,7 +5,14 @@ import pytest
 from hypothesis import given, settings
 from scipy.signal import convolve2d, correlate
 
-from tinybnn.conv import conv2d, conv2d_backward, conv_transpose2d, conv_transpose2d_backward
+from tinybnn.conv import (
+    conv2d,
+    conv2d_backward,
+    conv2d_loops,
+    conv_transpose2d,
+    conv_transpose2d_backward,
+    conv_transpose2d_loops,
+)
 from tinybnn.gradcheck import adjoint_gap
 from tinybnn.testing.ops.conv import geometry
 from tinybnn.testing.strategies import Limits, generators, integers
@@ -19,6 +26,13 @@ def test_one_channel_is_scipys_correlation_and_not_its_convolution():
     y = conv2d(x[None, ..., None], w[..., None, None])[0][0, ..., 0]
     assert np.array_equal(y, correlate(x, w, "valid", method="direct"))
     assert not np.array_equal(y, convolve2d(x, w, "valid"))
+
+
+def test_padding_is_zero_unless_told():
+    rng = np.random.default_rng(7)
+    x, w = integers(rng, 1, 4, 5, 2), integers(rng, 3, 3, 2, 2)
+    wide = conv2d(np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0))), w)[0]
+    assert np.array_equal(conv2d(x, w, pad=1)[0], wide) and np.array_equal(conv2d_loops(x, w, pad=1), wide)
 
 
 def test_many_channels_are_sums_of_scipys_correlations():
@@ -35,6 +49,19 @@ def test_transposed_convolution_is_scipys_full_convolution():
     y, w = integers(rng, 5, 4), integers(rng, 3, 2)
     x = conv_transpose2d(y[None, ..., None], w[..., None, None])[0][0, ..., 0]
     assert np.array_equal(x, convolve2d(y, w, "full"))
+
+
+def test_without_a_size_the_transpose_is_as_small_as_it_may_be():
+    rng = np.random.default_rng(6)
+    y, w, options = (
+        integers(rng, 2, 3, 4, 3),
+        integers(rng, 2, 3, 2, 3),
+        {"stride": (2, 3), "pad": (1, 2), "dilation": (2, 1)},
+    )
+    x, _ = conv_transpose2d(y, w, **options)
+    assert x.shape == (2, 5, 8, 2) and np.array_equal(x, conv_transpose2d_loops(y, w, **options))
+    y = integers(rng, 1, 2, 3, 3)
+    assert np.array_equal(conv_transpose2d(y, w, stride=2)[0], conv_transpose2d_loops(y, w, stride=2))
 
 
 @law
@@ -99,7 +126,7 @@ X, W = np.zeros((1, 5, 6, 2)), np.zeros((3, 3, 2, 4))
     [
         (
             lambda: conv2d(X, W[:, :, :1]),
-            r"conv2d: w has shape \(3, 3, 1, 4\), expected \(KH, KW, C, F\) with C = 2 from x",
+            r"conv2d: w has shape \(3, 3, 1, 4\), expected \(KH, KW, C, F\) with C = 2 from x$",
         ),
         (lambda: conv2d(X[0], W), r"conv2d: x has shape \(5, 6, 2\), expected \(N, H, W, C\)"),
         (lambda: conv2d(X, W.astype(np.float32)), r"conv2d: mixed dtypes \(x float64, w float32\)"),
@@ -110,6 +137,11 @@ X, W = np.zeros((1, 5, 6, 2)), np.zeros((3, 3, 2, 4))
         (lambda: conv2d(X, W, pad=1.5), "conv2d: pad is 1.5, expected a whole number >= 0"),
         (lambda: conv2d(X, W, pad_value=np.nan), "conv2d: pad_value is nan, expected a finite number"),
         (lambda: conv2d(X, W, groups=3), "conv2d: 2 channels in and 4 filters, expected multiples of 3 groups"),
+        (lambda: conv2d(X, W, groups=2), r"conv2d: w has shape .*\(KH, KW, C, F\) with C = 1 from x and groups$"),
+        (
+            lambda: conv2d(X, W[..., :3], groups=2),
+            "conv2d: 2 channels in and 3 filters, expected multiples of 2 groups",
+        ),
         (
             lambda: conv2d(X[:, :2], W),
             r"conv2d: the kernel spans \(3, 3\), expected at most the padded input's \(2, 6\)",
@@ -121,11 +153,15 @@ X, W = np.zeros((1, 5, 6, 2)), np.zeros((3, 3, 2, 4))
             r"conv_transpose2d: size is \(9, 9\), which conv2d does not map to y's \(3, 4\)",
         ),
         (
+            lambda: conv_transpose2d(np.zeros((1, 3, 4, 4)), W, size=(2, 9)),
+            r"conv_transpose2d: the kernel spans \(3, 3\), expected at most the padded input's \(2, 9\)",
+        ),
+        (
             lambda: conv_transpose2d_backward(X[:, :4], conv_transpose2d(np.zeros((1, 3, 4, 4)), W)[1]),
             "conv_transpose2d_backward: the convolution of dx has shape",
         ),
     ],
 )
 def test_errors_name_what_came_and_what_was_expected(call, message):
-    with pytest.raises((ValueError, TypeError), match=message):
+    with pytest.raises((ValueError, TypeError), match=f"^{message}"):
         call()

@@ -199,6 +199,13 @@ def test_one_pixel_needs_no_axes():
     np.testing.assert_allclose(cross_entropy_backward(1.0, cache), [0.25, -0.25])
 
 
+@pytest.mark.parametrize("target", [0, 1])
+def test_one_pixel_that_counts_is_divided_by_one(target):
+    loss, gradient = value_and_gradient("binary_cross_entropy", np.zeros(2), np.array([target, 255]))
+    np.testing.assert_allclose(loss, np.log(2), rtol=1e-15)
+    assert gradient.tolist() == [0.5 - target, 0]
+
+
 def test_a_diverged_network_gives_a_loss_that_is_not_finite_rather_than_a_wrong_one():
     with np.errstate(invalid="ignore"):
         assert np.isnan(cross_entropy(np.array([[np.inf, 0.0]]), np.array([1]))[0])
@@ -230,14 +237,14 @@ def with_label(value, dtype=np.uint8):
         (
             LABELS,
             {"class_weights": [1, 2, 3]},
-            r"class_weights has shape \(3,\), expected \(L,\) with L = 4 from logits",
+            r"cross_entropy: class_weights has shape \(3,\), expected \(L,\) with L = 4 from logits",
         ),
-        (LABELS, {"class_weights": [1, -2, 3, 0]}, r"cross_entropy: class_weights\[1\] is -2.0, expected at least 0"),
+        (LABELS, {"class_weights": [0, -2, 3, 0]}, r"cross_entropy: class_weights\[1\] is -2.0, expected at least 0"),
         (LABELS, {"class_weights": [1, np.nan, 3, 0]}, r"cross_entropy: class_weights\[1\] is nan, expected finite"),
     ],
 )
 def test_cross_entropy_says_what_it_refuses(labels, options, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=f"^{message}"):
         cross_entropy(LOGITS, labels, **options)
 
 

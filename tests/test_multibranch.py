@@ -174,10 +174,13 @@ def test_single_precision_stays_single_there_and_back(quantizer):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("pad_value", [-1, 0, 1])
-def test_packed_gives_the_same_bits_on_a_map_of_some_size(dtype, pad_value):
+@pytest.mark.parametrize(
+    "kinds", [(NEAREST, BILINEAR, BILINEAR_CORNERS, NEAREST), (NEAREST, BILINEAR) * 2, (BILINEAR,) * 4]
+)
+def test_packed_gives_the_same_bits_on_a_map_of_some_size(dtype, pad_value, kinds):
     rng = np.random.default_rng(5)
     args = arguments(rng, R=4, H=9, W=11, C=70, F=6, dtype=dtype)
-    options = {"pad_value": pad_value, "upsamplers": (NEAREST, BILINEAR, BILINEAR_CORNERS, NEAREST)}
+    options = {"pad_value": pad_value, "upsamplers": kinds}
     got = packed_branches(*args, **options)
     assert got.dtype == dtype
     np.testing.assert_array_equal(got, simulated(*args, **options))
@@ -246,13 +249,15 @@ nan = np.full((2, 3, 4, 5), np.nan)
         ({"scale": 0}, "scale is 0, expected a whole number >= 1"),
         ({"pad": -1}, "pad is -1, expected a whole number >= 0"),
         ({"pad_value": 2}, "pad_value is 2, expected one of -1, 0, 1"),
+        ({"w": np.zeros((3, 7, 3, 5, 2)), "pad": 0}, r"the kernel spans \(7, 3\), expected at most .* \(6, 8\)"),
         ({"x": nan}, "nan, which has no sign"),
     ],
 )
 @pytest.mark.parametrize("form", [simulated, packed_branches], ids=["float", "packed"])
 def test_errors_name_what_came_and_what_was_expected(form, changes, message):
     args, options = changed(**changes)
-    with pytest.raises((ValueError, TypeError), match=message):
+    op = "multi_branch_upsample" + "_packed" * (form is packed_branches)
+    with pytest.raises((ValueError, TypeError), match=f"^{op}: {message}" if "x" not in changes else message):
         form(*args, **options)
 
 
@@ -262,6 +267,8 @@ def test_weights_of_another_number_of_branches_are_refused_in_either_form():
         ValueError, match=r"upsample: w has shape \(2, .*expected \(R, KH, KW, C, F\) with R = 3 from tau"
     ):
         multi_branch_upsample(x, tau, w[:2], alpha, theta, **options)
+    with pytest.raises(ValueError, match="^multi_branch_upsample: w has shape .* with R = 3 from tau, C = 5 from x$"):
+        multi_branch_upsample(x, tau, w[..., :4, :], alpha, theta, **options)
     words = np.stack([pack_weights(sign(branch)) for branch in w[:2]])
     with pytest.raises(ValueError, match=r"packed: w has shape \(2, .*expected \(R, F, KH, KW, words\) with R = 3"):
         multi_branch_upsample_packed(x, tau, words, alpha, theta, **options)

@@ -9,8 +9,15 @@ from tinybnn.activation import rprelu
 from tinybnn.binarize import sign
 from tinybnn.binary_conv import binary_conv2d
 from tinybnn.bitpack import pack, pack_bits
-from tinybnn.fold import Threshold, fold_batch_norm, fold_threshold, threshold_sign
-from tinybnn.norm import batch_norm, batch_norm_backward, batch_norm_inference, scale_shift, update_running
+from tinybnn.fold import Threshold, fold_batch_norm, fold_threshold, threshold_sign, threshold_sign_loops
+from tinybnn.norm import (
+    batch_norm,
+    batch_norm_backward,
+    batch_norm_inference,
+    scale_shift,
+    update_running,
+    update_running_loops,
+)
 from tinybnn.packed_conv import conv2d_packed, pack_activations, pack_weights
 from tinybnn.testing.strategies import distinct, generators, reals, signs
 
@@ -103,6 +110,14 @@ def test_running_statistics_that_keep_nothing_are_the_batchs_unbiased_ones(case)
     mean, var = update_running(old, old, batch_norm(x, gamma, beta)[1], momentum=0.0)
     np.testing.assert_allclose(mean, x.mean((0, 1, 2)), rtol=0, atol=1e-12)
     np.testing.assert_allclose(var, x.var((0, 1, 2), ddof=1), rtol=1e-12)
+    kept = update_running(old, old, batch_norm(x, gamma, beta)[1]), update_running_loops(old, old, x)
+    np.testing.assert_allclose(*kept, rtol=1e-12, err_msg="nine tenths, unless told")
+
+
+def test_two_values_a_channel_are_enough_for_a_variance():
+    zero = np.zeros(1)
+    _, cache = batch_norm(np.array([[1.0], [5.0]]), zero + 1, zero)
+    assert update_running(zero, zero, cache, momentum=0.5) == (1.5, 4)
 
 
 # -- folding --------------------------------------------------------------------------------------------------------
@@ -189,6 +204,13 @@ def test_whatever_rises_or_falls_can_be_folded_with_it():
     np.testing.assert_array_equal(threshold_sign(z, fold_threshold(f, 9, 5)), f(z) < 0)
 
 
+def test_thresholds_are_whole_numbers_and_go_with_the_last_axis():
+    threshold = fold_threshold(lambda z: z * np.array([1.0, -1.0, 2.0]) + 0.5, 4, 3)
+    assert threshold.t.dtype == np.int32 and threshold.flip.dtype == bool
+    z = np.arange(-12, 12).reshape(2, 4, 3)
+    np.testing.assert_array_equal(threshold_sign(z, threshold), threshold_sign_loops(z, threshold))
+
+
 # -- what it refuses ------------------------------------------------------------------------------------------------
 
 X, C3, C4 = np.zeros((2, 5, 3)), np.ones(3), np.ones(4)
@@ -209,21 +231,27 @@ X, C3, C4 = np.zeros((2, 5, 3)), np.ones(3), np.ones(4)
         ),
         (
             lambda: update_running(C3, C3, batch_norm(X[0, :1], C3, C3)[1]),
-            "update_running: the batch had 1 value a channel, expected at least 2",
+            "update_running: the batch had 1 value a channel, expected at least 2 for a variance$",
         ),
         (
             lambda: update_running(C4, C3, batch_norm(X, C3, C3)[1]),
             r"update_running: mean has shape \(4,\), expected \(C,\) with C = 3 from cache.mean",
         ),
         (
+            lambda: update_running(C3, C4, batch_norm(X, C3, C3)[1]),
+            r"update_running: var has shape \(4,\), expected \(C,\) with C = 3 from cache.mean",
+        ),
+        (
             lambda: update_running(C3, C3, batch_norm(X, C3, C3)[1], momentum=1.5),
             "update_running: momentum is 1.5, expected a number in",
         ),
+        (lambda: scale_shift(C3, C3, C3, C3, eps=0), "scale_shift: eps is 0, expected a number in"),
         (lambda: batch_norm_inference(X, C3, C3, C3, C4), r"batch_norm_inference: var has shape \(4,\)"),
         (
-            lambda: batch_norm_inference(X, C3, C3, C3, np.array([1.0, -2.0, 1.0])),
+            lambda: batch_norm_inference(X, C3, C3, C3, np.array([0.0, -2.0, 1.0])),
             r"scale_shift: var\[1\] is -2.0, expected a variance >= 0",
         ),
+        (lambda: fold_threshold(lambda z: z, 3, 0), "fold_threshold: F is 0, expected a whole number >= 1"),
         (lambda: fold_batch_norm(C3, C3, C3, C3, C4, 9), r"fold_batch_norm: var has shape \(4,\)"),
         (lambda: fold_batch_norm(C3, C3, C3, C3, C3, -1), "fold_threshold: n is -1, expected a whole number >= 0"),
         (
@@ -243,5 +271,5 @@ X, C3, C4 = np.zeros((2, 5, 3)), np.ones(3), np.ones(4)
     ],
 )
 def test_errors_name_what_came_and_what_was_expected(call, message):
-    with pytest.raises((ValueError, TypeError), match=message):
+    with pytest.raises((ValueError, TypeError), match=f"^{message}"):
         call()

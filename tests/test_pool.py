@@ -207,6 +207,13 @@ X = np.zeros((1, 4, 6, 2))
         (lambda: max_pool2d(X, kernel=0), "max_pool2d: kernel is 0, expected a whole number >= 1"),
         (lambda: max_pool2d(X, stride=0), "max_pool2d: stride is 0, expected a whole number >= 1"),
         (lambda: max_pool2d(X, kernel=(2, 3), pad=2), r"max_pool2d: pad is \(2, 2\), expected less than the kernel's"),
+        (
+            lambda: max_pool2d(X, kernel=(3, 2), pad=(0, 2)),
+            r"max_pool2d: pad is \(0, 2\), expected less than .* \(3, 2\)",
+        ),
+        (lambda: max_pool2d(X, pad=-1), "max_pool2d: pad is -1, expected a whole number >= 0"),
+        (lambda: max_pool2d_packed(X.astype(np.uint64), kernel=5), r"max_pool2d_packed: the kernel spans \(5, 5\)"),
+        (lambda: avg_pool2d(X, kernel=5), r"avg_pool2d: the kernel spans \(5, 5\), expected at most .* \(4, 6\)"),
         (lambda: max_pool2d(X, kernel=5), r"max_pool2d: the kernel spans \(5, 5\), expected at most .* \(4, 6\)"),
         (
             lambda: max_pool2d_backward(X, max_pool2d(X)[1]),
@@ -226,5 +233,5 @@ X = np.zeros((1, 4, 6, 2))
     ],
 )
 def test_errors_name_what_came_and_what_was_expected(call, message):
-    with pytest.raises((ValueError, TypeError), match=message):
+    with pytest.raises((ValueError, TypeError), match=f"^{message}"):
         call()

@@ -39,6 +39,18 @@ def test_more_rows_than_a_tile_on_either_side_and_none(form, rows):
     assert np.array_equal(packed_matmul(pack(a), pack(b), 70, form=form), a @ b.T)
 
 
+@pytest.mark.parametrize(
+    "form, dtype",
+    [(form, d) for form in (POPCOUNT, DIGITS, TRIPLES) for d in (np.int16, np.int32)] + [(DIGITS, np.float32)],
+)
+def test_a_left_side_of_many_tiles_may_be_prepared_at_once(form, dtype):
+    rng = np.random.default_rng(3)
+    a, b = random_signs(rng, 5 * TILE + 1, 71), random_signs(rng, 200, 71)
+    y = np.empty((len(a), len(b)), dtype)
+    form.dots(form.left(pack(a), 71), form.right(pack(b), 71), 71, y)
+    assert np.array_equal(y, a @ b.T)
+
+
 @FORMS
 @pytest.mark.parametrize("n", [2**14 + 1, 2**15 - 1, 2**15])
 def test_counts_that_outgrow_sixteen_bits(form, n):
@@ -55,6 +67,12 @@ def test_a_product_of_digits_is_two_products():
     x = digits(*(octets(pack(row[None]), 64) for row in (low, high)))
     total = (x @ w.astype(np.float32)).item()
     assert round(total) == high @ w and (total - round(total)) * BASE == low @ w
+
+
+@pytest.mark.parametrize("shape", [(2,), (3, 2), (2, 3, 2)])
+def test_bytes_become_digits_in_place_whatever_axes_stand_before_them(shape):
+    x = digits(np.zeros(shape, np.uint8), np.full(shape, 255, np.uint8))
+    assert x.shape == (*shape[:-1], 16) and (x == -1 + 1 / BASE).all()
 
 
 def test_a_product_of_triples_is_three_products():

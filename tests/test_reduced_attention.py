@@ -8,10 +8,11 @@ from test_attention import A, D, N, S, T, close, draw, heads_of, refused, whole
 from tinybnn.attend import exchange
 from tinybnn.attention import binary_attention, binary_attention_backward, binary_attention_packed
 from tinybnn.gradcheck import adjoint_gap
-from tinybnn.pyramid import pyramid_pool, pyramid_pool_backward
+from tinybnn.pyramid import pyramid_pool, pyramid_pool_backward, pyramid_pool_loops
 from tinybnn.reduced_attention import (
     channel_attention,
     channel_attention_backward,
+    channel_attention_loops,
     channel_attention_packed,
     pooled_attention,
     pooled_attention_packed,
@@ -64,6 +65,12 @@ def test_one_anchor_gives_every_query_the_mean_of_the_map():
     close(y, np.broadcast_to(v.mean(1, keepdims=True), y.shape))
 
 
+def test_specifications_answer_in_the_dtype_of_the_values():
+    x = draw((N, S, A * D), dtype=np.float32)[0]
+    assert channel_attention_loops(x, x, x, np.ones(A, np.float32), heads=A).dtype == np.float32
+    assert pyramid_pool_loops(x.reshape(N, 2, 4, -1), levels=(1, 2)).dtype == np.float32
+
+
 def test_exchanging_twice_is_the_identity_and_turns_one_attention_into_the_other():
     q, k, v, dy = draw(*[(N, S, A * D)] * 4)
     scale = np.array([0.5, 1.0, 3.0])
@@ -90,6 +97,12 @@ def test_two_parts_are_the_sum_of_the_two():
     channel, cache_c = channel_attention(q, k, v, c, heads=A)
     assert (y == position + channel).all()
     assert (cache.position.weights == cache_p.weights).all() and (cache.channel.weights == cache_c.weights).all()
+
+
+def test_two_packed_parts_have_one_head_unless_told():
+    x, (p, c) = draw((N, 12, D))[0], (np.array([0.5]), np.array([2.0]))
+    got = two_part_attention_packed(x, x, x, p, c, grid=(3, 4))
+    assert (got == two_part_attention(x, x, x, p, c, grid=(3, 4), heads=1)[0]).all()
 
 
 GRID = {"grid": (16, 16)}
@@ -123,6 +136,8 @@ def test_what_does_not_fit_is_refused_in_one_line():
         pooled_attention(x, x, x, one, grid=(2, 3), levels=())
     with refused(ValueError, "pyramid_pool: a level is 0, expected a whole number >= 1"):
         pooled_attention(x, x, x, one, grid=(2, 3), levels=(1, 0))
+    with refused(ValueError, "pyramid_pool_backward: dy has shape (1, 4, 4), expected (N, 5, C)"):
+        pyramid_pool_backward(x[:, :4], pyramid_pool(np.zeros((1, 2, 3, 4)), levels=(1, 2))[1])
     with refused(ValueError, "channel_attention: k has shape (1, 5, 4), expected (N, T, D) with T = 6 from q"):
         channel_attention(x, x[:, :5], x[:, :5], one)
     with refused(ValueError, "channel_attention_backward: dy has shape (1, 5, 4), expected (1, 6, 4)"):

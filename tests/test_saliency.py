@@ -197,7 +197,15 @@ def test_options_that_are_refused():
         f_curve(*image, beta2=-1)
     with pytest.raises(ValueError, match=r"s_measure: alpha is 1.5, expected a number in \[0, 1\]"):
         s_measure(*image, alpha=1.5)
-    with pytest.raises(ValueError, match=r"max_f: curves has shape \(0, 256\), expected at least one image"):
+    with pytest.raises(ValueError, match=r"^max_f: curves has shape \(0, 256\), expected at least one image$"):
         max_f(np.zeros((0, 256)))
     with pytest.raises(ValueError, match=r"max_f: curves has shape \(256,\), expected \(images, 256\)"):
         max_f(np.zeros(256))
+    with pytest.raises(TypeError, match="^max_f: curves has dtype int64, expected float32 or float64"):
+        max_f(np.zeros((2, 256), int))
+
+
+def test_the_mean_of_many_single_curves_is_taken_in_double():
+    tenth = np.float32(0.1)
+    curves = np.full((1000, 256), tenth)
+    assert max_f(curves) == tenth != curves.mean(0).max()

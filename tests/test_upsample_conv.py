@@ -8,7 +8,7 @@ import pytest
 from tinybnn.conv import conv2d, conv2d_backward
 from tinybnn.phases import phase_kernel, shared_taps
 from tinybnn.upsample import upsample_nearest, upsample_nearest_backward
-from tinybnn.upsample_conv import upsample_conv2d, upsample_conv2d_backward
+from tinybnn.upsample_conv import upsample_conv2d, upsample_conv2d_backward, upsample_conv2d_loops
 
 GEOMETRIES = list(itertools.product((1, 2, 3), (1, 2, 4), (1, 2, 3, 4, 5), (1, 3), (0, 1, 2, 3), (0, 1)))
 
@@ -30,6 +30,13 @@ def test_every_small_geometry(SH):
         assert np.array_equal(upsample_conv2d_backward(dy, small).dw, dw)
 
 
+def test_padding_is_zero_unless_told():
+    rng = np.random.default_rng(0)
+    x, w = rng.integers(-3, 4, (1, 2, 3, 2)).astype(float), rng.integers(-3, 4, (3, 3, 2, 1)).astype(float)
+    y, _ = conv2d(upsample_nearest(x)[0], w, pad=1, pad_value=0.0)
+    assert np.array_equal(upsample_conv2d(x, w, pad=1)[0], y) and np.array_equal(upsample_conv2d_loops(x, w, pad=1), y)
+
+
 def test_by_two_a_kernel_of_three_needs_sixteen_products_where_the_large_map_takes_thirty_six():
     w = np.random.default_rng(0).choice([-1.0, 1.0], (3, 3, 1, 1))
     kernel = phase_kernel(w, (2, 2))
@@ -48,5 +55,13 @@ def test_every_tap_falls_on_one_pixel_in_every_phase():
 def test_a_kernel_larger_than_the_large_map_is_refused():
     with pytest.raises(ValueError, match=r"upsample_conv2d: the kernel spans \(5, 1\), expected at most .* \(4, 2\)"):
         upsample_conv2d(np.zeros((1, 2, 1, 1)), np.zeros((5, 1, 1, 1)))
+    with pytest.raises(ValueError, match=r"upsample_conv2d: the kernel spans \(9, 1\), expected at most .* \(8, 4\)"):
+        upsample_conv2d(np.zeros((1, 2, 2, 1)), np.zeros((9, 1, 1, 1)), pad=(2, 0))
     with pytest.raises(ValueError, match=r"upsample_conv2d: w has shape \(3, 3, 2, 1\), expected .* with C = 1 from x"):
         upsample_conv2d(np.zeros((1, 2, 1, 1)), np.zeros((3, 3, 2, 1)))
+
+
+def test_a_gradient_of_other_filters_is_refused():
+    _, cache = upsample_conv2d(np.zeros((1, 4, 3, 1)), np.zeros((2, 2, 1, 5)), scale=(2, 3))
+    with pytest.raises(ValueError, match=r"^upsample_conv2d_backward: dy has shape .*, expected \(1, 7, 8, 5\)$"):
+        upsample_conv2d_backward(np.zeros((1, 7, 8, 30)), cache)
