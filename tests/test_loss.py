@@ -239,7 +239,7 @@ def with_label(value, dtype=np.uint8):
             {"class_weights": [1, 2, 3]},
             r"cross_entropy: class_weights has shape \(3,\), expected \(L,\) with L = 4 from logits",
         ),
-        (LABELS, {"class_weights": [0, -2, 3, 0]}, r"cross_entropy: class_weights\[1\] is -2.0, expected at least 0"),
+        (LABELS, {"class_weights": [0, -2, -3, 0]}, r"cross_entropy: class_weights\[1\] is -2.0, expected at least 0"),
         (LABELS, {"class_weights": [1, np.nan, 3, 0]}, r"cross_entropy: class_weights\[1\] is nan, expected finite"),
     ],
 )

@@ -12,7 +12,8 @@ from tinybnn import conv2d, conv2d_backward, packed_dot
 from tinybnn.cli import main
 from tinybnn.store import load_arrays, save_arrays
 from tinybnn.testing import RUNGS, load_vectors, save_vectors, vectors
-from tinybnn.testing.vectors import FORMATS, sha256
+from tinybnn.testing.vector_files import FORMATS
+from tinybnn.testing.vectors import sha256
 
 needs_c = pytest.mark.skipif(not shutil.which("gcc"), reason="the harness needs a C compiler: gcc")
 needs_verilog = pytest.mark.skipif(not shutil.which("iverilog"), reason="the test bench needs Icarus Verilog: iverilog")

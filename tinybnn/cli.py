@@ -236,7 +236,7 @@ def run_check(a: argparse.Namespace) -> int:
 
 
 def run_vectors(a: argparse.Namespace) -> None:
-    from .testing.vectors import save_vectors
+    from .testing.vector_files import save_vectors
 
     for path in save_vectors(
         a.op, a.out, count=a.count, format=a.format, seed=a.seed, bits=a.word_bits, dtype=np.dtype(a.dtype)

@@ -102,7 +102,7 @@ def cross_entropy(
     need_shape(op, "class_weights", v, "L", L=(L, "logits"))
     need_finite(op, "class_weights", v)
     if (v < 0).any():
-        raise ValueError(f"{op}: class_weights[{(v < 0).argmax()}] is {v.min()}, expected at least 0")
+        raise ValueError(f"{op}: class_weights[{(v < 0).argmax()}] is {v[v < 0][0]}, expected at least 0")
     z, t = _those(counted, logits), _those(counted, labels)  # (1)
     z = z - np.ascontiguousarray(z.T).max(0)[:, None]  # (2); NumPy is slow along many short rows
     e = np.exp(z)

@@ -152,7 +152,7 @@ def convolve(x: Array, kernels: list[Kernel], g: Geometry, dtype: DTypeLike) -> 
         half = -(-OH // 2)
         y: Array = np.empty((len(x), 2, half, OW, kernel.filters), np.float32)
         with borrow() as space:
-            for n, rows, operands in _digit_columns(x, kernel, g, space):  # each tile is made where it belongs
+            for n, rows, operands in _digit_columns(x, g, space):  # each tile is made where it belongs
                 low, high = y[n, :, rows].reshape(2, -1, kernel.filters)
                 add_up(operands, kernel.weights, low, high, space)
         return y.reshape(len(x), 2 * half, OW, -1)[:, :OH]
@@ -185,14 +185,14 @@ def _digit_tiles(x: Array, kernel: Kernel, g: Geometry, dtype: DTypeLike) -> Til
     (OH, OW), F = (g.phases.small if g.phases else g.size), kernel.weights.w.shape[-1]
     half = -(-OH // 2)
     with borrow() as space:
-        for n, rows, operands in _digit_columns(x, kernel, g, space):
+        for n, rows, operands in _digit_columns(x, g, space):
             z = space.array("z", (2, len(operands[0]), F), np.float32)
             add_up(operands, kernel.weights, z[0], z[1], space)
             upper = np.arange(rows.start, rows.stop)
             yield (n, np.concatenate([upper, half + upper])), z.reshape(-1, OW, F).astype(dtype, copy=False)
 
 
-def _digit_columns(x: Array, kernel: Kernel, g: Geometry, space: Workspace) -> Iterator[tuple[int, slice, list[Array]]]:
+def _digit_columns(x: Array, g: Geometry, space: Workspace) -> Iterator[tuple[int, slice, list[Array]]]:
     """Tile by tile: the image, the rows within each of its halves, and what each row of the kernel meets there.
 
     The halves are put into one map of digits, whose columns, (rows OW, KW C), meet the filters.

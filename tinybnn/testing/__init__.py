@@ -12,7 +12,8 @@ from .op import Case, Law, Op, Words
 from .ops import OPS
 from .rungs import RUNGS, Rung, rung_of
 from .suite import parametrize_with_checks
-from .vectors import load_vectors, save_vectors, vectors
+from .vector_files import load_vectors, save_vectors
+from .vectors import vectors
 
 __all__ = [
     "MISTAKES",

@@ -4,14 +4,12 @@ Four files: ``vectors.h`` describes arrays and options, ``OPERATION.h`` holds th
 ``candidate.c`` is where the kernel goes: it reads its arguments by name and fills the result.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..notation import Array
-
-if TYPE_CHECKING:
-    from .vectors import Vector
+from .vectors import Vector
 
 C_TYPES = {
     "float32": "float",
@@ -21,7 +19,7 @@ C_TYPES = {
 }
 
 
-def c_files(name: str, calls: "list[Vector]", meta: dict[str, Any]) -> dict[str, str]:
+def c_files(name: str, calls: list[Vector], meta: dict[str, Any]) -> dict[str, str]:
     """The text of every file, by its name."""
     return {
         "vectors.h": VECTORS_H,
@@ -31,7 +29,7 @@ def c_files(name: str, calls: "list[Vector]", meta: dict[str, Any]) -> dict[str,
     }
 
 
-def header(name: str, calls: "list[Vector]", meta: dict[str, Any]) -> str:
+def header(name: str, calls: list[Vector], meta: dict[str, Any]) -> str:
     about = f"{name}, specification version {meta['version']}, seed {meta['seed']}, words of {meta['word_bits']} bits"
     lines = [f"/* {about}.", f"   sha256 of the arrays: {meta['sha256']} */", '#include "vectors.h"', ""]
     for i, call in enumerate(calls):
@@ -83,7 +81,7 @@ def option(key: str, value: Any) -> str:
     return f'{{"{key}", {len(items)}, {{{integers}}}, {float(items[0])!r}, ""}}'
 
 
-def candidate(name: str, call: "Vector") -> str:
+def candidate(name: str, call: Vector) -> str:
     """A file to start from: every argument and option by name."""
     lines = [
         f"/* {name}: fill results[0] and return 0; any other value says that the kernel cannot do these options. */"

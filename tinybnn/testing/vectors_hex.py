@@ -5,17 +5,15 @@ significant bits; its sizes are parameters ``X_0``, ``X_1``, ..., and so are who
 ``STRIDE_0``. Floats are their IEEE 754 bits. The module is combinational; the bench waits one unit and compares bits.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..notation import Array
-
-if TYPE_CHECKING:
-    from .vectors import Vector
+from .vectors import Vector
 
 
-def hex_files(name: str, calls: "list[Vector]", meta: dict[str, Any]) -> dict[str, str]:
+def hex_files(name: str, calls: list[Vector], meta: dict[str, Any]) -> dict[str, str]:
     """The text of every file, by its name."""
     if any(call.bound for call in calls):
         raise ValueError(f"vectors: {name} rounds, and hex files are compared bit by bit; take c, npz or json")
@@ -36,7 +34,7 @@ def bits(a: Array) -> Array:
     return np.ascontiguousarray(a).view(f"u{width(a) // 8}").ravel()
 
 
-def parameters(call: "Vector") -> dict[str, int]:
+def parameters(call: Vector) -> dict[str, int]:
     """Sizes of arrays, whole numbers and options."""
     found = {f"{key}_{axis}".upper(): n for key, a in call.inputs.items() for axis, n in enumerate(a.shape)}
     for key, value in call.options.items():
@@ -47,7 +45,7 @@ def parameters(call: "Vector") -> dict[str, int]:
     return found
 
 
-def bench(name: str, calls: "list[Vector]", meta: dict[str, Any]) -> str:
+def bench(name: str, calls: list[Vector], meta: dict[str, Any]) -> str:
     lines = [
         f"// {name}, specification version {meta['version']}, seed {meta['seed']}; sha256 {meta['sha256']}",
         f"// iverilog -g2012 -o check {name}_tb.v YOUR_{name}.v && vvp check",
