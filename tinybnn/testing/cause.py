@@ -28,7 +28,7 @@ def causes(asked: Candidate, failure: Failure, cases: Sequence[Case]) -> Iterato
     whole = [(case, list(outcomes(asked, case))) for case in cases]
     for says, observed in (("likely cause", whole), ("on this input, though not on all, it could be", whole[:1])):
         named = [m.reason for m in MISTAKES.get(asked.rung.name, ()) if agrees(asked, m.wrong, observed)]
-        if named:
+        if named and (failure.kind != "raised" or len(observed) > 1):
             yield f"{says}: {named[0]}" + (f" (or: {'; or: '.join(named[1:NAMED])})" if named[1:] else "")
             return
     if failure.kind != "value":
@@ -58,7 +58,7 @@ def agrees(asked: Candidate, wrong: Callable, observed: Sequence[tuple[Case, lis
 def alike(a: Any, b: Any, trial: Trial) -> bool:
     """Equal results, within what rounding explains; or the same kind of trouble."""
     if isinstance(a, Failure) or isinstance(b, Failure):
-        return isinstance(a, Failure) and isinstance(b, Failure) and a.kind == b.kind
+        return isinstance(a, Failure) and isinstance(b, Failure) and trouble(a) == trouble(b)
     for x, y, expected, bound in zip(a, b, trial.expected, trial.bounds):
         if isinstance(x, str) or isinstance(y, str):  # unreadable
             return False
@@ -69,6 +69,11 @@ def alike(a: Any, b: Any, trial: Trial) -> bool:
         if differs(x, y, slack).any():
             return False
     return True
+
+
+def trouble(failure: Failure) -> tuple[str, str]:
+    """Its kind, and of an error its type: the text names what each function calls its own."""
+    return failure.kind, failure.what.partition(":")[0] if failure.kind == "raised" else ""
 
 
 def broken_laws(asked: Candidate, cases: Sequence[Case]) -> Iterator[Law]:

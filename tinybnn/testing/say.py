@@ -48,11 +48,11 @@ def message(rung: Rung, failure: Failure, causes: Iterable[str]) -> str:
 def shown(a: Any) -> str:
     """A value as one would type it; a large array by its shape and its beginning."""
     if isinstance(a, Words):
-        return f"{shown(a.array)}  # {a.n} bits a row"
+        return f"{shown(a.array)}  # {a.n} bit{'s' * (a.n > 1)} a row"
     if isinstance(a, np.ndarray):
         return shown_array(a)
-    if isinstance(a, tuple) and hasattr(a, "_fields"):
-        return f"{type(a).__name__}({', '.join(a._fields)})"
+    if isinstance(a, tuple) and hasattr(a, "_fields") and not hasattr(a, "name"):
+        return f"{type(a).__name__}({', '.join(f'{k}={shown(v)}' for k, v in zip(a._fields, a))})"
     return getattr(a, "name", None) or getattr(a, "__name__", None) or repr(a)
 
 

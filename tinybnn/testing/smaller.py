@@ -1,6 +1,10 @@
-"""Making a failing input plainer: Hypothesis makes sizes small, here values become 0, or +1 where all are signs."""
+"""Making a failing input plainer: Hypothesis makes sizes small, here values become 0, or +1 where all are signs.
 
-from collections.abc import Callable
+Options too: strides, dilations and scales of 1, paddings of 0, wherever they are not what is to blame.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -14,11 +18,32 @@ def size(case: Case) -> int:
 
 
 def plainer(case: Case, fails: Callable[[Case], bool]) -> Case:
-    """``case`` with every float that does not matter for ``fails`` at its plainest."""
+    """``case`` with every option and every float that does not matter for ``fails`` at its plainest."""
+    for name in [name for name in LEAST if name in case.options]:
+        for value in lower(case.options[name], LEAST[name]):
+            other = Case(case.args, case.options | {name: value})
+            if fails(other):
+                case = other
+                break
     for i, a in enumerate(case.args):
         if is_float(a):
             case = plainer_argument(case, i, fails)
     return case
+
+
+LEAST = {"stride": 1, "dilation": 1, "scale": 1, "pad": 0}
+"""Options that a case may have less of."""
+
+
+def lower(value: Any, least: int) -> Iterator[Any]:
+    """Values below this one, the lowest first: of a pair both, then one."""
+    if isinstance(value, tuple):
+        rows, columns = value
+        for r, c in ((least, least), (least, least + 1), (least + 1, least), (least, columns), (rows, least)):
+            if r <= rows and c <= columns and (r, c) != value:
+                yield r, c
+    elif isinstance(value, int):
+        yield from range(least, value)
 
 
 def plainer_argument(case: Case, i: int, fails: Callable[[Case], bool]) -> Case:
