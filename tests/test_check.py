@@ -152,6 +152,13 @@ def test_what_is_drawn_does_not_depend_on_what_else_is_loaded(tmp_path):
     assert runs[0].stdout == runs[1].stdout and len(runs[0].stdout) == 65 and runs[0].stderr == runs[1].stderr == ""
 
 
+def test_without_hypothesis_it_says_what_is_missing():
+    code = "import sys; sys.modules['hypothesis'] = None\nfrom tinybnn.cli import main; sys.exit(main(['check', '--list']))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.returncode == 2 and not run.stdout
+    assert run.stderr == "tinybnn: tinybnn.testing draws its cases with Hypothesis: pip install 'tinybnn[test]'\n"
+
+
 def test_another_seed_draws_other_cases():
     def drawn(number):
         return [case.args[0].tobytes() for case in some_cases(RUNGS["conv2d"], 20, number)]

@@ -13,7 +13,7 @@ import numpy as np
 
 from .adapters import LAYOUTS, PLAIN, Adapter, moved
 from .judgement import Unreadable, judge
-from .op import Case, bare
+from .op import Case, bare, value_alone
 from .rungs import DTYPES, Rung, Trial
 from .say import Failure
 
@@ -106,8 +106,8 @@ class Candidate:
     def value(self, trial: Trial, out: Any) -> Any:
         """The value to compare; a candidate may return it alone or as ``(value, cache)``."""
         case = Case(bare(trial.args), trial.options)
-        if self.rung.kind == "packed" or self.rung.op.result is type(self.rung.op)._field_defaults["result"]:
-            return self.adapter.take(out[0] if isinstance(out, tuple) and out else out, trial.expected[0])
+        if self.rung.kind == "packed" or self.rung.op.result is value_alone:
+            return self.adapter.take(value_alone(out, case), trial.expected[0])
         parts = tuple(self.adapter.take(part, None) for part in out) if isinstance(out, tuple | list) else out
         try:
             return self.rung.op.result(parts, case)

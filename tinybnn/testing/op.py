@@ -54,6 +54,11 @@ class Packed(NamedTuple):
     forms: dict[str, Callable] = {}
 
 
+def value_alone(out: Any, case: Case) -> Any:
+    """The value, of ``value`` as of ``(value, cache)``."""
+    return out[0] if isinstance(out, tuple) and out else out
+
+
 class Op(NamedTuple):
     """One operation and its rungs.
 
@@ -76,7 +81,7 @@ class Op(NamedTuple):
     packed: Packed | None = None
     boundary: tuple[Case, ...] = ()
     roundings: int | Callable[[Case], int] = 0
-    result: Callable[[Any, Case], Any] = lambda out, case: out[0] if isinstance(out, tuple) else out
+    result: Callable[[Any, Case], Any] = value_alone
     words: Callable[[Case], int] | None = None
     axes: str = ""
     idle: tuple[str, ...] = ()
