@@ -153,7 +153,7 @@ def test_what_is_drawn_does_not_depend_on_what_else_is_loaded(tmp_path):
 
 
 def test_without_hypothesis_it_says_what_is_missing():
-    code = "import sys; sys.modules['hypothesis'] = None\nfrom tinybnn.cli import main; sys.exit(main(['check', '--list']))"
+    code = "import sys; sys.modules['hypothesis'] = None; import tinybnn.cli as c; exit(c.main(['check', '--list']))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert run.returncode == 2 and not run.stdout
     assert run.stderr == "tinybnn: tinybnn.testing draws its cases with Hypothesis: pip install 'tinybnn[test]'\n"

@@ -8,9 +8,21 @@ import numpy as np
 from ... import loss
 from ...activation import sigmoid
 from ...notation import IGNORE, Array
-from . import loss as any_loss
 from .binarize import in_float64
-from .loss import everything, not_255, not_ignored
+from .loss import (
+    BY_IMAGE,
+    BY_IMAGE_SYMPTOM,
+    IGNORED_MET,
+    OVER_ALL,
+    OVER_ALL_SYMPTOM,
+    SUMS,
+    SUMS_SYMPTOM,
+    WHATEVER,
+    everything,
+    image_by_image,
+    not_255,
+    not_ignored,
+)
 from .mistake import Mistake
 
 # -- binary cross-entropy -------------------------------------------------------------------------------------------
@@ -111,28 +123,28 @@ MISTAKES: tuple[Mistake, ...] = (
     ),
     Mistake(
         "binary_cross_entropy",
-        any_loss.WHATEVER,
+        WHATEVER,
         binary_by(counts=not_255),
         "nothing, until a data set marks what does not count by another number: then that is trained as ground",
     ),
     Mistake(
         "binary_cross_entropy",
-        any_loss.OVER_ALL,
+        OVER_ALL,
         binary_by(mean=lambda each, targets: each.sum() / each.dtype.type(targets.size)),
-        any_loss.OVER_ALL_SYMPTOM,
-        any_loss.IGNORED_MET,
+        OVER_ALL_SYMPTOM,
+        IGNORED_MET,
     ),
     Mistake(
         "binary_cross_entropy",
-        any_loss.SUMS,
+        SUMS,
         binary_by(mean=lambda each, targets: each.sum()),
-        any_loss.SUMS_SYMPTOM,
+        SUMS_SYMPTOM,
     ),
     Mistake(
         "binary_cross_entropy",
-        any_loss.BY_IMAGE,
-        any_loss.image_by_image(loss.binary_cross_entropy),
-        any_loss.BY_IMAGE_SYMPTOM,
+        BY_IMAGE,
+        image_by_image(loss.binary_cross_entropy),
+        BY_IMAGE_SYMPTOM,
     ),
     Mistake(
         "binary_cross_entropy",
@@ -233,8 +245,8 @@ MISTAKES: tuple[Mistake, ...] = (
     ),
     Mistake(
         "dice",
-        "averages each image, then the images",
-        any_loss.image_by_image(loss.dice),
+        BY_IMAGE,
+        image_by_image(loss.dice),
         "the same for one image; in a batch a small object counts as much as a large one, and the loss is another",
         (
             "NifTK/NiftyNet#22",

@@ -104,7 +104,7 @@ IGNORED_MET = (
 OVER_ALL = "means over all pixels instead of those that count"
 OVER_ALL_SYMPTOM = "the loss is smaller the more of an image is ignored; maps that are labelled throughout are right"
 BY_IMAGE = "averages each image, then the images"
-BY_IMAGE_SYMPTOM = "right where no pixel is ignored; else another batch size gives another loss for the same images"
+BY_IMAGE_SYMPTOM = "right where all pixels count alike; else another batch size gives another loss for the same images"
 WHATEVER = "ignores 255, whatever ignore says"
 SUMS = "sums instead of averaging"
 SUMS_SYMPTOM = (
@@ -142,7 +142,7 @@ MISTAKES: tuple[Mistake, ...] = (
         "cross_entropy",
         "divides by the number of pixels: the sum of the weights is not in the denominator",
         cross_entropy_by(lambda s, v, labels: (s * v).sum() / max(v.size, 1)),
-        "right without class weights; with them another loss than PyTorch's, which a larger weight makes larger",
+        "right without class weights; with them another loss than PyTorch's, which grows with the weights",
         ("pytorch/pytorch#40560", "pytorch/pytorch#61309", "pytorch/pytorch#50528", "pytorch/pytorch#8062"),
     ),
     Mistake(
