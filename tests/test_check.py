@@ -1,6 +1,7 @@
 """The checker itself: what it says of right, wrong and bad candidates, and that it says the same every time."""
 
 import io
+import re
 import subprocess
 import sys
 import textwrap
@@ -157,6 +158,12 @@ def test_without_hypothesis_it_says_what_is_missing():
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert run.returncode == 2 and not run.stdout
     assert run.stderr == "tinybnn: tinybnn.testing draws its cases with Hypothesis: pip install 'tinybnn[test]'\n"
+
+
+@pytest.mark.parametrize("name", RUNGS)
+def test_the_same_seed_draws_the_same_cases(name):
+    once, again = (repr(some_cases(RUNGS[name], 25)) for _ in range(2))
+    assert re.sub(" at 0x[0-9a-f]+", "", once) == re.sub(" at 0x[0-9a-f]+", "", again)
 
 
 def test_another_seed_draws_other_cases():

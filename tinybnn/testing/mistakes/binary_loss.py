@@ -13,11 +13,14 @@ from .loss import (
     BY_IMAGE,
     BY_IMAGE_SYMPTOM,
     IGNORED_MET,
+    MASKED,
+    MASKED_SYMPTOM,
     OVER_ALL,
     OVER_ALL_SYMPTOM,
     SUMS,
     SUMS_SYMPTOM,
     WHATEVER,
+    by_a_mask,
     everything,
     image_by_image,
     not_255,
@@ -101,6 +104,8 @@ TWICE = "sigmoid twice: takes probabilities for logits"
 TWICE_MET = ("itakurah/focal-loss-pytorch#5", "cvg/glue-factory#89", "Turoad/lanedet#32", "yudi-mars/daisyRec#15")
 
 MISTAKES: tuple[Mistake, ...] = (
+    Mistake("binary_cross_entropy", MASKED, by_a_mask(loss.binary_cross_entropy), MASKED_SYMPTOM),
+    Mistake("dice", MASKED, by_a_mask(loss.dice), MASKED_SYMPTOM),
     Mistake(
         "binary_cross_entropy",
         TWICE,

@@ -34,6 +34,15 @@ def image_by_image(forward: Callable) -> Callable:
     return averaged
 
 
+def by_a_mask(forward: Callable) -> Callable:
+    """Ignored pixels multiplied by 0, where they should be left out."""
+
+    def masked(logits: Array, labels: Array, *, ignore: int = IGNORE, **options: Any) -> Any:
+        return forward(logits, labels, ignore=ignore, **options)[0] + (0 * logits[labels == ignore]).sum()
+
+    return masked
+
+
 # -- cross-entropy --------------------------------------------------------------------------------------------------
 
 
@@ -106,6 +115,8 @@ OVER_ALL_SYMPTOM = "the loss is smaller the more of an image is ignored; maps th
 BY_IMAGE = "averages each image, then the images"
 BY_IMAGE_SYMPTOM = "right where all pixels count alike; else another batch size gives another loss for the same images"
 WHATEVER = "ignores 255, whatever ignore says"
+MASKED = "multiplies ignored pixels by 0: what is NaN there stays NaN"
+MASKED_SYMPTOM = "nothing, until a logit overflows at a pixel that does not count; from then on the loss is NaN"
 SUMS = "sums instead of averaging"
 SUMS_SYMPTOM = (
     "the loss grows with the image and the batch; a learning rate that suits one crop diverges on a larger one"
@@ -119,6 +130,7 @@ MISTAKES: tuple[Mistake, ...] = (
         "trains, slowly: with L classes the loss never falls below log(1 + (L - 1) / e), however sure the network is",
         ("Lightning-Universe/lightning-bolts#654", "tflearn/tflearn#562", "jaehong31/CGES#1", "ariecattan/SciCo#2"),
     ),
+    Mistake("cross_entropy", MASKED, by_a_mask(loss.cross_entropy), MASKED_SYMPTOM),
     Mistake(
         "cross_entropy",
         "counts ignored pixels, as some class",

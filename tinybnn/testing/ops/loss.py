@@ -60,11 +60,18 @@ def noise(x: Array) -> Array:
     return -x
 
 
+def nan_where_ignored(logits: Array, labels: Array) -> Array:
+    """What stands at ignored pixels does not count, whatever it is; but 0 times NaN is NaN."""
+    logits = logits.copy()
+    logits[labels == 255] = np.nan
+    return logits
+
+
 NOTHING = np.full((2, 3), 255, np.uint8)
 CLASSES = {"class_weights": None, "ignore": 255}
 LABELS = np.array([[0, 3, 255], [2, 0, 1]], np.uint8)
 TARGETS = np.array([[0, 1, 255], [1, 0, 1]], np.uint8)
-ONES = np.ones((2, 3))
+ONES, UNEVEN = np.ones((2, 3)), np.arange(6.0).reshape(2, 3) - 2.5
 
 
 def zero_where_all_is_ignored() -> Law:
@@ -87,6 +94,8 @@ OPS = (
             Case((np.ones((2, 3, 4)), NOTHING), CLASSES),
             Case((extremes((2, 3, 4)), LABELS), CLASSES),
             Case((extremes((2, 3, 4)), LABELS), {"class_weights": [0.0] * 4, "ignore": 255}),
+            Case((np.arange(24.0).reshape(2, 3, 4) % 5, LABELS % 5), {"class_weights": [1, 2, 0.5, 3], "ignore": 0}),
+            Case((nan_where_ignored(np.arange(24.0).reshape(2, 3, 4) % 5, LABELS), LABELS), CLASSES),
         ),
         laws=(ignored_do_not_count(noise), zero_where_all_is_ignored()),
         refuses=(
@@ -104,6 +113,8 @@ OPS = (
         boundary=(
             Case((ONES, NOTHING), {"ignore": 255}),
             Case((extremes((2, 3)), TARGETS), {"ignore": 255}),
+            Case((UNEVEN, np.where(TARGETS == 255, 7, TARGETS).astype(np.uint8)), {"ignore": 7}),
+            Case((nan_where_ignored(UNEVEN, TARGETS), TARGETS), {"ignore": 255}),
         ),
         laws=(
             ignored_do_not_count(noise),
@@ -124,7 +135,12 @@ OPS = (
         cases=dice_cases,
         boundary=tuple(
             Case((z, t), {"ignore": 255, "smooth": 1.0})
-            for z, t in ((ONES, NOTHING), (extremes((2, 3)), TARGETS), (ONES, 0 * NOTHING))
+            for z, t in (
+                (ONES, NOTHING),
+                (extremes((2, 3)), TARGETS),
+                (ONES, 0 * NOTHING),
+                (nan_where_ignored(UNEVEN, TARGETS), TARGETS),
+            )
         ),
         laws=(ignored_do_not_count(noise), zero_where_all_is_ignored()),
         refuses=(
