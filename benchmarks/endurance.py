@@ -55,10 +55,16 @@ def page(rows, examples):
     return "\n".join(lines)
 
 
+def merged(old, new):
+    """The old page with the lines of functions that were tried anew."""
+    lines = {line.split("|")[1]: line for line in new.splitlines() if line.startswith("| `")}
+    return "\n".join(lines.get(line.split("|")[1] if "|" in line else "", line) for line in old.splitlines()) + "\n"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--examples", type=int, default=10_000)
-    parser.add_argument("--only", nargs="*", default=[], help="some functions, written nowhere")
+    parser.add_argument("--only", nargs="*", default=[], help="some functions; their lines in the page are replaced")
     parser.add_argument("--jobs", type=int, default=2)
     a = parser.parse_args()
     tasks = [
@@ -73,8 +79,10 @@ def main():
             print(f"{form:40s} {calls:9,d} calls {seconds:7.1f} s  {said}", flush=True)
     rejected = [row for row in rows if row[3] != "never rejected"]
     table(["functions", "calls", "rejected"], [[len(rows), sum(row[1] for row in rows), len(rejected)]])
-    if not a.only:
-        write_whole(OUT, lambda file: file.write(page(rows, a.examples).encode()))
+    text = page(rows, a.examples)
+    if a.only:
+        text = merged(OUT.read_text(encoding="utf-8"), text)
+    write_whole(OUT, lambda file: file.write(text.encode()))
     return 1 if rejected else 0
 
 

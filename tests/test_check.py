@@ -93,7 +93,7 @@ def test_the_smallest_input_is_small_and_plain():
         (lambda x, w, **o: "seven", "conv2d: y has dtype <U5, expected numbers"),
         (lambda x, w, **o: [[1], [1, 2]], "conv2d: returned a list that is no array"),
         (lambda x, w, **o: conv2d(x, w, **o)[0][0], "conv2d: y has shape (1, 1, 1), expected (1, 1, 1, 1)"),
-        (lambda x, w, **o: np.float64(conv2d(x, w, **o)[0]), "conv2d: y has dtype float64, expected float32"),
+        (lambda x, w, **o: conv2d(x, w, **o)[0].astype(np.float64), "conv2d: y has dtype float64, expected float32"),
         (lambda x, w, **o: conv2d(x, w, **o)[0] > 0, "conv2d: y has dtype bool, expected float64"),
         (lambda x, w, **o: np.nan * conv2d(x, w, **o)[0], "conv2d: y[0, 0, 0, 0] is nan, expected 0.0"),
         (lambda x, w, **o: conv2d(x, w, **o)[0].mean(), "conv2d: y has shape (), expected (1, 1, 1, 1)"),

@@ -99,7 +99,7 @@ class Candidate:
             return Failure("type", what, trial)
         brought = []
         for result, expected, axis in zip(results, trial.expected, axes):
-            result = self.adapter.take(result, expected) if backward else result
+            result = self.take(result, expected) if backward else result
             brought.append(own(moved(result, axis, back=True)))
         return tuple(brought)
 
@@ -107,12 +107,20 @@ class Candidate:
         """The value to compare; a candidate may return it alone or as ``(value, cache)``."""
         case = Case(bare(trial.args), trial.options)
         if self.rung.kind == "packed" or self.rung.op.result is value_alone:
-            return self.adapter.take(value_alone(out, case), trial.expected[0])
-        parts = tuple(self.adapter.take(part, None) for part in out) if isinstance(out, tuple | list) else out
+            return self.take(value_alone(out, case), trial.expected[0])
+        parts = tuple(self.take(part, None) for part in out) if isinstance(out, tuple | list) else out
         try:
             return self.rung.op.result(parts, case)
         except (TypeError, ValueError, AttributeError, IndexError) as error:
             return Unreadable(f"returned {type(out).__name__} that cannot be read: {first_line(error)}")
+
+    def take(self, result: Any, expected: Any) -> Any:
+        """One result through the adapter."""
+        try:
+            return self.adapter.take(result, expected)
+        except Exception as error:
+            what = f"returned a {type(result).__name__} that the adapter cannot read, {type(error).__name__}"
+            return Unreadable(f"{what}: {first_line(error)}")
 
     def gradient_axes(self, trial: Trial) -> tuple[str, ...]:
         by_name = dict(zip((f"d{name}" for name in self.rung.parameters), self.axes))
@@ -171,4 +179,6 @@ def arrays_in(a: Any) -> Iterator[np.ndarray]:
 
 
 def first_line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), "")
+    """What an error says, in one line: some libraries come to the point in the last of several."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= 200 else f"{text[:100]} ... {text[-95:]}"

@@ -72,8 +72,8 @@ def alike(a: Any, b: Any, trial: Trial) -> bool:
 
 
 def trouble(failure: Failure) -> tuple[str, str]:
-    """Its kind, and of an error its type: the text names what each function calls its own."""
-    return failure.kind, failure.what.partition(":")[0] if failure.kind == "raised" else ""
+    """Its kind, and what an error says: two functions that refuse an input need not do so for one reason."""
+    return failure.kind, failure.what if failure.kind == "raised" else ""
 
 
 def broken_laws(asked: Candidate, cases: Sequence[Case]) -> Iterator[Law]:

@@ -80,7 +80,7 @@ class Op(NamedTuple):
     backward: Callable | None = None
     packed: Packed | None = None
     boundary: tuple[Case, ...] = ()
-    roundings: int | Callable[[Case], int] = 0
+    roundings: float | Callable[[Case], float] = 0
     result: Callable[[Any, Case], Any] = value_alone
     words: Callable[[Case], int] | None = None
     axes: str = ""

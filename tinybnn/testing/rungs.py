@@ -206,29 +206,39 @@ def backward_trials(rung: Rung, case: Case, dtypes: tuple, forward: Callable) ->
     expected = tuple(n for n in numeric if n is not None)
     for dtype in dtypes:
         cache = cache_of(rung, forward, in_dtype(args, dtype), options)
-        if dtype == np.float64:
-            bounds = tuple(GRADIENT_BOUND * np.maximum(1, np.abs(n)) for n in expected)
-        else:
-            bounds = tuple(SINGLE_BOUND * max(1.0, float(np.abs(n).max(initial=0))) for n in expected)
+        bounds = gradient_bounds(expected, dtype)
         d = dy.astype(dtype)
         calls = [(np.dtype(dtype).name, d)]
         if dtype == dtypes[0]:
             calls += [("a second call with the same cache", d), ("dy in Fortran order", np.asfortranarray(d))]
         for note, given in calls:
             yield Trial((given, cache), {}, names, expected, bounds, dtype, note, Case(args, options))
-    if op.backward and np.float64 in dtypes:
-        y, cache = op.forward(*case.args, **case.options)
-        dy = np.random.default_rng(np.size(y)).normal(size=np.shape(y))
+    if op.backward:
+        dtype, args = dtypes[0], in_dtype(case.args, dtypes[0])
+        y, cache = op.forward(*args, **case.options)
+        dy = np.random.default_rng(np.size(y)).normal(size=np.shape(y)).astype(dtype)
         gradients = op.backward(dy, cache)
         expected = gradients if isinstance(gradients, tuple) else (gradients,)
-        bounds = tuple(GRADIENT_BOUND * np.maximum(1, np.abs(n)) for n in expected)
-        cache = cache_of(rung, forward, case.args, case.options)
-        yield Trial((dy, cache), {}, names, expected, bounds, np.float64, "on kinks and ties", case)
+        cache = cache_of(rung, forward, args, case.options)
+        note = "on kinks and ties"
+        yield Trial(
+            (dy, cache), {}, names, expected, gradient_bounds(expected, dtype), dtype, note, Case(args, case.options)
+        )
+
+
+def gradient_bounds(expected: tuple, dtype: Any) -> tuple:
+    """Of each element's size in float64; of the largest one's in less."""
+    if dtype == np.float64:
+        return tuple(GRADIENT_BOUND * np.maximum(1, np.abs(n)) for n in expected)
+    return tuple(SINGLE_BOUND * np.abs(n).max(initial=1) for n in expected)
 
 
 def cache_of(rung: Rung, forward: Callable, args: tuple, options: dict[str, Any]) -> Any:
     """What ``forward`` remembers for its backward pass."""
-    out = forward(*args, **options)
+    try:
+        out = forward(*args, **options)
+    except Exception as error:
+        raise TypeError(f"{rung.name}: the forward function raised {type(error).__name__}: {error}") from error
     if not isinstance(out, tuple) or len(out) != 2:
         raise TypeError(f"{rung.name}: the forward function returned no (y, cache) pair")
     return out[1]

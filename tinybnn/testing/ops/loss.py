@@ -50,6 +50,11 @@ def roundings(case: Case) -> int:
     return case.args[0].size + 16
 
 
+def dice_roundings(case: Case) -> float:
+    """The same; and what a probability is rounded by is divided by the denominator, as little as smooth."""
+    return roundings(case) / min(1.0, case.options["smooth"])
+
+
 def opposite(target: Array) -> Array:
     """The other one of two classes; what is neither stays."""
     return np.where(target < 2, 1 - target, target).astype(target.dtype)
@@ -147,6 +152,6 @@ OPS = (
             Refusal(Case((ONES, LABELS)), "targets[0, 1] is 3"),
             Refusal(Case((ONES, TARGETS), {"smooth": -1.0}), "smooth"),
         ),
-        roundings=roundings,
+        roundings=dice_roundings,
     ),
 )

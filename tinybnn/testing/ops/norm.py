@@ -18,6 +18,14 @@ def roundings(case: Case) -> int:
     return 2 * (case.args[0].size // case.args[0].shape[-1]) + 8
 
 
+def batch_roundings(case: Case) -> float:
+    """The same, in units of what is added up: ``x scale + shift`` rounds in units of x gamma / deviation."""
+    x, gamma = case.args[:2]
+    x = x.reshape(-1, x.shape[-1])
+    largest = np.abs(gamma) * np.abs(x).max(0) / np.sqrt(x.var(0) + case.options["eps"])
+    return roundings(case) * max(1.0, float(largest.max()))
+
+
 @st.composite
 def batch_cases(draw: st.DrawFn, limits: Limits) -> Case:
     rng, (rows, columns, C) = draw(generators()), draw(distinct(3, 1, 5))
@@ -120,7 +128,7 @@ OPS = (
             Refusal(Case((MAP, ONE, TWO)), "gamma has shape (1,)"),
             Refusal(Case((MAP, TWO, TWO), {"eps": 0.0}), "eps"),
         ),
-        roundings=roundings,
+        roundings=batch_roundings,
     ),
     Op(
         name="update_running",
