@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..notation import WORD_BITS, Array
-from .op import Words
+from .op import Words, array_of
 
 
 class Adapter(NamedTuple):
@@ -20,12 +20,8 @@ class Adapter(NamedTuple):
     take: Callable[[Any, Any], Any]
 
 
-def plain(a: Any) -> Any:
-    """tinybnn's own convention: words come as arrays, everything else as it is."""
-    return a.array if isinstance(a, Words) else a
-
-
-PLAIN = Adapter(plain, lambda result, expected: result)
+PLAIN = Adapter(array_of, lambda result, expected: result)
+"""tinybnn's own convention: words come as arrays."""
 
 
 def dlpack(from_dlpack: Callable[[Array], Any]) -> Adapter:
@@ -37,7 +33,7 @@ def dlpack(from_dlpack: Callable[[Array], Any]) -> Adapter:
     """
 
     def give(a: Any) -> Any:
-        a = plain(a)
+        a = array_of(a)
         return from_dlpack(a) if isinstance(a, np.ndarray) else a
 
     def take(result: Any, expected: Any) -> Any:

@@ -68,9 +68,9 @@ class Candidate:
                 warnings.simplefilter("ignore")  # a candidate's overflow is judged by its result
                 out = self.function(*args, **options)
         except NotImplementedError as error:
-            return Failure("unwritten", f"not written yet ({first_line(error) or 'NotImplementedError'})", trial)
+            return Failure("unwritten", f"not written yet ({in_one_line(error) or 'NotImplementedError'})", trial)
         except (Exception, SystemExit) as error:
-            return Failure("raised", f"raised {type(error).__name__}: {first_line(error)}", trial)
+            return Failure("raised", f"raised {type(error).__name__}: {in_one_line(error)}", trial)
         results = self.taken(trial, out)
         for name, a, b in before:
             if not np.array_equal(a, b, equal_nan=a.dtype.kind == "f"):
@@ -112,7 +112,7 @@ class Candidate:
         try:
             return self.rung.op.result(parts, case)
         except (TypeError, ValueError, AttributeError, IndexError) as error:
-            return Unreadable(f"returned {type(out).__name__} that cannot be read: {first_line(error)}")
+            return Unreadable(f"returned {type(out).__name__} that cannot be read: {in_one_line(error)}")
 
     def take(self, result: Any, expected: Any) -> Any:
         """One result through the adapter."""
@@ -120,7 +120,7 @@ class Candidate:
             return self.adapter.take(result, expected)
         except Exception as error:
             what = f"returned a {type(result).__name__} that the adapter cannot read, {type(error).__name__}"
-            return Unreadable(f"{what}: {first_line(error)}")
+            return Unreadable(f"{what}: {in_one_line(error)}")
 
     def gradient_axes(self, trial: Trial) -> tuple[str, ...]:
         by_name = dict(zip((f"d{name}" for name in self.rung.parameters), self.axes))
@@ -166,7 +166,7 @@ def own(result: Any) -> Any:
     try:
         return np.array(result)
     except (TypeError, ValueError, RuntimeError) as error:
-        return Unreadable(f"returned a {type(result).__name__} that is no array: {first_line(error)}")
+        return Unreadable(f"returned a {type(result).__name__} that is no array: {in_one_line(error)}")
 
 
 def arrays_in(a: Any) -> Iterator[np.ndarray]:
@@ -178,7 +178,7 @@ def arrays_in(a: Any) -> Iterator[np.ndarray]:
             yield from arrays_in(part)
 
 
-def first_line(error: BaseException) -> str:
+def in_one_line(error: BaseException) -> str:
     """What an error says, in one line: some libraries come to the point in the last of several."""
     text = " ".join(str(error).split())
     return text if len(text) <= 200 else f"{text[:100]} ... {text[-95:]}"

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from .candidate import Candidate
-from .judgement import array_of, differs
+from .judgement import differs
 from .laws import holds
 from .mistakes import MISTAKES
-from .op import Case, Law, bare
+from .op import Case, Law, array_of, bare
 from .rungs import Trial
 from .say import Failure
 

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from ..store import save_json
-from .candidate import first_line
+from .candidate import in_one_line
 from .checks import Mismatch, check
 from .drawing import some_cases
 from .grade import OK, WRONG
@@ -42,7 +42,7 @@ def judge(file: str, name: str, examples: int, seed: int) -> tuple[str, str]:
         module = loaded(Path(file))
         candidate = getattr(module, name)
     except (Exception, SystemExit) as error:
-        return WRONG, f"{name}: {Path(file).name} cannot be loaded, {type(error).__name__}: {first_line(error)}"
+        return WRONG, f"{name}: {Path(file).name} cannot be loaded, {type(error).__name__}: {in_one_line(error)}"
     try:
         check(name, candidate, max_examples=examples, seed=seed, forward=own_forward(module, name))
     except (Mismatch, ValueError, TypeError) as error:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from ..notation import Array
-from .op import Words
+from .op import Words, array_of
 from .rungs import Trial
 from .say import Failure
 
@@ -64,7 +64,3 @@ def differs(got: Array, expected: Array, bound: Any) -> Array:
         if np.any(np.asarray(bound) > 0):
             same |= np.abs(np.subtract(got, expected, dtype=np.float64)) <= bound
     return np.asarray(~same)
-
-
-def array_of(a: Any) -> Any:
-    return a.array if isinstance(a, Words) else a

@@ -94,11 +94,11 @@ def keeps_order() -> Law:
     return Law("it keeps the order", lambda f, c: (f(np.sort(c.args[0], None)), np.sort(f(*c.args), None)))
 
 
-def ignored_do_not_count(noise: Callable[[Array], Array], labels: int = 1, default: int = 255) -> Law:
+def ignored_do_not_count(noise: Callable[[Array], Array], labels: int = 1) -> Law:
     """What stands at ignored pixels does not change the result: argument 0 becomes ``noise`` of it there."""
 
     def sides(f, c):
-        x, mask = c.args[0], c.args[labels] == c.options.get("ignore", default)
+        x, mask = c.args[0], c.args[labels] == c.options["ignore"]
         other = np.where(mask[..., None] if x.ndim > mask.ndim else mask, noise(x), x).astype(x.dtype)
         return f(*changed(c.args, {0: lambda _: other}), **c.options), f(*c.args, **c.options)
 

@@ -91,7 +91,12 @@ class Op(NamedTuple):
 
 def bare(args: tuple) -> tuple:
     """Arguments as the library's own functions take them: words without their number of bits."""
-    return tuple(a.array if isinstance(a, Words) else a for a in args)
+    return tuple(map(array_of, args))
+
+
+def array_of(a: Any) -> Any:
+    """Words without their number of bits; everything else as it is."""
+    return a.array if isinstance(a, Words) else a
 
 
 def is_float(a: Any) -> bool:

@@ -15,7 +15,7 @@ from ..binarize import Quantizer
 from ..bitpack import pack
 from ..gradcheck import numeric_vjp
 from ..notation import Array
-from .op import Case, Op, Words, bare, in_dtype, is_float
+from .op import Case, Op, Packed, Words, bare, in_dtype, is_float
 from .ops import OPS
 from .strategies import Limits
 
@@ -52,16 +52,21 @@ class Rung(NamedTuple):
     kind: str
 
     @property
+    def packed(self) -> Packed | None:
+        """The packed form, if it is this rung."""
+        return self.op.packed if self.kind == "packed" else None
+
+    @property
     def function(self) -> Callable:
         """The library's own."""
         if self.kind == "backward" and self.op.backward:
             return self.op.backward
-        return self.op.packed.function if self.kind == "packed" and self.op.packed else self.op.forward
+        return self.packed.function if self.packed else self.op.forward
 
     @property
     def implementations(self) -> dict[str, Callable]:
         """The library's own, and its other ways to compute the same, by name."""
-        forms = self.op.packed.forms if self.kind == "packed" and self.op.packed else self.op.forms
+        forms = (self.packed or self.op).forms
         return {self.name: self.function} | ({} if self.kind == "backward" else forms)
 
     @property
@@ -73,13 +78,13 @@ class Rung(NamedTuple):
 
     def cases(self, limits: Limits) -> Any:
         """The Hypothesis strategy of the rung's cases."""
-        own = self.op.packed.cases if self.kind == "packed" and self.op.packed else None
+        own = self.packed.cases if self.packed else None
         return (own or self.op.cases)(limits)
 
     @property
     def boundary(self) -> tuple[Case, ...]:
         """The cases that always run."""
-        return self.op.packed.boundary if self.kind == "packed" and self.op.packed else self.op.boundary
+        return (self.packed or self.op).boundary
 
     def trials(self, case: Case, dtypes: tuple = DTYPES, forward: Callable | None = None) -> Iterator[Trial]:
         """The calls of a case. A backward pass gets the cache that ``forward`` makes, the library's if None."""

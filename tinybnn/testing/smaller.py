@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from ..notation import Array
-from .op import Case, Words, is_float
+from .op import Case, array_of, is_float
 
 
 def size(case: Case) -> int:
     """Elements in all arguments."""
-    return sum(np.size(a.array if isinstance(a, Words) else a) for a in case.args)
+    return sum(np.size(array_of(a)) for a in case.args)
 
 
 def plainer(case: Case, fails: Callable[[Case], bool]) -> Case:

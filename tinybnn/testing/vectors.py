@@ -9,8 +9,8 @@ import numpy as np
 from ..notation import Array
 from .adapters import words
 from .drawing import some_cases
-from .op import Case, Words, in_dtype
-from .rungs import Rung, rung_of
+from .op import Case, Words, in_dtype, is_float
+from .rungs import SINGLE_BOUND, Rung, rung_of
 
 
 class Vector(NamedTuple):
@@ -60,10 +60,10 @@ def vector_of(rung: Rung, case: Case, bits: int, dtype: Any) -> Vector:
         dy = np.random.default_rng(np.size(y)).normal(size=np.shape(y)).astype(dtype)
         found = rung.function(dy, cache)
         gradients = found if isinstance(found, tuple) else (found,)
-        named = [p for p, a in zip(rung.parameters, args) if isinstance(a, np.ndarray) and a.dtype.kind == "f"]
+        named = [p for p, a in zip(rung.parameters, args) if is_float(a)]
         inputs = {"dout": dy, **dict(zip(rung.parameters, args))}
         outputs = {f"d{p}": g for p, g in zip(named, gradients)}
-        bound = 1e-3 * max(1.0, *(float(np.abs(g).max(initial=0)) for g in gradients))
+        bound = SINGLE_BOUND * max(1.0, *(float(np.abs(g).max(initial=0)) for g in gradients))
         options = case.options
     else:
         trial = next(rung.trials(case, (np.dtype(dtype),)))
