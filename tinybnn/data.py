@@ -113,6 +113,7 @@ LAYOUTS = {
     "kitti-road": _ROAD,
     "ecssd": _ECSSD,
 }
+"""Where the files of each kind lie, and what decodes a label."""
 
 SHIPPED = {"photos": "photos", "street": "street/cityscapes"}
 """The kinds that need no PATH, and where their files lie under :func:`samples_root`."""

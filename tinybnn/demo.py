@@ -177,11 +177,12 @@ def draw(out: Path, dataset: Dataset, arms: Sequence[Arm], held_out: Sequence[Sa
     """The pictures."""
     from . import plot
 
-    plot.curves(out / "curves.png", arms)
-    plot.predictions(out / "predictions.png", dataset, arms, held_out)
+    figures = {"curves": plot.curves(arms), "predictions": plot.predictions(dataset, arms, held_out)}
     branched = [arm for arm in arms if arm.run.config.branches > 1]
     if branched:
-        plot.branches(out / "branches.png", branched[-1].run, held_out[0].image)
+        figures["branches"] = plot.branches(branched[-1].run, held_out[0].image)
     attentive = [arm for arm in arms if arm.run.config.attention != "none"]
     if attentive:
-        plot.attention(out / "attention.png", attentive[-1].run, held_out[0].image)
+        figures["attention"] = plot.attention(attentive[-1].run, held_out[0].image)
+    for name, figure in figures.items():
+        plot.save_figure(figure, out / f"{name}.png")

@@ -40,7 +40,7 @@ from .upsample import NEAREST, UPSAMPLERS
 
 
 class Packed(NamedTuple):
-    """A packed network: words where there were latent weights, and otherwise what :func:`net.init` names."""
+    """A packed network: words where there were latent weights, and otherwise what :func:`tinybnn.net.init` names."""
 
     arrays: Arrays
     config: net.Config

@@ -1,6 +1,9 @@
-"""Pictures: what the networks see, predict and attend to. Every one is a PNG, written whole or not at all."""
+"""Pictures: what the networks see, predict and attend to.
 
-from collections.abc import Sequence
+Every figure is a value: a notebook shows it, :func:`save_figure` writes it as a PNG, whole or not at all.
+"""
+
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +40,16 @@ def colours(label: Array, classes: int) -> Array:
     return palette[label]
 
 
-def predictions(
-    path: Path | str, dataset: Dataset, arms: Sequence[Arm], held_out: Sequence[Sample], rows: int = 6
-) -> None:
+def pictures(shown: Mapping[str, Array], width: float = 1.7, **how: Any) -> Any:
+    """A row of arrays under their titles, each as matplotlib's ``imshow`` draws it with the options ``how``."""
+    fig, axes = _grid(1, len(shown), height=width, width=width)
+    for axis, (title, picture) in zip(axes[0], shown.items()):
+        axis.imshow(picture, interpolation="nearest", **how)
+        axis.set_title(title, fontsize=8)
+    return fig
+
+
+def predictions(dataset: Dataset, arms: Sequence[Arm], held_out: Sequence[Sample], rows: int = 6) -> Any:
     """Image, truth, the first network's answer and the last one's, and where those two differ."""
     first, last = arms[0], arms[-1]
     chosen = [held_out[int(i)] for i in np.linspace(0, len(held_out) - 1, rows)]
@@ -53,10 +63,10 @@ def predictions(
         for axis, picture in zip(row, maps):
             axis.imshow(picture, interpolation="nearest")
         row[0].set_ylabel(name[-8:], fontsize=6)
-    save_figure(fig, path)
+    return fig
 
 
-def curves(path: Path | str, arms: Sequence[Arm]) -> None:
+def curves(arms: Sequence[Arm]) -> Any:
     """Training loss and held-out score of every network, against the step."""
     fig = new_figure(7, 2.8)
     left, right = fig.subplots(1, 2)
@@ -70,10 +80,10 @@ def curves(path: Path | str, arms: Sequence[Arm]) -> None:
     left.legend(fontsize=7)
     for axis in (left, right):
         axis.grid(alpha=0.3)
-    save_figure(fig, path)
+    return fig
 
 
-def branches(path: Path | str, run: Run, image: Array) -> None:
+def branches(run: Run, image: Array) -> Any:
     """What each branch of the last upsampling sees, what it answers, and how far its gates stand open."""
     x, size = pad_to_multiple(image, run.config.stride)
     _, caches, _ = net.forward(run.params, run.state, x[None], run.config)
@@ -100,15 +110,12 @@ def branches(path: Path | str, run: Run, image: Array) -> None:
         axes[2, r].tick_params(labelsize=6)
     for axis in axes[:2].flat:
         axis.set(xticks=[], yticks=[])
-    save_figure(fig, path)
+    return fig
 
 
 def attention(
-    path: Path | str,
-    run: Run,
-    image: Array,
-    queries: Sequence[tuple[float, float]] = ((0.5, 0.5), (0.15, 0.2), (0.85, 0.8)),
-) -> None:
+    run: Run, image: Array, queries: Sequence[tuple[float, float]] = ((0.5, 0.5), (0.15, 0.2), (0.85, 0.8))
+) -> Any:
     """Where queries look: the weights of their anchors laid over the image, and the channel part's affinities."""
     x, _ = pad_to_multiple(image, run.config.stride)
     _, caches, _ = net.forward(run.params, run.state, x[None], run.config)
@@ -128,7 +135,7 @@ def attention(
     if channel is not None:
         axes[0, -1].imshow(channel[0, 0], cmap="inferno")
         axes[0, -1].set_title("channel affinities (head 1)", fontsize=8)
-    save_figure(fig, path)
+    return fig
 
 
 def _attention_weights(cache: tuple, config: net.Config) -> tuple[Array, Array | None]:
@@ -184,10 +191,20 @@ def _labels(run: Run, image: Array) -> Array:
 
 
 def new_figure(width: float, height: float) -> Any:
-    """A figure of that many inches, with no window and no global state."""
+    """A figure of that many inches, with no window and no global state; a notebook shows it."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), dpi=130, layout="constrained")
+    fig = Figure(figsize=(width, height), dpi=130, layout="constrained")
+    setattr(fig, "_repr_png_", lambda: _png(fig))  # noqa: B010  what IPython asks for
+    return fig
+
+
+def _png(fig: Any) -> bytes:
+    from io import BytesIO
+
+    file = BytesIO()
+    fig.savefig(file, format="png")
+    return file.getvalue()
 
 
 def _grid(rows: int, cols: int, height: float, width: float) -> tuple[Any, Array]:

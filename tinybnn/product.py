@@ -154,6 +154,7 @@ def popcount_dots(a: Array, b: Array, n: int, y: Array) -> Array:
 
 
 POPCOUNT = Product("popcount", word_runs, word_runs, popcount_dots, RUN)
+"""64 signs to a word: XOR, and a count."""
 
 # -- digits ---------------------------------------------------------------------------------------------------------
 
@@ -188,7 +189,10 @@ def digit_dots(x: Array, b: Filters, n: int, y: Array) -> Array:
 
 
 DIGITS = Product("digits", digit_rows, digit_filters, digit_dots, 2 * TILE)
+"""Two dot products in one of floats."""
+
 TRIPLES = Product("triples", triple_rows, triple_filters, triple_dots, 3 * TILE)
+"""Three dot products in one of floats."""
 
 
 def forms(name: str, function: Callable, *others: Product) -> dict[str, Callable]:

@@ -7,6 +7,7 @@ except ImportError as error:
 
 from .adapters import Adapter, dlpack, words
 from .checks import Mismatch, check
+from .lesson import check_prediction
 from .mistakes import MISTAKES, Mistake
 from .op import Case, Law, Op, Words
 from .ops import OPS
@@ -28,6 +29,7 @@ __all__ = [
     "Rung",
     "Words",
     "check",
+    "check_prediction",
     "dlpack",
     "load_vectors",
     "parametrize_with_checks",

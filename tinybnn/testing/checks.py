@@ -36,6 +36,10 @@ class Mismatch(AssertionError):
         super().__init__(text)
         self.case = case
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows: the message, for the frames between the call and here help nobody."""
+        return [str(self)]
+
 
 def check(
     op: str,
@@ -60,7 +64,7 @@ def check(
     candidate : callable
         Takes that function's arguments. A forward function may return its value alone or ``(value, cache)``.
     adapter : Adapter, optional
-        Translates words or arrays: see :mod:`tinybnn.testing.adapters`.
+        Translates words or arrays: see :class:`Adapter`, :func:`words` and :func:`dlpack`.
     channels, pad_values : sequences, optional
         What the candidate can do, where that is less than everything.
     layout : "NHWC" or "NCHW"

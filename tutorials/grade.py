@@ -1,0 +1,76 @@
+"""Grade a student's notebook: its answers in the place of the stubs, and everything else as it was given out."""
+
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from tinybnn.store import save_json
+from tinybnn.testing.grade import MISSING, OK, WRONG, Verdict, gradescope
+
+from .build import execute
+from .lesson import HERE, student
+
+MARKS = ("exercise", "prediction", "check")
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, nbformat.ValidationError)
+"""What a file that is no notebook, or none of the course's, does to whoever reads it."""
+
+
+def grade(path: Path) -> list[Verdict]:
+    """One verdict for each exercise. Checks are those of the source, whatever became of them in the student's copy.
+
+    The lesson and its variant are read from the notebook; what was written outside the cells of exercises is left out.
+
+    Raises
+    ------
+    ValueError
+        If ``path`` is no notebook of the course.
+    """
+    try:
+        handed_in = nbformat.read(path, 4)
+        about = handed_in.metadata["tinybnn"]
+        notebook = student(HERE / Path(about["source"]).name, about["variant"])
+    except UNREADABLE as error:
+        raise ValueError(f"grade: {path} is no notebook of this course ({type(error).__name__})") from None
+    answers = {mark_of(cell): cell.source for cell in handed_in.cells if mark_of(cell)}
+    for cell in notebook.cells:
+        if "check" not in cell.metadata and mark_of(cell) in answers:
+            cell.source = answers[mark_of(cell)]
+    exercises = {cell.metadata.exercise for cell in notebook.cells if "exercise" in cell.metadata}
+    cells = execute(notebook, allow_errors=True).cells
+    return [
+        verdict(cell, ("exercise", cell.metadata.check) in answers)
+        for cell in cells
+        if cell.metadata.get("check") in exercises
+    ]
+
+
+def mark_of(cell: Any) -> tuple[str, str] | None:
+    """Which exercise, prediction or check a cell is, as ("exercise", "sign")."""
+    return next(((kind, cell.metadata[kind]) for kind in MARKS if kind in cell.metadata), None)
+
+
+def verdict(cell: Any, answered: bool) -> Verdict:
+    """A check passes if it raises nothing and writes nothing to standard error, as nbgrader has it."""
+    name = cell.metadata.check
+    errors = [out for out in cell.outputs if out.output_type == "error"]
+    heard = "".join(out.text for out in cell.outputs if out.output_type == "stream")
+    if not answered:
+        return Verdict(name, MISSING, f"{name}: the notebook has no cell for it", heard)
+    if errors:
+        return Verdict(name, WRONG, "\n".join(errors[0].traceback), heard)
+    if any(out.get("name") == "stderr" for out in cell.outputs):
+        return Verdict(name, WRONG, f"{name}: its check wrote to standard error", heard)
+    return Verdict(name, OK, "", heard)
+
+
+def report(path: Path, results: Path | None) -> int:
+    """Print every verdict, write Gradescope's ``results.json`` if asked to, and return the exit status."""
+    verdicts = grade(path)
+    for v in verdicts:
+        print(f"{v.name}: {v.mark}" if v.mark == OK else v.text)
+    right = sum(v.mark == OK for v in verdicts)
+    print(f"\n{right} of {len(verdicts)} right")
+    if results:
+        save_json(results, gradescope(verdicts))
+    return 0 if right == len(verdicts) else 1
