@@ -68,10 +68,12 @@ def test_the_pictures_in_the_readme_are_there():
     assert len(pictures) >= 2 and all((ROOT / picture).is_file() for picture in pictures)
 
 
-def test_continuous_integration_runs_the_readmes_own_test_command():
+def test_continuous_integration_runs_the_readmes_own_test_commands():
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-    pattern = re.search(r"grep -m1 -F -- '(.+?)' README.md", script).group(1)
-    assert next(line for line in README.splitlines() if pattern in line).startswith("python3 -m venv .venv && ")
+    pattern = re.search(r"grep -E -- '(.+?)' README.md", script).group(1)
+    commands = [line for line in README.splitlines() if re.search(pattern, line)]
+    assert [command.split(" ")[0] for command in commands] == ["python3", ".venv/bin/python"]
+    assert commands[0].endswith("-m pytest") and commands[1].endswith('-m pytest -m "tutorials or site"')
 
 
 # -- docstrings -----------------------------------------------------------------------------------------------------

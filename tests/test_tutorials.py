@@ -1,7 +1,9 @@
 """The course, held to what it promises: built from its sources, solved, unsolved, and solved wrongly."""
 
+import doctest
 import json
 import re
+import shlex
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 
@@ -15,10 +17,11 @@ import jupytext  # noqa: E402
 import nbformat  # noqa: E402
 
 from tutorials import build, lesson  # noqa: E402
-from tutorials.__main__ import main  # noqa: E402
+from tutorials.__main__ import main, parser  # noqa: E402
 
 SOURCES = lesson.sources()
 LESSONS = pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+README = (lesson.HERE / "README.md").read_text(encoding="utf-8")
 LONGEST = 14
 """Lines of a code cell: one idea."""
 
@@ -179,7 +182,23 @@ def test_no_notebook_copies_code_from_another():
                 assert other == path.stem, f"{other} and {path.stem} share:\n" + "\n".join(lines[i : i + 3])
 
 
+def test_the_map_is_that_of_the_lessons():
+    assert build.MAP.search(README).group(0).split("\n", 1)[1].rsplit("\n", 1)[0] == build.course_map(), "build it"
+
+
 # -- what a teacher does ---------------------------------------------------------------------------------------------
+
+
+def test_the_answers_to_the_exam_are_right():
+    failed, asked = doctest.testfile(str(lesson.HERE / "README.md"), module_relative=False)
+    assert asked > 30 and not failed
+
+
+def test_the_commands_in_the_readme_are_ones_that_the_program_takes():
+    calls = re.findall(r"-m (tutorials .*)", "".join(README.split("```")[1::2]))
+    assert len(calls) >= 5
+    for call in calls:
+        parser().parse_args(shlex.split(call)[1:])
 
 
 def test_a_variant_has_other_constants_and_the_same_checks():

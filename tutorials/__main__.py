@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .lesson import HERE, WHERE, sources
+from .lesson import HERE, sources
 
 
 def parser() -> argparse.ArgumentParser:
@@ -17,7 +17,7 @@ def parser() -> argparse.ArgumentParser:
     build.add_argument("--out", type=Path, help="folder to write to; default tutorials/")
     build.add_argument("--variant", type=int, metavar="SEED", help="a graded variant: other constants, the same checks")
     build.add_argument("--nbgrader", action="store_true", help="instructor's versions, as nbgrader wants its source/")
-    build.add_argument("--install", default=WHERE, metavar="WHAT", help="what the first cell hands to pip")
+    build.add_argument("--install", metavar="WHAT", help="what the first cell hands to pip; default the clone around it")
     build.add_argument("--no-run", dest="run", action="store_false", help="do not execute those with answers")
     grade = verbs.add_parser("grade", help="hold a student's notebook against the checks it was given out with")
     grade.add_argument("notebook", type=Path)
@@ -39,10 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         unknown = sorted(set(given.lessons) - {path.name[:2] for path in paths})
         if unknown:
             raise ValueError(f"build: there is no lesson {', '.join(unknown)}")
-        changed = given.variant is not None or given.nbgrader or given.install != WHERE or not given.run
+        changed = given.variant is not None or given.nbgrader or given.install or not given.run
         if changed and given.out is None:
             raise ValueError("build: these are not the course's own notebooks; say with --out where they go")
-        choices = {"variant": given.variant, "where": given.install}
+        choices = {"variant": given.variant} | ({"where": given.install} if given.install else {})
         if given.nbgrader:
             build_nbgrader(paths, given.out, **choices)
         else:

@@ -30,7 +30,7 @@ def build(paths: list[Path], out: Path = HERE, run: bool = True, **choices: Any)
         if run:
             answered = execute(answered)
         write(out / "solutions" / f"{path.stem}.ipynb", answered)
-    if run and out == HERE:
+    if run and out == HERE and paths == lesson.sources():
         readme = HERE / "README.md"
         save(readme, MAP.sub(lambda m: m[1] + course_map() + "\n" + m[2], readme.read_text(encoding="utf-8")))
 
@@ -61,8 +61,9 @@ def execute(notebook: Any, allow_errors: bool = False) -> Any:
 
 
 def course_map() -> str:
-    """The table of the course: what each lesson takes, needs and explains, by its own first cell."""
+    """The table of the course, and what each lesson is for, by the lessons' own first cells."""
     rows = ["| | lesson | minutes | seconds to run | needs | explains |", "| --- | --- | --- | --- | --- | --- |"]
+    goals = []
     for path in lesson.sources():
         first = lesson.student(path).cells[0].source
         title = re.match(r"# \d+\. (.*)", first)[1]
@@ -71,7 +72,8 @@ def course_map() -> str:
         seconds = solved.metadata["tinybnn"]["seconds"]
         link = f"[{title}]({path.stem}.ipynb)"
         rows.append(f"| {path.stem[:2]} | {link} | {minutes} | {seconds} | {needs} | {explains} |")
-    return "\n".join(rows)
+        goals.append(f"- **{path.stem[:2]}**: " + " ".join(re.findall(r"^- (.*(?:\n  .*)*)", first, re.M)))
+    return "\n".join([*rows, "", "After each of them you can:", "", *goals])
 
 
 def write(path: Path, notebook: Any) -> None:

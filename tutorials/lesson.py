@@ -25,7 +25,7 @@ import importlib.util
 
 if importlib.util.find_spec("tinybnn") is None:
     %pip install --quiet {where!r}"""
-WHERE = "..[test]"
+CLONE, CLONE_OF_SOLUTIONS = "..[test]", "../..[test]"
 """What the first cell installs, if it has to: the clone that the notebook lies in."""
 
 
@@ -34,7 +34,7 @@ def sources() -> list[Path]:
     return sorted(HERE.glob("[0-9][0-9]_*.py"))
 
 
-def student(path: Path, variant: int | None = None, where: str = WHERE) -> Any:
+def student(path: Path, variant: int | None = None, where: str = CLONE) -> Any:
     """The notebook with stubs in the place of answers. A check that fails does not stop "Run All"."""
     notebook = skeleton(path, variant, where)
     for cell in notebook.cells:
@@ -45,7 +45,7 @@ def student(path: Path, variant: int | None = None, where: str = WHERE) -> Any:
     return notebook
 
 
-def solution(path: Path, variant: int | None = None, where: str = WHERE) -> Any:
+def solution(path: Path, variant: int | None = None, where: str = CLONE_OF_SOLUTIONS) -> Any:
     """The notebook with its answers, not executed yet. A site may fold what is tagged "hide-input"."""
     notebook = skeleton(path, variant, where)
     for cell in notebook.cells:
@@ -55,17 +55,23 @@ def solution(path: Path, variant: int | None = None, where: str = WHERE) -> Any:
     return notebook
 
 
-def nbgrader(path: Path, variant: int | None = None, where: str = WHERE) -> Any:
-    """The instructor's version for nbgrader: answers in its own marks, one point for every exercise's check."""
-    notebook = skeleton(path, variant, where)
+def nbgrader(path: Path, variant: int | None = None, where: str = CLONE) -> Any:
+    """The instructor's version for nbgrader: answers in its own marks, one point for every exercise's check.
+
+    Predictions are the student's: they are not graded, and nbgrader has one stub for all answers.
+    """
+    notebook, plain = skeleton(path, variant, where), student(path, variant, where)
     exercises = {cell.metadata.exercise for cell in notebook.cells if "exercise" in cell.metadata}
-    for cell in notebook.cells:
-        name = cell.metadata.get("exercise") or cell.metadata.get("prediction") or cell.metadata.get("check")
-        if name:
-            graded, about = cell.metadata.get("check") in exercises, {"schema_version": 3, "task": False}
-            answer = "check" not in cell.metadata
-            about |= {"grade": graded, "solution": answer, "locked": not answer, "points": 1 if graded else 0}
-            cell.metadata["nbgrader"] = about | {"grade_id": cell.id}
+    for cell, stub in zip(notebook.cells, plain.cells):
+        checked = cell.metadata.get("check") in exercises
+        if "exercise" not in cell.metadata and not checked:
+            cell.update(stub)
+            continue
+        name = f"check-{cell.metadata.check}" if checked else cell.metadata.exercise
+        cell.metadata["nbgrader"] = {
+            **{"schema_version": 3, "grade_id": name, "task": False},
+            **{"grade": checked, "solution": not checked, "locked": checked, "points": int(checked)},
+        }
     return notebook
 
 
