@@ -1,4 +1,4 @@
-"""Predictions by hand: the right ones pass in silence, the others are told where they are wrong and not what is right."""
+"""Predictions by hand: right ones pass in silence, others are told where they are wrong and not what is right."""
 
 import numpy as np
 import pytest
