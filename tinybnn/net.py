@@ -127,8 +127,8 @@ def decoder(config: Config) -> Iterator[tuple[str, int, int, int]]:
 def init(config: Config, rng: np.random.Generator, dtype: DTypeLike = np.float32) -> tuple[Arrays, Arrays]:
     """Fresh parameters and running statistics: two flat dicts, ``"enc1.2.tau"`` and so on.
 
-    Latent weights are drawn uniformly after Glorot; learnt scales start at mean |w|, gates half open, thresholds at 0,
-    and those of R branches where they cut a channel's values into parts of like size.
+    Latent weights are drawn uniformly after Glorot; learnt scales start at ``mean |w|``, gates half open, thresholds at
+    0, and those of R branches where they cut a channel's values into parts of like size.
     """
     check_config(config)
     p: Arrays = {}

@@ -217,4 +217,5 @@ def _grid(rows: int, cols: int, height: float, width: float) -> tuple[Any, Array
 
 
 def save_figure(fig: Any, path: Path | str) -> None:
+    """Write a figure as a PNG; a file that is there stays whole until the new one is."""
     write_whole(path, lambda file: fig.savefig(file, format="png"))

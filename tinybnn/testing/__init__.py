@@ -13,6 +13,7 @@ from .op import Case, Law, Op, Words
 from .ops import OPS
 from .rungs import RUNGS, Rung, rung_of
 from .suite import parametrize_with_checks
+from .suspects import Suspect, check_property, suspects
 from .vector_files import load_vectors, save_vectors
 from .vectors import vectors
 
@@ -27,14 +28,17 @@ __all__ = [
     "Mistake",
     "Op",
     "Rung",
+    "Suspect",
     "Words",
     "check",
     "check_prediction",
+    "check_property",
     "dlpack",
     "load_vectors",
     "parametrize_with_checks",
     "rung_of",
     "save_vectors",
+    "suspects",
     "vectors",
     "words",
 ]

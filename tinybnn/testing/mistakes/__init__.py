@@ -13,6 +13,7 @@ from . import (
     channel_attention,
     conv,
     conv_transpose,
+    course,
     fold,
     linear_attention,
     loss,
@@ -47,7 +48,7 @@ ROOMS = (
     *(upsample, subpixel, multibranch, packed_multibranch),
     *(loss, binary_loss, loss_gradient, metrics, road, saliency, structure),
     *(attend, attention, linear_attention, binary_attention, packed_attention, pyramid),
-    *(pooled_attention, channel_attention, two_part_attention),
+    *(pooled_attention, channel_attention, two_part_attention, course),
 )
 
 MISTAKES: dict[str, list[Mistake]] = {}

@@ -1,0 +1,482 @@
+# %% [markdown]
+# # 6. Batch norm, and the threshold it becomes
+#
+# 45 minutes · needs 01, 03, 04 · explains `tinybnn/norm.py`, `tinybnn/fold.py`
+#
+# Afterwards you can
+#
+# - normalise a channel by hand, say what differs between training and evaluation, and write the backward pass;
+# - say why the norm stands before the sign, and where pooling goes;
+# - turn scale, batch norm and sign into one comparison of whole numbers that gives the same bits.
+
+# %%
+import numpy as np
+
+from tinybnn import fold_batch_norm, max_pool2d, numeric_vjp, sign, update_running
+from tinybnn.norm import batch_norm, batch_norm_backward, batch_norm_inference, batch_norm_loops, scale_shift
+from tinybnn.plot import new_figure
+from tinybnn.testing import check, check_prediction
+
+# %% [markdown]
+# ## What a sign needs
+#
+# A binary convolution gives whole numbers (notebook 04). The sign of the next layer keeps only on which side of zero
+# they lie. So zero should lie among them, in every channel. **Batch norm** puts it there:
+#
+# $$y = \gamma_c\,\frac{x - \mu_c}{\sqrt{\sigma_c^2 + \varepsilon}} + \beta_c$$
+#
+# $\mu_c$ and $\sigma_c^2$ are the mean and the variance of channel $c$, over all images, rows and columns of *this*
+# batch, $n$ values in all: $\sigma_c^2 = \frac{1}{n}\sum (x - \mu_c)^2$. The small $\varepsilon$, here $10^{-5}$,
+# keeps a channel that does not vary from a division by 0. $\gamma_c$ and $\beta_c$ are learnt.
+# (Ioffe and Szegedy 2015, arXiv 1502.03167, algorithm 1; status *exact*.)
+#
+# **Predict.** One channel has the four values `z`. What are the four values of `y`?
+
+# %% prediction="normalised"
+z = np.array([3.0, 7.0, 3.0, 7.0])  # variant: np.array([4.0, 4.0, 10.0, 10.0]) | np.array([9.0, 5.0, 5.0, 9.0])
+GAMMA = 3.0  # variant: 2.0 | -1.0
+BETA = 1.0  # variant: -2.0 | 0.0
+### BEGIN SOLUTION
+normalised = GAMMA * (z - z.mean()) / z.std() + BETA
+### END SOLUTION
+
+# %% check="normalised"
+check_prediction(normalised, batch_norm(z[:, None], np.array([GAMMA]), np.array([BETA]))[0][:, 0])
+
+# %% [markdown]
+# The specification, `batch_norm_loops` in `tinybnn/norm.py`, takes one channel after the other. Here are two, of
+# different mean and deviation. After the norm both have mean 0 and deviation 1:
+
+# %%
+x = np.random.default_rng(0).normal([20, -40], [2, 5], (500, 2))
+gamma, beta = np.ones(2), np.zeros(2)
+y = batch_norm_loops(x, gamma, beta)
+print("mean     ", x.mean(axis=0).round(2), "->", abs(y.mean(axis=0)).round(2))
+print("deviation", x.std(axis=0).round(2), "->", y.std(axis=0).round(2))
+
+# %% [markdown]
+# ### First the norm, then the sign
+#
+# What share of the signs is +1, with the norm before the sign, and without it? And what does a norm *behind* the sign
+# find?
+
+# %%
+print("sign alone     ", (sign(x) > 0).mean(axis=0))
+print("norm, then sign", (sign(y) > 0).mean(axis=0))
+print("sign, then norm", batch_norm(sign(x), gamma, beta)[0].round(2)[:5].tolist())
+
+# %% [markdown]
+# A channel that lies on one side of zero has one sign. A norm behind it finds a constant, and of a constant less its
+# mean nothing is left: $\beta$, everywhere. What the sign has thrown away, no later layer gives back.
+#
+# ### And pooling
+#
+# Of max pooling the same can be asked. The largest of a window of signs is +1 unless *all* of them are -1.
+#
+# **Predict.** Half of the signs are +1, each drawn for itself. What share is +1 after max pooling over windows of
+# `POOL` x `POOL`? Two decimals.
+
+# %% prediction="share"
+POOL = 2  # variant: 3 | 1
+### BEGIN SOLUTION
+share = 1 - 0.5 ** (POOL * POOL)
+### END SOLUTION
+
+# %% check="share"
+noise = np.random.default_rng(0).normal(size=(1, 480, 480, 1))
+check_prediction(share, (max_pool2d(sign(noise), kernel=POOL)[0] > 0).mean())
+
+# %% [markdown]
+# XNOR-Net orders its block so (Rastegari 2016, arXiv 1603.05279, section 3.2): **norm, sign, binary convolution,
+# pooling**. The pooling sees whole numbers, and the norm of the *next* block finds the middle of what it leaves:
+
+# %%
+one, zero = np.ones(1), np.zeros(1)
+orders = {
+    "norm, sign, pool": max_pool2d(sign(batch_norm(noise, one, zero)[0]), kernel=2)[0],
+    "pool, norm, sign": sign(batch_norm(max_pool2d(noise, kernel=2)[0], one, zero)[0]),
+}
+for order, signs in orders.items():
+    print(f"{order}: {(signs > 0).mean():.2f} are +1")
+
+# %% [markdown]
+# The order is asked for in jiecaoyu/XNOR-Net-PyTorch#35 and #90, hpi-xnor/BMXNet#49 and JDAI-CV/dabnn#69.
+#
+# ## The way back
+#
+# Write $\hat{x} = (x - \mu)/s$ with $s = \sqrt{\sigma^2 + \varepsilon}$, and $g = \gamma \cdot \partial L/\partial y$
+# for the gradient that arrives at $\hat{x}$. One $x_j$ reaches the loss in three ways:
+#
+# 1. through its own $\hat{x}_j$: that gives $g_j / s$;
+# 2. through the mean, of which it is $1/n$, and which every $\hat{x}_i$ contains as $-\mu/s$:
+#    $-\frac{1}{n s}\sum_i g_i$;
+# 3. through the variance: $\frac{\partial \sigma^2}{\partial x_j} = \frac{2}{n}(x_j - \mu)$ and
+#    $\frac{\partial \hat{x}_i}{\partial \sigma^2} = -\frac{\hat{x}_i}{2 s^2}$ give
+#    $-\frac{1}{n s}\,\hat{x}_j \sum_i g_i \hat{x}_i$.
+#
+# Together, with $\partial L/\partial\beta = \sum_i \partial L/\partial y_i$ and
+# $\partial L/\partial\gamma = \sum_i \hat{x}_i\,\partial L/\partial y_i$:
+#
+# $$\frac{\partial L}{\partial x_j} = \frac{\gamma}{s}\left(\frac{\partial L}{\partial y_j}
+# - \frac{1}{n}\frac{\partial L}{\partial \beta} - \frac{\hat{x}_j}{n}\frac{\partial L}{\partial \gamma}\right)$$
+#
+# Believed only after it has been checked. The three terms and central differences, side by side:
+
+# %%
+x, gamma, beta = np.array([[1.0], [2.0], [4.0], [9.0]]), np.array([2.0]), np.array([0.5])
+dy = np.array([[1.0], [0.0], [-2.0], [0.5]])
+differences = numeric_vjp(lambda x: batch_norm(x, gamma, beta)[0], (x,), dy)[0]
+n, s = 4, np.sqrt(x.var() + 1e-5)
+x_hat = (x - x.mean()) / s
+terms = [dy, -dy.sum() / n, -x_hat * (dy * x_hat).sum() / n]
+(gamma / s * sum(terms)).ravel().round(6), differences.ravel().round(6)
+
+# %% [markdown]
+# **Predict.** The gradient from above is `DY`, the same for all four values. What is `dx`?
+
+# %% prediction="dx"
+DY = 1.0  # variant: 5.0 | -3.0
+### BEGIN SOLUTION
+dx = np.zeros(4)
+### END SOLUTION
+
+# %% check="dx"
+_, cache = batch_norm(x, gamma, beta)
+check_prediction(dx, batch_norm_backward(np.full((4, 1), DY), cache).dx[:, 0])
+
+# %% [markdown]
+# Raise all four values alike, and the norm takes it away again: no output has changed. Therefore no constant comes
+# through backward, and for the same reason no multiple of $\hat{x}$.
+#
+# ### Exercise: `batch_norm_backward`
+#
+# The library's cache holds what you need: `centred` is $x - \mu$, `std` is $s$, `rows` is $n$.
+
+
+# %% exercise="batch_norm_backward"
+def norm_backward(dy, cache):
+    """dy and centred (..., C), gamma and std (C,), rows a number -> dx (..., C), dgamma (C,), dbeta (C,)."""
+    centred, gamma, std, _, _, rows = cache
+    ### BEGIN SOLUTION
+    axes = tuple(range(dy.ndim - 1))
+    dbeta = dy.sum(axis=axes)
+    dgamma = (dy * centred).sum(axis=axes) / std
+    dx = gamma / std * (dy - dbeta / rows - centred * dgamma / (rows * std))
+    return dx, dgamma, dbeta
+    ### END SOLUTION
+
+
+# %% check="batch_norm_backward"
+check("batch_norm_backward", norm_backward)
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# Sum over everything but channels: over the axes `tuple(range(dy.ndim - 1))`. The equation above has all three results.
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# $\hat{x}$ is `centred / std`. Both sums come first; `dx` then needs them as they are, divided by `rows` only there.
+#
+# </details>
+#
+# **In the library**: `batch_norm_backward` in `tinybnn/norm.py`, with the same three terms in place, one after another.
+#
+# **What would break if** you took the mean and the variance for constants, and sent back $\gamma/s \cdot dy$ alone?
+#
+# <details><summary>Answer</summary>
+#
+# It would train, worse. Each step would push all values of a channel together in one direction that the norm undoes in
+# the next forward pass. A gradient of ones tells: it comes back as $\gamma/s$ where 0 is right.
+#
+# </details>
+#
+# ## Training and evaluation
+#
+# In training, each batch brings its own statistics. Later a single image must give the same answer alone as among
+# others. So training keeps a running average of both, and evaluation uses that. Nothing here is written behind your
+# back: `update_running` *returns* the new pair.
+
+# %%
+rng = np.random.default_rng(0)
+mean, var = np.zeros(1), np.ones(1)
+for t in range(1, 61):
+    _, cache = batch_norm(rng.normal(3, 2, (64, 1)), one, zero)
+    mean, var = update_running(mean, var, cache, momentum=0.9)
+    if t in (1, 10, 60):
+        print(f"after {t:2} batches: mean {mean[0]:.2f}, variance {var[0]:.2f}; the truth: 3 and 4")
+
+# %% [markdown]
+# `momentum` is what is *kept* of the old. PyTorch's parameter of that name is what is replaced, 0.1 for 0.9 here.
+#
+# How far apart are the two modes? A mean of $n$ normal values is off by $\sigma\sqrt{2/\pi n}$ on average. Near the
+# middle a channel has $1/(\sigma\sqrt{2\pi})$ of its values for each unit of length. The product, $1/(\pi\sqrt{n})$,
+# is about the share of signs in which training and evaluation differ.
+
+# %%
+sizes = 2 ** np.arange(1, 13)
+gaps = []
+for n in sizes:
+    x = np.random.default_rng(n).normal(3, 2, (2**18 // n, n))  # rows are batches of one channel
+    gaps.append(np.mean((x >= x.mean(axis=1, keepdims=True)) != (x >= 3)))
+figure = new_figure(6, 2.8)
+axis = figure.subplots()
+axis.loglog(sizes, gaps, "o-", base=2, label="counted")
+axis.loglog(sizes, 1 / (np.pi * np.sqrt(sizes)), "--", color="black", base=2, label=r"$1/(\pi\sqrt{n})$")
+axis.set(xlabel="values a channel, n = images x rows x columns", ylabel="share of signs that differ")
+axis.legend()
+figure
+
+# %% [markdown]
+# A small batch of small maps has few values a channel. Then training sees noise that evaluation does not have, and each
+# wrong sign is wrong by its whole size. The other way to get it wrong is to normalise by the batch at evaluation too:
+# then one image alone gets another answer than among others, and a vector alone gives $\beta$, whatever it was.
+# That is itayhubara/BinaryNet.tf#9; low accuracy without a known cause is #1 there.
+#
+# ### Two numbers a channel
+#
+# With fixed statistics, batch norm is one multiplication and one addition:
+#
+# $$y = x \cdot \text{scale} + \text{shift}, \qquad \text{scale} = \frac{\gamma}{\sqrt{\sigma^2 + \varepsilon}}, \quad
+# \text{shift} = \beta - \mu \cdot \text{scale}$$
+#
+# **Predict** both, for one channel with variance 3 and $\varepsilon = 1$.
+
+# %% prediction="two_numbers"
+GAMMA = 6.0  # variant: -6.0 | -2.0
+BETA = 5.0  # variant: 2.0 | -4.0
+MEAN = 3.0  # variant: -1.0 | 4.0
+### BEGIN SOLUTION
+scale = GAMMA / 2
+shift = BETA - MEAN * scale
+### END SOLUTION
+
+# %% check="two_numbers"
+parameters = np.array([[GAMMA], [BETA], [MEAN], [3.0]])
+check_prediction([scale, shift], np.ravel(scale_shift(*parameters, eps=1)))
+
+# %% [markdown]
+# ### Exercise: `batch_norm_inference`
+
+
+# %% exercise="batch_norm_inference"
+def multiply_add(x, gamma, beta, mean, var, *, eps):
+    """x (..., C); gamma, beta, mean, var (C,) -> y (..., C), as one multiplication and one addition of x."""
+    ### BEGIN SOLUTION
+    scale = gamma / np.sqrt(var + eps)
+    return x * scale + (beta - mean * scale)
+    ### END SOLUTION
+
+
+# %% check="batch_norm_inference"
+check("batch_norm_inference", multiply_add)
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# Channels are the last axis, so arrays of shape (C,) broadcast as they are.
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Two lines: the scale, then `x * scale + ...`. The $\varepsilon$ goes under the root.
+#
+# </details>
+#
+# **In the library**: `batch_norm_inference` and `scale_shift`. It *is* this multiplication and this addition, in this
+# order, and its docstring promises so: whoever wants the same bits must round in the same places.
+#
+# **What would break if** $\varepsilon$ were added outside of the root?
+#
+# <details><summary>Answer</summary>
+#
+# Next to nothing, in channels that vary: a few last digits. But where $\sigma = 0$, a dead channel, the root is
+# $\sqrt{10^{-5}} \approx 0.0032$ inside and the divisor $0.00001$ outside: the scale is 316 times too large.
+# keras-team/keras#10427 and Tencent/ncnn#311 are about it.
+#
+# </details>
+#
+# ## One comparison
+#
+# After a binary convolution of $n$ taps come its scale $\alpha$, the norm, and the next sign:
+#
+# $$s = \operatorname{sgn}\!\big(\alpha z \cdot \text{scale} + \text{shift}\big), \qquad z \in \{-n, \dots, n\}$$
+#
+# But $z$ is a whole number, and there are only $2n + 1$ of them. Here is the float expression at every one of them, in
+# three filters:
+
+# %%
+n, alpha, z = 9, 0.5, np.arange(-9, 10)
+figure = new_figure(9, 2.8)
+filters = {"gamma > 0": (0.8, -1.0), "gamma < 0": (-0.8, -1.0), "gamma = 0": (0.0, -1.0)}
+for axis, (name, (scale, shift)) in zip(figure.subplots(1, 3, sharey=True), filters.items()):
+    real = alpha * z * scale + shift
+    axis.step(z, real, where="mid", color="#999999")
+    for mark, fill, on in (("^", "black", real >= 0), ("v", "white", real < 0)):
+        axis.plot(z[on], real[on], mark, color="black", markerfacecolor=fill)
+    for t in z[1:][np.diff(real >= 0)]:
+        axis.axvline(t - 0.5, linestyle="--", color="black")
+        axis.text(t, -4.4, f"t = {t}")
+    axis.axhline(0, color="black", linewidth=0.5)
+    axis.set(title=name, xlabel="z", ylabel="alpha z scale + shift")
+figure
+
+# %% [markdown]
+# Filled triangles are +1, open ones -1. The expression rises, falls or stays, so its sign changes at most once. What is
+# left of all those floats is *where*, and *which way*:
+#
+# $$s = +1 \quad\text{where}\quad (z \ge t) \ne \text{flip}$$
+#
+# with a whole number $t$, the first $z$ at which the sign is another than at $-n$, and a bit, `flip`, which is set if
+# the sign at $-n$ is +1. If the sign never changes, $t$ is $n + 1$, which no $z$ reaches. So $\gamma < 0$ turns the
+# comparison round, and $\gamma = 0$ is a constant, $\operatorname{sgn}(\beta)$.
+#
+# (FINN, Umuroglu 2017, arXiv 1612.07119, for the comparison; the flip is *ours*. Those who met $\gamma < 0$:
+# larq/compute-engine#375, #387, #391, #490, Xilinx/finn#687.)
+#
+# **Predict** `t` and `flip` (0 or 1) for $n = 9$, $\alpha = 1$ and these two numbers.
+
+# %% prediction="threshold"
+SCALE = 0.5  # variant: -0.5 | -2.0
+SHIFT = -2.25  # variant: 1.25 | -3.0
+### BEGIN SOLUTION
+positive = z * SCALE + SHIFT >= 0
+t = z[positive != positive[0]][0]
+flip = int(positive[0])
+### END SOLUTION
+
+# %% check="threshold"
+exact = fold_batch_norm(one, SCALE * one, SHIFT * one, zero, one - 0.125, 9, eps=0.125)
+check_prediction([t, flip], np.ravel(exact))
+
+# %% [markdown]
+# ### Exercise: `threshold_sign`
+#
+# The next layer wants bits (notebook 03): 1, or True, for -1.
+
+
+# %% exercise="threshold_sign"
+def sign_bits(z, t, flip):
+    """Integers z (..., F), thresholds t (F,), booleans flip (F,) -> booleans (..., F), True where the sign is -1."""
+    ### BEGIN SOLUTION
+    return (z >= t) == flip
+    ### END SOLUTION
+
+
+# %% check="threshold_sign"
+check("threshold_sign", lambda z, threshold: sign_bits(z, *threshold))
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# The formula above says where +1 is. You want the opposite.
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Two booleans are compared with `==` and `!=` like any others. One of the two is in the formula.
+#
+# </details>
+#
+# **In the library**: `threshold_sign` in `tinybnn/fold.py`; `tinybnn/deploy.py` packs what it gives.
+#
+# **What would break if** you wrote `>` for `>=`?
+#
+# <details><summary>Answer</summary>
+#
+# For floats it would hardly ever matter. But `z` is whole, so it often *equals* `t`, and each time its sign would be
+# wrong.
+#
+# </details>
+#
+# ### Exercise: `fold_batch_norm`
+#
+# How is `t` found? On paper one solves for $z$. For $\gamma > 0$:
+#
+# $$t = \left\lceil \frac{\mu - \beta \sqrt{\sigma^2 + \varepsilon}/\gamma}{\alpha} \right\rceil$$
+#
+# That divides by $\gamma$, which may be 0, and it rounds in other places than the float network does. There is a way
+# without either: ask the float expression itself, for every $z$.
+
+
+# %% exercise="fold_batch_norm"
+def fold(alpha, gamma, beta, mean, var, n, *, eps):
+    """alpha, gamma, beta, mean, var (F,) and n taps -> t (F,), integers, and flip (F,), booleans."""
+    z = np.arange(-n, n + 1)[:, None].astype(alpha.dtype)
+    ### BEGIN SOLUTION
+    positive = batch_norm_inference(alpha * z, gamma, beta, mean, var, eps=eps) >= 0
+    flip = positive[0]
+    t = (positive == flip).sum(axis=0) - n
+    return t, flip
+    ### END SOLUTION
+
+
+# %% check="fold_batch_norm"
+check("fold_batch_norm", fold)
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# `alpha * z` has shape (2n + 1, F): every level of every filter. Which row tells `flip`?
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Count, in each column, the levels whose sign is that of the first row. If there were none, `t` would be $-n$; each one
+# moves it up by 1.
+#
+# </details>
+#
+# **In the library**: `fold_batch_norm` in `tinybnn/fold.py`, by `fold_threshold`, which takes any rising or falling
+# function and refuses others. `tinybnn/deploy.py` hands it all that lies between a convolution and the next sign, the
+# activation too.
+#
+# **What would break if** you took the closed formula after all? The next cell tries it.
+#
+# <details><summary>Answer</summary>
+#
+# Nothing, in filters of random numbers. But where the expression is *exactly* 0 on paper, for some whole $z$, rounding
+# decides in which sign it ends, and the formula rounds elsewhere. Round parameters do that. A packed network that
+# differs in one sign of a hundred thousand is hard to debug; so fold without the formula.
+#
+# </details>
+
+
+# %%
+def wrong_filters(alpha, gamma, beta, mean, var, n=72, eps=1e-5):
+    crossing = (mean - beta * np.sqrt(var + eps) / gamma) / alpha
+    closed = np.where(gamma > 0, np.ceil(crossing), np.floor(crossing) + 1)
+    t, flip = fold_batch_norm(alpha, gamma, beta, mean, var, n, eps=eps)
+    z = np.arange(-n, n + 1, dtype=np.float32)[:, None]
+    positive = batch_norm_inference(alpha * z, gamma, beta, mean, var, eps=eps) >= 0
+    answers = ((z >= closed) != (gamma < 0), (z >= t) != flip)
+    return [(positive != answer).any(axis=0).sum() for answer in answers]
+
+
+# %%
+rng, F = np.random.default_rng(0), 10_000
+ranges = {"alpha": (0.1, 1), "gamma": (-2, 2), "beta": (-2, 2), "mean": (-5, 5), "var": (0.1, 4)}
+random = {name: rng.uniform(*limits, F).astype(np.float32) for name, limits in ranges.items()}
+rounded = {name: a.round(1) for name, a in random.items()} | {"beta": np.zeros(F, np.float32)}
+rounded["gamma"][rounded["gamma"] == 0] = 1
+for name, filters in (("random numbers", random), ("tenths, beta 0", rounded)):
+    formula, levels = wrong_filters(**filters)
+    print(f"{name}, {F} filters: the formula gets {formula} wrong, asking every level {levels}")
+
+# %% [markdown]
+# ### -0.0
+#
+# A tie can also come out as a negative zero. `fold` asks `>= 0`, which is true of both zeros, as the sign contract
+# wants (notebook 01). Whoever takes the sign *bit* of the float in its place turns those over:
+
+# %%
+real = np.float32(-0.25) * np.float32(0.0) + np.float32(-0.0)
+print(real, real >= 0, np.signbit(real))
+
+# %% [markdown]
+# ## What you have
+#
+# Between two binary convolutions no float is left: whole numbers come out, one comparison makes them bits again, and a
+# test by `==` can hold the packed network against the float one. All of it presumed weights that are already good.
+# How are weights of one bit *learnt*, when no step is small? That is notebook 07.

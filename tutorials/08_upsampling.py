@@ -1,0 +1,511 @@
+# %% [markdown]
+# # 8. Upsampling: what several branches recover
+#
+# 45 minutes · needs 01, 04 · explains `tinybnn/upsample.py`, `tinybnn/subpixel.py`, `tinybnn/multibranch.py`
+#
+# Afterwards you can
+#
+# - say where the pixels of an upsampled map lie, and tell the two conventions of bilinear upsampling apart;
+# - show with two numbers that bilinear upsampling and `sign` must not be exchanged, and that nearest may be;
+# - write multi-branch upsampling and the gradient of its gates, and say what several thresholds give back.
+
+# %%
+import numpy as np
+
+import tinybnn
+from tinybnn import binary_conv2d, load, multi_branch_upsample, sigmoid, sign, upsample_bilinear, upsample_nearest
+from tinybnn.binarize import binarize
+from tinybnn.multibranch import multi_branch_upsample_loops
+from tinybnn.plot import branches, new_figure, pictures
+from tinybnn.testing import check, check_prediction
+from tinybnn.train import Training, start, train
+
+# %% [markdown]
+# ## Four ways to make a map large
+#
+# A dense predictor makes maps small, to see more of the image at once. At the end it owes a label to every pixel, so it
+# must make them large again. Four ways are in use. Here each of them doubles a map with one slanted edge.
+
+# %%
+edge = (np.add.outer(np.arange(6), np.arange(6)) >= 5).astype(float).reshape(1, 6, 6, 1)
+stamp, four = np.ones((3, 3, 1, 1)) / 2.25, np.array([0.6, 1.2, 0.9, 1.3])
+large = {
+    "the small map": edge,
+    "nearest": upsample_nearest(edge)[0],
+    "bilinear": upsample_bilinear(edge)[0],
+    "transposed, 3 x 3": tinybnn.conv_transpose2d(edge, stamp, stride=2, pad=1, size=(12, 12))[0],
+    "sub-pixel": tinybnn.depth_to_space(edge * four)[0],
+}
+pictures({name: y[0, :, :, 0] for name, y in large.items()}, cmap="gray", vmin=0, vmax=1.8)
+
+# %% [markdown]
+# - **Nearest** copies each value into a block.
+# - **Bilinear** draws straight lines between values: the edge becomes a slope.
+# - A **transposed convolution** lays a copy of its kernel, scaled by the value, on the large map for every pixel of the
+#   small one, and adds. The kernel is learnt. Here a kernel of 3 x 3 lies at every second place, so copies overlap: some
+#   places get one, some two, some four. That is the **checkerboard**, in a region where the small map is flat.
+# - **Sub-pixel**: a convolution makes four numbers for each pixel, and `depth_to_space` deals them out to the four
+#   places of its block. The numbers are learnt; four that differ (here by hand: `four`) are a checkerboard too.
+#   (Of these channels two orders are in use, TensorFlow's and PyTorch's: onnx/onnx#2163.)
+#
+# Training can remove a checkerboard. It has to learn it, and many masks show one still. The usual advice is nearest,
+# followed by an ordinary convolution (mapbox/robosat#44 changed to it for that reason). This course does so too, and a
+# binary network has one more reason, which comes below.
+#
+# ### The specification of nearest
+#
+# Every position of the large map asks in which block it lies: $y_{nijc} = x_{n,\,\lfloor i/SH \rfloor,\,
+# \lfloor j/SW \rfloor,\,c}$. The scale is a pair $(SH, SW)$, rows first.
+
+# %%
+tiny = np.array([1.0, 2.0, 3.0, 4.0]).reshape(1, 2, 2, 1)
+tinybnn.upsample.upsample_nearest_loops(tiny, scale=(2, 3))[0, :, :, 0]
+
+# %% [markdown]
+# ### Exercise: `upsample_nearest`
+
+
+# %% exercise="upsample_nearest"
+def copy_blocks(x, *, scale):
+    """x (N, H, W, C) and scale, a pair (SH, SW) -> (N, SH * H, SW * W, C)."""
+    ### BEGIN SOLUTION
+    return x.repeat(scale[0], axis=1).repeat(scale[1], axis=2)
+    ### END SOLUTION
+
+
+# %% check="upsample_nearest"
+check("upsample_nearest", copy_blocks, options={"scale": [(2, 3), (3, 1)]})
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# NumPy has two functions that make an array longer by copies. One turns `a b` into `a b a b`, the other into `a a b b`.
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# `x.repeat(k, axis=...)` writes every entry along an axis `k` times in a row. Rows are axis 1, columns axis 2.
+#
+# </details>
+#
+# **In the library**: `upsample_nearest` in `tinybnn/upsample.py`, the same two calls. A network calls it rarely: a
+# convolution of a map of copies can be had from the small map. `tinybnn/phases.py` adds up the taps of the kernel that
+# see the same pixel: four kernels of 2 x 2 give what one of 3 x 3 gives. Their weights are sums of up to four signs:
+
+# %%
+rng = np.random.default_rng(0)
+x, w = sign(rng.normal(size=(1, 5, 5, 3))), sign(rng.normal(size=(3, 3, 3, 8)))
+slow = tinybnn.conv2d(upsample_nearest(x)[0], w, pad=1)[0]
+small_kernels = tinybnn.phases.phase_kernel(w, (2, 2))
+(slow == tinybnn.upsample_conv2d(x, w, pad=1, pad_value=0)[0]).all(), small_kernels.shape, np.unique(small_kernels)
+
+# %% [markdown]
+# The results are equal by `==`, with 16 products for each small pixel in the place of 36. The price: weights of 4, 2, 0
+# are not signs, so this saves time where floats count (notebook 11), not where bits are counted.
+#
+# **What would break if** you took `np.tile` for `np.repeat`?
+#
+# <details><summary>Answer</summary>
+#
+# The shape is right, and so is every value of a map of one pixel. Any larger map becomes four small copies of the
+# image, side by side.
+#
+# </details>
+#
+# ### Back down
+#
+# A value that was copied into a block of $SH \times SW$ had a part in each of its copies. Its gradient is therefore the
+# **sum** of the gradients of the block.
+#
+# **Predict.** The scale is $(1, 2)$, and the gradient `dy` of the large map comes from above. What is `dx`, 2 x 2?
+
+# %% prediction="blocks"
+DY = [[1, 2, 0, -1], [3, 3, 5, 1]]  # variant: [[2, 2, 1, -4], [0, 1, 6, 1]] | [[0, 7, 4, -4], [2, 1, 1, 1]]
+dy = np.array(DY, float)
+### BEGIN SOLUTION
+dx = dy[:, ::2] + dy[:, 1::2]
+### END SOLUTION
+
+# %% check="blocks"
+_, cache = upsample_nearest(np.zeros((1, 2, 2, 1)), scale=(1, 2))
+check_prediction(dx, tinybnn.upsample_nearest_backward(dy.reshape(1, 2, 4, 1), cache)[0, :, :, 0])
+
+# %% [markdown]
+# ### Exercise: `upsample_nearest_backward`
+
+
+# %% exercise="upsample_nearest_backward"
+def sum_blocks(dy, cache):
+    """dy (N, SH * H, SW * W, C), cache.size = (H, W), cache.scale = (SH, SW) -> dx (N, H, W, C)."""
+    ### BEGIN SOLUTION
+    (H, W), (SH, SW) = cache.size, cache.scale
+    return dy.reshape(len(dy), H, SH, W, SW, -1).sum(axis=(2, 4))
+    ### END SOLUTION
+
+
+# %% check="upsample_nearest_backward"
+check("upsample_nearest_backward", sum_blocks)
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# Row `i` of the large map is row `a` of block `h`, with `i = h * SH + a`. A `reshape` can make two axes of one.
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# The shape to pass through is `(N, H, SH, W, SW, C)`. Then sum over the two axes that count places within a block.
+#
+# </details>
+#
+# **In the library**: `upsample_nearest_backward`, which adds SH SW strided slices; on large maps this is faster.
+#
+# **What would break if** you took the mean of the block, which looks tidier?
+#
+# <details><summary>Answer</summary>
+#
+# The loss would still fall. But every layer below would get a quarter of its gradient at scale 2, and a sixteenth below
+# two upsamplings. davisking/dlib#336 had this.
+#
+# </details>
+#
+# There is a test that needs no finite differences. Upsampling is linear: $y = A x$ for some matrix $A$. Its backward
+# pass must be the transpose, $A^\top$, so $\langle A x, dy \rangle = \langle x, A^\top dy \rangle$ for any `x` and
+# `dy`. With whole numbers both sides are exact, and are compared by `==`:
+
+# %%
+x, dy = rng.integers(-9, 10, (1, 3, 4, 2)).astype(float), rng.integers(-9, 10, (1, 6, 8, 2)).astype(float)
+y, cache = upsample_nearest(x)
+(y * dy).sum(), (x * tinybnn.upsample_nearest_backward(dy, cache)).sum()
+
+# %% [markdown]
+# ## Bilinear: where do the pixels lie?
+#
+# Bilinear upsampling asks where on the small map a large pixel lies, and mixes the two neighbours by nearness, along
+# rows and along columns. There are two answers to *where*:
+#
+# $$p = \frac{i + \tfrac12}{S} - \tfrac12 \quad\text{(half-pixel centres)} \qquad\qquad
+# p = i\,\frac{H - 1}{S H - 1} \quad\text{(aligned corners)}$$
+#
+# With half-pixel centres a pixel is a little square, and the outer *edges* of both maps coincide. With aligned corners
+# a pixel is a point, and the outermost *points* coincide. A $p$ outside of the map is moved to its border. Both
+# formulas are *exact*: they are those of PyTorch's `align_corners`.
+#
+# **Predict.** A row of two values becomes a row of four, with half-pixel centres. Large pixels 0 to 3 lie at
+# $-\tfrac14, \tfrac14, \tfrac34, 1\tfrac14$. Which values do they get, if the two are `A` and `B`?
+
+# %% prediction="line"
+A = 0.0  # variant: 2.0 | -4.0
+B = 4.0  # variant: 10.0 | 8.0
+### BEGIN SOLUTION
+line = [A, 0.75 * A + 0.25 * B, 0.25 * A + 0.75 * B, B]
+### END SOLUTION
+
+# %% check="line"
+check_prediction(line, upsample_bilinear(np.array([A, B]).reshape(1, 1, 2, 1), scale=(1, 2))[0].ravel())
+
+# %% [markdown]
+# The two conventions side by side, for the values 0 and 3:
+
+# %%
+two = np.array([0.0, 3.0]).reshape(1, 1, 2, 1)
+[upsample_bilinear(two, scale=(1, 2), align_corners=corners)[0].ravel() for corners in (False, True)]
+
+# %% [markdown]
+# Which is right? Either, if the whole network and whoever runs it keep to one. Weights trained with one and run with
+# the other lose accuracy along edges (tenstorrent/tt-metal#27001). Code that forgets the half pixel shifts the whole
+# map (pytorch/pytorch#10604). tinybnn's default is half-pixel centres, as in PyTorch, OpenCV and Pillow.
+#
+# ## Which way goes with a sign?
+#
+# In a binary network a sign follows. Packed code would like to take the sign *first*: on the small map, where one word
+# holds 64 channels. May it?
+#
+# **Predict.** A large pixel lies between two neighbours: `LEFT` counts $\tfrac14$, `RIGHT` $\tfrac34$. First the mix of
+# the two values, then the mix of their signs.
+
+# %% prediction="mixes"
+LEFT = 4.0  # variant: 5.0 | 6.0
+RIGHT = -1.0  # variant: -0.5 | -1.5
+### BEGIN SOLUTION
+mixes = [LEFT / 4 + RIGHT * 3 / 4, 1 / 4 - 3 / 4]
+### END SOLUTION
+
+# %% check="mixes"
+pair = np.array([LEFT, RIGHT]).reshape(1, 1, 2, 1)
+check_prediction(mixes, [upsample_bilinear(v, scale=(1, 2))[0].ravel()[2] for v in (pair, sign(pair))])
+
+# %% [markdown]
+# The values say $+$, their signs say $-$. A large value counts for more than a small one, and that is what a sign
+# forgets. So bilinear upsampling does **not** commute with `sign`. Nearest does: it computes nothing. How often do the
+# two orders disagree, on a map of random values?
+
+# %%
+x = np.random.default_rng(1).normal(size=(1, 64, 64, 16))
+for name, up in (("nearest", upsample_nearest), ("bilinear", upsample_bilinear)):
+    share = (sign(up(x)[0]) != sign(up(sign(x))[0])).mean()
+    print(f"{name:9} {100 * share:5.2f} % of the signs differ")
+
+# %% [markdown]
+# That is the further reason for nearest. `upsample_nearest_packed` repeats words of 64 signs. No other upsampling here
+# has a packed form.
+#
+# ## One sign is crude
+#
+# Nearest upsampling, then a sign, then a binary convolution: this is the plain way, and it loses accuracy. After the
+# sign only one thing is known about a value: on which side of a threshold it lies. All four copies in a block are
+# alike, and what made 0.1 differ from 3 is gone.
+#
+# The remedy is to ask several times, each time with another threshold $\tau_r$, and to add the answers.
+#
+# **Predict.** With the thresholds `TAU`, what is $\sum_r \operatorname{sgn}(x - \tau_r)$ for the four values of `x`?
+
+# %% prediction="levels"
+x = np.array([-2.0, 0.0, 0.5, 2.0])
+TAU = np.array([-1.0, 0.5, 1.5])  # variant: np.array([-1.0, 0.0, 1.0]) | np.array([-3.0, 0.5, 1.0])
+### BEGIN SOLUTION
+levels = [sum(1 if v >= t else -1 for t in TAU) for v in x]
+### END SOLUTION
+
+# %% check="levels"
+check_prediction(levels, sum(binarize(x[:, None], np.array([t]))[0] for t in TAU)[:, 0])
+
+# %% [markdown]
+# $R$ thresholds cut the line into $R + 1$ pieces, so the sum has $R + 1$ levels. Here is a ramp, seen through 1, 2, 3
+# and 5 thresholds (by the function that the next section explains, with kernels of one tap):
+
+# %%
+figure, ramp = new_figure(7, 2.3), np.linspace(-1, 1, 241)
+for axis, R in zip(figure.subplots(1, 4, sharey=True), (1, 2, 3, 5)):
+    tau, one = np.linspace(-1, 1, 2 * R + 1)[1::2, None], np.ones((R, 1))
+    options = {"pad_value": 1, "scale": 1, "pad": 0}
+    seen, _ = multi_branch_upsample(
+        ramp.reshape(1, 1, -1, 1), tau, one[:, None, None, None], one / R, one * np.inf, **options
+    )
+    axis.plot(ramp, ramp, color="#999999", lw=1, ls="--")
+    axis.plot(ramp, seen.ravel(), color="#1f4e79")
+    axis.set(xlabel="value", title=f"R = {R}: {len(np.unique(seen.round(9)))} levels")
+figure.axes[0].set_ylabel("what is left of it")
+figure
+
+# %% [markdown]
+# ## Multi-branch upsampling
+#
+# Each branch is a whole binary layer: its own threshold, its own binary kernel, its own scale. A gate between 0 and 1
+# says how much it counts:
+#
+# $$y_r = \alpha_r \odot \big(\operatorname{sgn}(\operatorname{up}_r(x) - \tau_r) \circledast
+# \operatorname{sgn}(w_r)\big), \qquad
+# Y = \sum_{r=1}^{R} \sigma(\theta_r) \odot y_r, \qquad \sigma(\theta) = \frac{1}{1 + e^{-\theta}}$$
+#
+# $\odot$ is the Hadamard product, element by element; $\circledast$ is the convolution of notebook 04. $\theta_r$ has a
+# number a filter, or a number for each position and filter.
+#
+# Where this comes from. The paper that this project follows (Ding and others 2024, arXiv 2405.17776) tells of several
+# parallel branches, learnt weights, a sigmoid and a Hadamard product. Its exact equations were not available to us.
+# So the formula above is a **reconstruction**: the words are the paper's, where thresholds and scales stand is ours.
+# An ancestor is Group-Net (Zhuang 2019, arXiv 1811.10413): several binary branches stand for one group of float layers.
+# Its gate is another one: the closed part of it lets the mean of all branches through. And it left upsampling in float.
+#
+# The specification in loops, on a map of three values, with two branches whose gates are half open:
+
+# %%
+x = np.array([-2.0, 0.0, 2.0]).reshape(1, 1, 3, 1)
+tau, w, alpha, theta = np.array([[-1.0], [1.0]]), np.ones((2, 1, 1, 1, 1)), np.ones((2, 1)), np.zeros((2, 1))
+multi_branch_upsample_loops(x, tau, w, alpha, theta, pad_value=1, scale=(1, 2), pad=0).ravel()
+
+# %% [markdown]
+# ### What the gates can do
+#
+# **Predict.** At one pixel two branches answer $y_1$ and $y_2$. What is $Y$ for the four pairs of gates
+# $(\theta_1, \theta_2)$: $(0, 0)$, $(-\infty, 0)$, $(\infty, \infty)$, $(\ln 3, -\ln 3)$? Note
+# $\sigma(\ln 3) = \tfrac{3}{4}$.
+
+# %% prediction="gates"
+Y1 = 2.0  # variant: 4.0 | -2.0
+Y2 = 6.0  # variant: -4.0 | 10.0
+### BEGIN SOLUTION
+merged = [(Y1 + Y2) / 2, Y2 / 2, Y1 + Y2, 0.75 * Y1 + 0.25 * Y2]
+### END SOLUTION
+
+# %% check="gates"
+pairs = [(0, 0), (-np.inf, 0), (np.inf, np.inf), (np.log(3), -np.log(3))]
+one, answers = np.ones((1, 1, 1, 1)), np.array([[Y1], [Y2]])
+seen = [np.array(t, float)[:, None] for t in pairs]
+options = {"pad_value": 1, "scale": 1, "pad": 0}
+truth = [multi_branch_upsample(one, 0 * answers, np.ones((2, 1, 1, 1, 1)), answers, t, **options)[0] for t in seen]
+check_prediction(merged, np.ravel(truth))
+
+# %% [markdown]
+# Four laws follow: $\theta_r = -\infty$ removes a branch; all $\theta = 0$ give half the sum; one branch with its gate
+# wide open, $\theta = \infty$, is the plain way; and the cost is exactly $R$ times that of one branch. The gates do not
+# compete: any number of them may be open at once.
+#
+# ### Exercise: `multi_branch_upsample`
+#
+# Put it together from `binarize`, `binary_conv2d` and `sigmoid`. Each of the three returns a pair, value and cache.
+# `up.forward(x, scale=scale)`, too.
+
+
+# %% exercise="multi_branch_upsample"
+def merge_branches(x, tau, w, alpha, theta, *, scale, pad, pad_value, upsamplers):
+    """x (N, H, W, C), tau (R, C), w (R, KH, KW, C, F), alpha (R, F), theta (R, F) or (R, OH, OW, F) -> (N, OH, OW, F).
+
+    scale, pad: pairs; pad_value: -1, 0 or 1; upsamplers: R of them, up.forward(x, scale=scale) -> (map, cache).
+    """
+    ### BEGIN SOLUTION
+    y = 0
+    for r, up in enumerate(upsamplers):
+        u, _ = up.forward(x, scale=scale)
+        s, _ = binarize(u, tau[r])
+        branch, _ = binary_conv2d(s, w[r], alpha[r], pad=pad, pad_value=pad_value)
+        y = y + sigmoid(theta[r])[0] * branch
+    return y
+    ### END SOLUTION
+
+
+# %% check="multi_branch_upsample"
+check("multi_branch_upsample", merge_branches, max_examples=50)
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# One loop over `r`. In it, four steps in the order of the formula: upsample, sign with threshold, binary convolution,
+# gate. `binary_conv2d(s, w, alpha, pad=..., pad_value=...)` takes the signs of `w` and multiplies by `alpha` itself.
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# `binarize(u, tau[r])[0]` are the signs. `sigmoid(theta[r])[0]` has the shape `(F,)` or `(OH, OW, F)`, and broadcasts
+# against `(N, OH, OW, F)` either way. Start from `y = 0` and add.
+#
+# </details>
+#
+# **In the library**: `multi_branch_upsample` in `tinybnn/multibranch.py`. Where the upsampling is nearest it takes the
+# sign first, on the small map, and never makes the copies.
+#
+# **What would break if** the gates were a softmax over the branches, as in attention?
+#
+# <details><summary>Answer</summary>
+#
+# They would add up to 1: no two branches could be open at once, and with a single branch $\theta$ would do nothing.
+# Equal gates would give the mean of the branches, not half of their sum. It would be another layer. The paper says
+# sigmoid.
+#
+# </details>
+#
+# ### The gradient of the gates
+#
+# Write $g_r = \sigma(\theta_r)$. The slope of the sigmoid is $g_r (1 - g_r)$, so
+#
+# $$\frac{\partial L}{\partial \theta_r} = g_r\,(1 - g_r) \sum_{\text{what shares the gate}}
+# \frac{\partial L}{\partial Y} \odot y_r$$
+#
+# A gate per filter, $(F,)$, served all images and all positions: sum over them. A gate per position, $(OH, OW, F)$,
+# served all images.
+#
+# ### Exercise: `dtheta`
+
+
+# %% exercise="gate_gradient"
+def gate_gradient(dy, answers, gates):
+    """dy (N, OH, OW, F), answers: R arrays y_r like dy, gates g (R, F) or (R, OH, OW, F) -> dtheta, as gates."""
+    ### BEGIN SOLUTION
+    shared = tuple(range(dy.ndim - gates[0].ndim))
+    return np.stack([g * (1 - g) * (dy * y).sum(axis=shared) for g, y in zip(gates, answers)])
+    ### END SOLUTION
+
+
+# %% check="gate_gradient"
+def with_gate_gradient(dy, cache):
+    grads = tinybnn.multi_branch_upsample_backward(dy, cache)
+    return grads._replace(dtheta=gate_gradient(dy, cache.branches, cache.gates))
+
+
+check("multi_branch_upsample_backward", with_gate_gradient, max_examples=30)
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# `dy * y` has the shape `(N, OH, OW, F)`. Which axes does one gate `gates[r]` not have? These it was shared along.
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# `dy.ndim - gates[0].ndim` is 3 or 1: so many axes at the front are summed over, `axis=(0, 1, 2)` or `axis=(0,)`.
+# `np.stack` makes one array of R.
+#
+# </details>
+#
+# **In the library**: `multi_branch_upsample_backward`. It also finds the other four gradients; $x$ forks into $R$
+# branches, so what they send back is added.
+#
+# **What would break if** a gate started at $\theta = -20$, to "switch on later"?
+#
+# <details><summary>Answer</summary>
+#
+# There $g$ is about $2 \cdot 10^{-9}$, and the slope $g (1 - g)$ is as small. The gate would hardly get a gradient, and
+# what it lets through to its branch is multiplied by $g$ as well: a branch that is shut stays shut. So gates begin
+# half open, at $\theta = 0$, where the slope is largest, $\tfrac14$.
+#
+# </details>
+#
+# ## What is recovered
+#
+# First without any network. Take one number at a time, from a photograph made large by bilinear upsampling, and let it
+# be imitated by $R$ signs, each with the best scale (least squares). What share of its variance is missed?
+
+# %%
+photo = load("photos", "val")[3].image.mean(-1, dtype=float)[None, ..., None]
+u = upsample_bilinear(photo)[0].ravel()
+for R in (1, 2, 3, 5, 8):
+    tau = np.quantile(u, np.arange(1, 2 * R, 2) / (2 * R))
+    looks = np.stack([sign(u - t) for t in tau] + [np.ones_like(u)], axis=1)
+    missed = u - looks @ np.linalg.lstsq(looks, u, rcond=None)[0]
+    print(f"R = {R}: {missed.var() / u.var():.3f}")
+
+# %% [markdown]
+# In a layer more is at work: kernels of 3 x 3 look at nine neighbours through each threshold. In an experiment of this
+# project, $R$ binary branches are trained to imitate one float layer (bilinear, then a float convolution). On held-out
+# photographs they miss this share, the mean of three seeds:
+#
+# | branches | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 |
+# | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+# | share missed | 0.196 | 0.104 | 0.095 | 0.102 | 0.088 | 0.082 | 0.074 | 0.065 |
+#
+# (Source: the README of the repository; `python -m benchmarks.imitation` makes it again.) The second branch nearly
+# halves the error. The next ones add little, and not every step is down.
+#
+# And in a whole network? On street scenes three branches gain 0.014 of mean IoU over one, in four seeds of five
+# (README; `tinybnn compare --data street --seeds 5 --steps 400`). On the photographs five seeds could show no gain. No
+# score of the paper is reproduced here.
+#
+# ### A trained layer, looked into
+#
+# Three branches at each upsampling, trained for 40 steps on photographs, about four seconds:
+
+# %% tags=["varies"]
+training = Training(steps=40, batch=8, crop=64, zoom=(0.66, 0.9), paint=1.0)
+run = start(tinybnn.Config(branches=3, attention="none"), training)
+print("training 40 steps ...")
+run = train(run, load("photos", "train"))
+branches(run, load("photos", "val")[3].image)
+
+# %% [markdown]
+# Top: what share of the channels each branch of the last upsampling sees as $+1$. The thresholds start at quantiles of
+# what comes in: the first is low, so most is above it (bright); the third is high (dark). So one map becomes three
+# binary views that differ. Middle: the mean size of each answer. Below: the gates, one bar a filter. They began at one
+# half, and 40 steps move them little; 40 steps make no good prediction, either.
+#
+# The price is exact, and no measurement: $R$ times the multiplications.
+
+# %%
+for R in (1, 3):
+    count = tinybnn.cost.multi_branch_count(1, 48, 48, 3, 3, 16, 16, R)
+    print(f"R = {R}: {count.binary:,} binary multiplications, {count.scale:,} scales and gates")
+
+# %% [markdown]
+# ## What you have
+#
+# A large map that keeps more than one bit of each value, and gates that say how much each view of it counts. What is
+# still missing is a look at the whole image at once. That is attention, and what it costs is notebook 09.
