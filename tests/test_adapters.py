@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tinybnn import conv2d, conv2d_backward, conv2d_packed, pack, upsample_nearest
-from tinybnn.testing import Mismatch, Words, check, dlpack, words
+from tinybnn.testing import Adapter, Mismatch, Words, check, dlpack, words
 from tinybnn.testing.adapters import from_bits, to_bits
 
 
@@ -84,3 +84,16 @@ def test_arrays_of_other_libraries_come_and_go_by_dlpack():
 
     check("sign", foreign_sign, adapter=dlpack(lambda a: Foreign(a)))
     assert "is 0.0" in refused("sign", lambda x: Foreign(np.sign(x.array)), adapter=dlpack(lambda a: Foreign(a)))
+
+
+def test_an_adapter_may_be_a_stub_too():
+    def stub(*args):
+        raise NotImplementedError("about 2 lines")
+
+    for adapter in (Adapter(stub, lambda result, expected: result), Adapter(lambda a: a, stub)):
+        said = refused("packed_dot", lambda a, b, n: a, adapter=adapter)
+        assert said == "packed_dot: not written yet (about 2 lines)"
+
+
+def test_words_of_another_width_than_was_said_are_refused():
+    assert "uint64, expected uint32 words" in refused("pack", pack, adapter=words(32))

@@ -237,6 +237,15 @@ def test_a_kernel_is_asked_only_what_it_can_do():
     assert message.startswith("conv2d_packed: the candidate takes (x, w, C, pad_value, pad), expected")
 
 
+def test_the_smallest_input_keeps_within_the_limits():
+    def rounds_up(x, *, kernel, stride, pad):
+        return max_pool2d(np.concatenate([x, x[:, -1:]], axis=1), kernel=kernel, stride=stride, pad=pad)[0]
+
+    with pytest.raises(Mismatch) as caught:
+        check("max_pool2d", rounds_up, options={"stride": [2, 3], "pad": 0})
+    assert caught.value.case.options["stride"] in (2, 3) and caught.value.case.options["pad"] == 0
+
+
 def test_an_option_that_changes_no_value_need_not_be_taken():
     """A forward kernel has no use for a surrogate."""
     check("binarize", lambda x, tau: np.where(x >= tau, 1, -1).astype(x.dtype))

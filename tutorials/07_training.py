@@ -146,7 +146,7 @@ def steps_to_turn(clip):
 check_prediction(steps, [steps_to_turn(True), steps_to_turn(False)])
 
 # %% [markdown]
-# Without a clip a weight that was right for long takes as long to turn. And with the mask of notebook 01 it never turns:
+# Without a clip a weight that was right for long takes as long to turn. And with the mask of notebook 01 it never does:
 # beyond 1 it gets no gradient at all (allenai/XNOR-Net#25). With the clip many weights are 1 exactly, and that is why
 # the mask must pass there.
 #
@@ -254,6 +254,7 @@ def draw(runs):
     return figure
 
 
+# %%
 w0 = np.random.default_rng(1).uniform(-0.1, 0.1, (D, L))
 runs = {"clipped": train_toy(sgd(0), w0, clip=True), "not clipped": train_toy(sgd(0), w0)}
 draw(runs)

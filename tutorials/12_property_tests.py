@@ -307,7 +307,7 @@ def holds_for(pairs):
 
 # %% exercise="two_rows"
 def two_rows(draw):
-    """draw(strategy) -> a value; a pair of float arrays of -1 and +1, both (3, n)."""
+    """draw, as in one_row above -> a pair of float arrays of -1 and +1, both (3, n)."""
     ### BEGIN SOLUTION
     n = draw(st.sampled_from([1, 63, 64, 65, 127, 130, 300, 4099]))
     a, b = np.random.default_rng(draw(st.integers(0, 9999))).choice([-1.0, 1.0], (2, 3, n))
@@ -543,7 +543,7 @@ check_prediction(named, [reasons.index(line_up[k - 1].confess()) for k in asked]
 # The library does the same by machine. `check` compares the results of a function, right ones and wrong ones, with
 # those of every known mistake, and names one only if it agrees on all cases tried. Read the second line:
 
-# %%
+# %% tags=["varies"]
 try:
     check("packed_dot", line_up[6])
 except Mismatch as error:

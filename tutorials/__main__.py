@@ -17,7 +17,7 @@ def parser() -> argparse.ArgumentParser:
     build.add_argument("--out", type=Path, help="folder to write to; default tutorials/")
     build.add_argument("--variant", type=int, metavar="SEED", help="a graded variant: other constants, the same checks")
     build.add_argument("--nbgrader", action="store_true", help="instructor's versions, as nbgrader wants its source/")
-    build.add_argument("--install", metavar="WHAT", help="what the first cell hands to pip; default the clone around it")
+    build.add_argument("--install", metavar="WHAT", help="what the first cell hands to pip; else the clone around it")
     build.add_argument("--no-run", dest="run", action="store_false", help="do not execute those with answers")
     grade = verbs.add_parser("grade", help="hold a student's notebook against the checks it was given out with")
     grade.add_argument("notebook", type=Path)

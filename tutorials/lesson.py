@@ -101,7 +101,10 @@ def varied(code: str, draw: random.Random | None) -> str:
         name, own, others = match.groups()
         return name + (draw.choice(others.split("|")).strip() if draw else own.rstrip())
 
-    return re.sub(r"^(\s*\w+ = )(.*?)#\s*variant:(.*)$", constant, code, flags=re.M)
+    code = re.sub(r"^(\s*\w+ = )(.*?)#\s*variant:(.*)$", constant, code, flags=re.M)
+    if "# variant:" in code:
+        raise ValueError(f"a variant is of one line, NAME = VALUE  # variant: OTHER | OTHER\n{code}")
+    return code
 
 
 def without_answer(code: str, exercise: bool) -> str:
@@ -114,7 +117,8 @@ def without_answer(code: str, exercise: bool) -> str:
             about = f"about {len(lines)} line{'s' * (len(lines) > 1)}"
             return f'{indent}raise NotImplementedError("{about}")\n'
         tree = ast.parse("\n".join(line[len(indent) :] for line in lines))
-        names = [target.id for node in tree.body if isinstance(node, ast.Assign) for target in node.targets]
+        targets = [target for node in tree.body if isinstance(node, ast.Assign) for target in node.targets]
+        names = [name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)]
         return "".join(f"{indent}{name} = ...\n" for name in names)
 
     marked = re.compile(rf"^([ ]*){BEGIN}\n(.*?)^[ ]*{END}\n?", re.M | re.S)

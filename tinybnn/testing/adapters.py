@@ -71,7 +71,7 @@ def words(bits: int = 32, one_means: int = -1, order: str = "lsb") -> Adapter:
             return result
         result = np.asarray(result)
         if result.dtype.kind not in "iu" or result.dtype.itemsize * 8 != bits:
-            return result  # the check says what is wrong with its dtype
+            raise TypeError(f"{result.dtype}, expected uint{bits} words")
         found = to_bits(result, -(-expected.n // bits) * bits, bits, order)  # what stands in the tail is kept
         found[..., : expected.n] = turned(found[..., : expected.n])
         return from_bits(found, WORD_BITS, "lsb")

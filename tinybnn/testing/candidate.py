@@ -58,6 +58,14 @@ class Candidate:
 
     def call(self, trial: Trial) -> tuple | Failure:
         """The results of one call, as plain arrays in tinybnn's layout; or what stopped it."""
+        try:
+            return self.attempt(trial)
+        except NotImplementedError as error:  # a stub: the candidate, or the adapter around it
+            said = in_one_line(error) or "NotImplementedError"
+            return Failure("unwritten", f"not written yet ({said})", trial)
+
+    def attempt(self, trial: Trial) -> tuple | Failure:
+        """:meth:`call`, but for stubs."""
         options = {k: v for k, v in trial.options.items() if k not in self.dispensable or self.accepts(k)}
         args = self.given(trial.args)
         if self.takes and not binds(self.takes, args, options):
@@ -67,8 +75,8 @@ class Candidate:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # a candidate's overflow is judged by its result
                 out = self.function(*args, **options)
-        except NotImplementedError as error:
-            return Failure("unwritten", f"not written yet ({in_one_line(error) or 'NotImplementedError'})", trial)
+        except NotImplementedError:
+            raise
         except (Exception, SystemExit) as error:
             return Failure("raised", f"raised {type(error).__name__}: {in_one_line(error)}", trial)
         results = self.taken(trial, out)
@@ -118,6 +126,8 @@ class Candidate:
         """One result through the adapter."""
         try:
             return self.adapter.take(result, expected)
+        except NotImplementedError:
+            raise
         except Exception as error:
             what = f"returned a {type(result).__name__} that the adapter cannot read, {type(error).__name__}"
             return Unreadable(f"{what}: {in_one_line(error)}")

@@ -120,7 +120,8 @@ def check(
     if not found:
         return
     smallest = min(found, key=size)
-    smallest = plainer(smallest, fails_alike(asked, smallest))
+    fails = fails_alike(asked, smallest)
+    smallest = plainer(smallest, lambda case: limits.admit(case) and fails(case))
     failure, *again = (asked.failure(smallest) for _ in range(5))
     if failure is None or not all(same(failure, other) for other in again):
         raise Mismatch(f"{op}: {UNSTEADY}", smallest)
