@@ -116,6 +116,8 @@ CASES = {
     "pooled_attention": tokens("scale", **GRID),
     "channel_attention": tokens("scale", heads=2, quantizer=clipped),
     "two_part_attention": tokens("position", "channel", **GRID),
+    "latent_step": Case((real(3, 3, 64, 64), real(3, 3, 64, 64)), {"lr": 0.5}),
+    "bop_step": Case((signs(3, 3, 64, 64), *real(2, 3, 3, 64, 64)), {"gamma": 0.5, "threshold": 0.5}),
 }
 """One case for every operation, and for its packed form."""
 

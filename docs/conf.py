@@ -84,6 +84,10 @@ PAGES |= {ROOT / f"tinybnn/{room}.py": f"api/{room}.md" for room in (*READ, *UND
 HOMES = {page.rsplit(".", 1)[0]: path.parent for path, page in COPIED.items() if path.suffix == ".md"}
 
 
+ASKED = ("exercise", "prediction")
+"""What a cell of a lesson is marked with, if it is to be answered."""
+
+
 def relink(text, home):
     """The links of a file that lay in ``home``; a file that is no page of the site is named, not linked."""
 
@@ -109,6 +113,10 @@ def read_page(app, docname, source):
         source[0] = relink(source[0], HOMES.get(docname, DOCS))
         return
     notebook = json.loads(source[0])
+    stubs = json.loads((ROOT / f"{docname}.ipynb").read_text(encoding="utf-8"))["cells"]
+    stubs = {cell["id"]: cell | {"id": f"{cell['id']}-stub"} for cell in stubs if {*ASKED} & {*cell["metadata"]}}
+    shown = [[stubs[cell["id"]], cell] if cell["id"] in stubs else [cell] for cell in notebook["cells"]]
+    notebook["cells"] = [cell for cells in shown for cell in cells]  # what is asked for, above its folded answer
     student = f"{{download}}`Without answers, as a notebook </../{docname}.ipynb>`"
     for cell in notebook["cells"]:
         if "install" in cell["metadata"].get("tags", []):

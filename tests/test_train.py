@@ -14,6 +14,9 @@ from tinybnn import net
 from tinybnn.data import Sample
 from tinybnn.train import OPTIMIZERS, Training, TrainingError, load_run, save_run, start, step, train
 
+TINY_OF = {"bop": TINY._replace(quantizer="clipped")}
+"""The network for an optimizer that cannot train every one."""
+
 SHORT = Training(steps=6, batch=2, crop=8, lr=0.01)
 
 
@@ -39,7 +42,8 @@ def same(a, b):
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_the_loss_falls(optimizer):
     lr = {"sgd": 0.05}.get(optimizer, 0.02)
-    run = train(start(TINY, Training(steps=80, batch=4, crop=16, optimizer=optimizer, lr=lr)), SQUARES)
+    training = Training(steps=80, batch=4, crop=16, optimizer=optimizer, lr=lr)
+    run = train(start(TINY_OF.get(optimizer, TINY), training), SQUARES)
     assert run.losses[-10:].mean() < 0.6 * run.losses[:5].mean()
 
 
@@ -52,9 +56,9 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not():
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("stop", range(1, 6))
 def test_a_run_stopped_anywhere_and_resumed_ends_with_the_same_bits(tmp_path, stop, optimizer):
-    training = SHORT._replace(optimizer=optimizer)
-    whole = train(start(TINY, training), SQUARES)
-    run = start(TINY, training)
+    begin = start(TINY_OF.get(optimizer, TINY), SHORT._replace(optimizer=optimizer))
+    whole = train(begin, SQUARES)
+    run = begin
     for _ in range(stop):
         run = step(run, SQUARES)
     save_run(tmp_path / "run.npz", run)
@@ -103,8 +107,17 @@ def test_latent_weights_stay_within_one_and_the_floats_need_not():
 
 
 def test_bop_keeps_weights_at_plus_and_minus_one():
-    run = train(start(TINY, SHORT._replace(optimizer="bop")), SQUARES)
+    before = start(TINY_OF["bop"], SHORT._replace(optimizer="bop"))
+    run = train(before, SQUARES)
+    assert any((run.params[k] != before.params[k]).any() for k in net.binary_weights(run.params)), "nothing flipped"
     assert all((np.abs(run.params[k]) == 1).all() for k in net.binary_weights(run.params))
+
+
+@pytest.mark.parametrize("quantizer", ["polynomial", "tanh", "swish_sign"])
+def test_bop_refuses_a_surrogate_through_which_nothing_would_flip(quantizer):
+    with pytest.raises(ValueError, match=f"'bop' with quantizer '{quantizer}', expected 'identity' or 'clipped'"):
+        start(TINY._replace(quantizer=quantizer), SHORT._replace(optimizer="bop"))
+    start(TINY._replace(quantizer=quantizer, binary=False), SHORT._replace(optimizer="bop"))
 
 
 def test_the_tanh_surrogate_sharpens_while_training():

@@ -61,7 +61,8 @@ def bop(
     """Bop (Helwegen 2019, arXiv 1906.02107, algorithm 1) for the keys in ``binary``, ``other`` for the rest.
 
     ``m = (1 - gamma) m + gamma g``; a weight flips where ``|m| > threshold`` and ``m`` has the weight's own sign, so
-    that going on would raise the loss. The learning rate plays no part in it.
+    that going on would raise the loss. The learning rate plays no part in it. ``g`` must be the gradient of the sign
+    itself: a surrogate whose slope at -1 and +1 is 0, the polynomial for one, lets none through.
     """
     other = other or adam()
     binary = frozenset(binary)

@@ -13,7 +13,7 @@ import numpy as np
 
 from . import net
 from .augment import draw_batch
-from .binarize import tanh, tanh_sharpness
+from .binarize import QUANTIZERS, tanh, tanh_sharpness
 from .blocks import Arrays
 from .data import Dataset, Sample
 from .loss import (
@@ -85,10 +85,19 @@ def check_training(training: Training) -> Training:
 
 
 def start(config: net.Config, training: Training) -> Run:
-    """A run before its first step: fresh parameters from the seed."""
+    """A run before its first step: fresh parameters from the seed.
+
+    Raises
+    ------
+    ValueError
+        For an option that does not exist, and for Bop with a surrogate that lets no gradient through to a sign.
+    """
     check_training(training)
     params, state = net.init(config, np.random.default_rng([training.seed, 0]))
     if config.binary and training.optimizer == "bop":  # Bop has no latent weights: only signs
+        if net.quantizer_of(config).dsoft(np.ones(1)) != 1:  # and wants their gradient as it is
+            full = " or ".join(repr(name) for name, q in QUANTIZERS.items() if q.dsoft(np.ones(1)) == 1)
+            raise ValueError(f"train.start: optimizer 'bop' with quantizer {config.quantizer!r}, expected {full}")
         params |= {k: np.where(params[k] < 0, -1, 1).astype(params[k].dtype) for k in net.binary_weights(params)}
     moments = _optimizer(config, training, params).init(params)
     return Run(config, training, params, state, moments, 0, np.zeros(0))

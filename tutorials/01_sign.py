@@ -26,7 +26,7 @@ from tinybnn.testing import check, check_prediction
 # (Hubara and others 2016, arXiv 1602.02830, eq. 1; status *exact*.) One bit can say that. It could not say a third
 # value, and so zero has to take a side.
 #
-# **Predict.** What are the five signs of `x`? The first value is a negative zero, which floats have.
+# **Predict.** What are the five signs of `x`? One of its values is a negative zero, which floats have.
 
 # %% prediction="signs"
 x = np.array([-0.0, 0.0, -0.2, 3.0, -1e-9])  # variant: np.array([0.4, -0.0, -7.0, 0.0, 1e-9])

@@ -87,7 +87,7 @@ noise = np.random.default_rng(0).normal(size=(1, 480, 480, 1))
 check_prediction(share, (max_pool2d(sign(noise), kernel=POOL)[0] > 0).mean())
 
 # %% [markdown]
-# XNOR-Net orders its block so (Rastegari 2016, arXiv 1603.05279, section 3.2): **norm, sign, binary convolution,
+# XNOR-Net orders its block so (Rastegari 2016, arXiv 1603.05279): **norm, sign, binary convolution,
 # pooling**. The pooling sees whole numbers, and the norm of the *next* block finds the middle of what it leaves:
 
 # %%
@@ -146,7 +146,8 @@ check_prediction(dx, batch_norm_backward(np.full((4, 1), DY), cache).dx[:, 0])
 
 # %% [markdown]
 # Raise all four values alike, and the norm takes it away again: no output has changed. Therefore no constant comes
-# through backward, and for the same reason no multiple of $\hat{x}$.
+# through backward. Stretch them, and it takes that away too, but for what $\varepsilon$ leaves: no multiple of
+# $\hat{x}$ comes through either.
 #
 # ### Exercise: `batch_norm_backward`
 #
@@ -195,8 +196,8 @@ check("batch_norm_backward", norm_backward)
 # ## Training and evaluation
 #
 # In training, each batch brings its own statistics. Later a single image must give the same answer alone as among
-# others. So training keeps a running average of both, and evaluation uses that. Nothing here is written behind your
-# back: `update_running` *returns* the new pair.
+# others. So training keeps a running average of both, and evaluation uses that. Nothing is written into anything:
+# `update_running` *returns* the new pair.
 
 # %%
 rng = np.random.default_rng(0)

@@ -268,7 +268,8 @@ teacher = np.mean([loss_and_gradients({"w": teachers[1]}, t)[0] for t in range(C
 print(f"the teacher's own loss is {teacher:.2f}")
 for name, (losses, _, w) in runs.items():
     late = np.convolve(losses[CHANGE:], np.ones(10) / 10, "valid")
-    print(f"{name:11}: largest |w| {abs(w).max():5.1f}, loss below 0.9 again after {np.argmax(late < 0.9)} steps")
+    far = f"{np.mean(abs(w) >= 1):.0%} of |w| at 1 or beyond, the largest at {abs(w).max():.1f}"
+    print(f"{name:11}: {far}; loss below 0.9 again after {np.argmax(late < 0.9)} steps")
 
 # %% [markdown]
 # larq/larq#29 asks for the clip as a default; itayhubara/BinaryNet.pytorch#32 finds it missing.
@@ -422,7 +423,7 @@ config = net.Config(width=8, depth=1, branches=1, attention="none", quantizer="c
 
 
 def train_photos(name):
-    run = start(config, Training(steps=60, batch=8, crop=48, optimizer=name, seed=SEED))
+    run = start(config, Training(steps=60, batch=8, crop=32, optimizer=name, seed=SEED))
     keys, flips = net.binary_weights(run.params), []
     while run.step < 60:
         new = step(run, samples)

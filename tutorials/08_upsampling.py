@@ -42,8 +42,8 @@ pictures({name: y[0, :, :, 0] for name, y in large.items()}, cmap="gray", vmin=0
 # - **Nearest** copies each value into a block.
 # - **Bilinear** draws straight lines between values: the edge becomes a slope.
 # - A **transposed convolution** lays a copy of its kernel, scaled by the value, on the large map for every pixel of the
-#   small one, and adds. The kernel is learnt. Here a kernel of 3 x 3 lies at every second place, so copies overlap: some
-#   places get one, some two, some four. That is the **checkerboard**, in a region where the small map is flat.
+#   small one, and adds. The kernel is learnt. Here a kernel of 3 x 3 lies at every second place, so copies overlap:
+#   some places get one, some two, some four. That is the **checkerboard**, where the small map is flat.
 # - **Sub-pixel**: a convolution makes four numbers for each pixel, and `depth_to_space` deals them out to the four
 #   places of its block. The numbers are learnt; four that differ (here by hand: `four`) are a checkerboard too.
 #   (Of these channels two orders are in use, TensorFlow's and PyTorch's: onnx/onnx#2163.)

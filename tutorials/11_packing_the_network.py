@@ -284,7 +284,7 @@ moved["one broadcast"] = words_a.nbytes + words_b.nbytes + y.nbytes
 
 
 # %%
-def in_turn(functions, rounds=12):
+def in_turn(functions, rounds=40):
     """Seconds of each function in each round, after two that do not count."""
     took = {name: [] for name in functions}
     for _ in range(rounds + 2):
@@ -304,8 +304,9 @@ for name in functions:
 
 # %% [markdown]
 # *One broadcast* is what one writes first: XOR of everything with everything, in one expression. *Popcount* is the
-# library's: the same counts, in runs of words that stay in the cache. *Digits* and *triples* come below. In memory
-# the words win by far. In time they hardly do, for two reasons:
+# library's: the same counts, in runs of words that stay in the cache. *Digits* and *triples* come below: one product of
+# BLAS does the work of two and of three. So they cannot be more than 2 and 3 times as fast, and a larger number in this
+# table tells that something else was running. In memory the words win by far. In time they win little, for two reasons:
 #
 # - NumPy's `bitwise_count` counts **one word** an instruction, where BLAS handles 8 or 16 floats in one.
 # - Every NumPy call writes its result to memory, and the next call reads it back. A kernel in C keeps it in a register.
@@ -320,6 +321,9 @@ for name in functions:
 # %% tags=["varies"]
 large = np.ones(2**24, np.float32)
 memory = 2 * large.nbytes / np.median(in_turn({"add": lambda: np.add(large, 1, out=large)}, 5)["add"]) / 1e9
+print(f"memory: {memory:.0f} GB a second, read and written")
+
+# %% tags=["varies"]
 macs, figure, x = M * F * n, new_figure(6.5, 3.6), np.geomspace(0.3, 800, 99)
 axis, flat = figure.subplots(), macs / np.median(took["float BLAS"]) / 1e9
 for left, roof, note in ((1.6, flat, "as fast as float BLAS"), (20, 17 * flat, "17 times: in C, on another machine")):
@@ -328,7 +332,8 @@ for left, roof, note in ((1.6, flat, "as fast as float BLAS"), (20, 17 * flat, "
 for name in functions:
     work, speed = macs / moved[name], macs / np.median(took[name]) / 1e9
     axis.plot(work, speed, "o", color="#1f4e79")
-    axis.text(work * 1.12, speed * {"triples": 1.1, "float BLAS": 0.6}.get(name, 0.9), name, fontsize=8)
+    right, up = {"digits": (0.6, 1.05), "float BLAS": (1.12, 0.6)}.get(name, (1.12, 0.9))
+    axis.text(work * right, speed * up, name, fontsize=8)
 axis.set(xscale="log", yscale="log", ylim=(flat / 12, flat * 40), xlabel="products of signs for each byte moved")
 axis.set_ylabel("products a second, in 10⁹")
 figure
@@ -351,14 +356,13 @@ figure
 # below $2^{12}$, and float32 has 24 bits. (Kronecker substitution, old in computer algebra; for signs in floats it is
 # *ours*.)
 #
-# **Predict.** A product came out as `UNITS` / 4096. What are $d_0$ and $d_1$, in this order? ($4096 \cdot 7 = 28672$.)
+# **Predict.** A product came out as `UNITS` / 4096. What are $d_0$ and $d_1$, in this order? (3, 4 and 7 times 4096 are
+# 12288, 16384 and 28672.)
 
 # %% prediction="decoded"
 UNITS = 28669  # variant: 12290 | -16390
 ### BEGIN SOLUTION
-high = round(UNITS / 4096)
-low = UNITS - 4096 * high
-decoded = [low, high]
+decoded = [UNITS - 4096 * round(UNITS / 4096), round(UNITS / 4096)]
 ### END SOLUTION
 
 # %% check="decoded"
@@ -411,8 +415,8 @@ check("packed_matmul", by_halves)
 # </details>
 #
 # **In the library**: `tinybnn/digits.py`. It looks eight signs up at a time and never makes the unpacked halves.
-# `tinybnn/triples.py` puts three digits of base 256 into a float; `conv2d_packed` takes whichever product is faster for
-# a shape.
+# `tinybnn/triples.py` puts three digits of base 256 into a float. `conv2d_packed` takes popcount or digits, whichever
+# should be faster for a shape.
 #
 # **What would break if** you decoded by `np.floor`, as one does with hours and minutes?
 #

@@ -35,6 +35,7 @@ TITLES = {
     "metrics": "Metrics",
     "saliency": "Metrics of saliency",
     "attention": "Attention",
+    "course": "Steps of an optimizer",
 }
 
 

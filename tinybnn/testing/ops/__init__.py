@@ -2,5 +2,5 @@
 
 from . import activation, attention, binarize, conv, course, loss, metrics, multibranch, norm, pool, saliency, upsample
 
-ROOMS = (binarize, conv, norm, activation, pool, upsample, multibranch, loss, metrics, saliency, attention)
-OPS = {op.name: op for room in (*ROOMS, course) for op in room.OPS}
+ROOMS = (binarize, conv, norm, activation, pool, upsample, multibranch, loss, metrics, saliency, attention, course)
+OPS = {op.name: op for room in ROOMS for op in room.OPS}

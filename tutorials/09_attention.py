@@ -1,0 +1,655 @@
+# %% [markdown]
+# # 9. Attention: what it costs, and how little of it is enough
+#
+# 45 minutes · needs 01, 03, 05 · explains `attend.py`, `attention.py`, `pyramid.py`, `reduced_attention.py`, `cost.py`
+#
+# Afterwards you can
+#
+# - write a softmax that does not overflow, and its backward pass;
+# - count what attention costs, say which forms grow with the square of the pixels, and judge a claim of "100 times";
+# - compute scores by XOR and popcount, and say which part of attention stays real.
+
+# %%
+import math
+import time
+
+import numpy as np
+
+from tinybnn import cost, load, sign
+from tinybnn.attend import AttendCache, attend, attend_backward, merge_heads, split_heads
+from tinybnn.attention import attention, attention_loops, binary_attention, binary_attention_packed
+from tinybnn.bitpack import pack
+from tinybnn.plot import new_figure, pictures
+from tinybnn.pyramid import LEVELS, pyramid_pool, pyramid_pool_backward
+from tinybnn.testing import check, check_prediction
+
+# %% [markdown]
+# ## Every token asks all others
+#
+# A 3x3 convolution sees nine positions. Attention lets every position of a map look at all others. For that the map
+# `(N, H, W, C)` becomes a list of **tokens** `(N, T, D)`, with $T = H W$ and $D = C$: one `reshape`, row by row.
+#
+# **Predict.** The map has `W` columns. In which row and which column does token number `TOKEN` lie? Both count from 0.
+
+# %% prediction="place"
+W = 5  # variant: 4 | 7
+TOKEN = 13  # variant: 9 | 11
+### BEGIN SOLUTION
+place = [TOKEN // W, TOKEN % W]
+### END SOLUTION
+
+# %% check="place"
+check_prediction(place, np.argwhere(np.arange(8 * W).reshape(8, W) == TOKEN)[0])
+
+# %% [markdown]
+# From each token three vectors are made: a **query** $q_t$ (what it looks for), a **key** $k_s$ (what it offers) and a
+# **value** $v_s$ (what it hands over). In the network they come from one binary 1x1 convolution. A query is multiplied
+# with every key, softmax turns the scores $a_{ts}$ of a query into weights with sum 1, and the weights average the
+# values:
+#
+# $$a_{ts} = \frac{1}{\sqrt D} \sum_d q_{td} k_{sd}, \qquad
+# w_{ts} = \frac{e^{a_{ts}}}{\sum_r e^{a_{tr}}}, \qquad y_{td} = \sum_s w_{ts} v_{sd}$$
+#
+# (Vaswani 2017, arXiv 1706.03762, eq. 1; status *exact*.) A sum of $D$ products of independent numbers with mean 0 and
+# variance 1 has variance $D$; dividing by $\sqrt D$ makes it 1 again.
+#
+# ### The specification
+
+
+# %%
+def attention_in_loops(q, k, v):
+    """One image, one head: q (T, D), k (S, D), v (S, D) -> (T, D)."""
+    y = np.zeros(q.shape)
+    for t in range(len(q)):
+        e = [math.exp(sum(q[t] * k[s]) / math.sqrt(len(q[t]))) for s in range(len(k))]
+        for s in range(len(k)):
+            y[t] += e[s] / sum(e) * v[s]
+    return y
+
+
+q, k, v = np.random.default_rng(0).normal(size=(3, 6, 4))
+np.allclose(attention_in_loops(q, k, v), attention(q[None], k[None], v[None])[0], rtol=0, atol=1e-12)
+
+# %% [markdown]
+# The library's own loops are `attention_loops`, for any number of images and heads. The A **heads** are runs of
+# channels, each with its own scores: `split_heads` makes `(N, A, T, D)` of `(N, T, A D)`.
+#
+# **Predict.** One query has the scores `scores` for three keys. What is the weighted mean of the three values? You need
+# no calculator: $e^{\log p} = p$.
+
+# %% prediction="mean"
+parts = np.array([1.0, 2.0, 5.0])  # variant: np.array([4.0, 3.0, 1.0]) | np.array([2.0, 7.0, 1.0])
+scores, v = np.log(parts), np.array([8.0, 4.0, -8.0])
+### BEGIN SOLUTION
+mean = (parts * v).sum() / parts.sum()
+### END SOLUTION
+
+# %% check="mean"
+check_prediction(mean, attend(scores.reshape(1, 1, 1, 3), v.reshape(1, 1, 3, 1))[0].item())
+
+# %% [markdown]
+# ### Softmax overflows
+#
+# $e^a$ leaves the range of float32 between 88 and 89, and that of float64 between 709 and 710:
+
+# %%
+with np.errstate(over="ignore", invalid="ignore"):
+    e = np.exp(np.array([0.0, 709.0, 710.0]))
+    print(e, e / e.sum(), np.exp(np.array([88, 89], np.float32)))
+
+# %% [markdown]
+# Infinity divided by infinity is NaN. (NVIDIA/FasterTransformer#43 is one such case.) The remedy costs nothing: a
+# number $m_t$ taken from all scores of a row divides numerator and denominator by $e^{m_t}$, so the weights stay the
+# same. Take $m_t = \max_s a_{ts}$. Then the largest exponent is 0, the sum is at least 1, and nothing overflows.
+#
+# ### Exercise: `attend`
+
+
+# %% exercise="attend"
+def weighted_mean(scores, v):
+    """scores (N, A, T, S) and v (N, A, S, D) -> y (N, A, T, D), safe for scores of any size."""
+    ### BEGIN SOLUTION
+    e = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True) @ v
+    ### END SOLUTION
+
+
+# %% check="attend"
+check("attend", weighted_mean)
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# Each query has its own maximum and its own sum: both run over the keys, the last axis. `keepdims=True` keeps that axis
+# with length 1, so that the result fits the scores again.
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Three steps: `np.exp` of scores minus the row's maximum, divided by the row's sum, and a matrix product with `v`. `@`
+# works on the last two axes: (T, S) by (S, D).
+#
+# </details>
+#
+# **In the library**: `attend` in `tinybnn/attend.py`. It computes the exponentials in place, because `(N, A, T, S)` is
+# the largest array of the layer.
+#
+# **What would break if** you forgot to divide by $\sqrt D$? With $D = 64$ that is `8 * q`: try it on the photograph
+# below.
+#
+# <details><summary>Answer</summary>
+#
+# All scores are eight times as large. Softmax of large scores picks nearly one key alone, and the others get nearly no
+# weight and, as the next section shows, nearly no gradient. It has happened in several public projects:
+# delzac/cntkx#10, mlc-ai/mlc-llm#3426, PAIR-code/tiny-transformers#71.
+#
+# </details>
+#
+# ### Where a query looks
+#
+# Nothing has to be learnt to see attention at work. Here queries and keys are the colours of a photograph, shrunk to a
+# map of 24 x 24: the mean colour is taken out, what is left is brought to length 1 and multiplied by 4. So the score of
+# two tokens is high if their hues are alike.
+
+# %%
+photo = load("photos", "val")[6].image.astype(float)
+small = photo.reshape(24, 4, 24, 4, 3).mean(axis=(1, 3))
+tokens = small.reshape(1, 24 * 24, 3)
+hue = tokens - tokens.mean(axis=1)
+hue = 4 * hue / np.linalg.norm(hue, axis=-1, keepdims=True)
+_, cache = attention(hue, hue, tokens)
+tokens.shape, cache.weights.shape
+
+# %%
+rows, columns = np.array([9, 16, 4, 3]), np.array([14, 15, 9, 3])
+chosen = rows * 24 + columns
+dot = {"boxstyle": "circle,pad=0.2", "color": "black"}
+looks = cache.weights[0, 0, chosen].reshape(4, 24, 24)
+figure = pictures({"the map": small} | {f"query {i + 1} looks": look for i, look in enumerate(looks)}, cmap="gray")
+for i in range(4):
+    figure.axes[0].text(columns[i], rows[i], i + 1, color="white", fontsize=8, ha="center", va="center", bbox=dot)
+figure
+
+# %% [markdown]
+# White is the largest weight of that query. Query 1 stands in the coffee, and finds coffee and lit wood; query 2 the
+# dark red of cup and saucer; query 3, on the rim, all of the rim, on the far side too. No 3x3 convolution reaches so
+# far.
+
+# %% [markdown]
+# ## The way back through a softmax
+#
+# A gradient `dy` arrives at $y = w v$. This is a matrix product, so (notebook 05)
+#
+# $$dw = dy\, v^T, \qquad dv = w^T dy$$
+#
+# In a row of softmax every weight depends on every score: a larger $a_s$ raises $w_s$ and lowers the others:
+# $\partial w_r / \partial a_s = w_r\,([r = s] - w_s)$. Multiplied with $dw_r$ and summed over $r$:
+#
+# $$da_s = w_s \Big( dw_s - \sum_r w_r\, dw_r \Big)$$
+#
+# In words: take from each $dw_s$ the mean of its row, a mean under the weights, and multiply by the weight. So each row
+# of `dscores` has the sum 0, as it must: a constant added to a row of scores changes nothing.
+#
+# **Predict.** A query has the weights `w`, and the gradient `dw` reaches them. What is `dscores`?
+
+# %% prediction="dscores"
+w = np.array([0.25, 0.75])  # variant: np.array([0.5, 0.5]) | np.array([0.75, 0.25])
+dw = np.array([4.0, 8.0])  # variant: np.array([-4.0, 4.0]) | np.array([8.0, 0.0])
+### BEGIN SOLUTION
+dscores = w * (dw - (w * dw).sum())
+### END SOLUTION
+
+# %% check="dscores"
+one_query = AttendCache(w.reshape(1, 1, 1, 2), dw.reshape(1, 1, 2, 1))
+check_prediction(dscores, attend_backward(np.ones((1, 1, 1, 1)), one_query).dscores[0, 0, 0])
+
+# %% [markdown]
+# ### Exercise: `attend_backward`
+
+
+# %% exercise="attend_backward"
+def weighted_mean_backward(dy, cache):
+    """dy (N, A, T, D), cache.weights (N, A, T, S), cache.v (N, A, S, D) -> dscores (N, A, T, S), dv (N, A, S, D)."""
+    ### BEGIN SOLUTION
+    w = cache.weights
+    dw = dy @ cache.v.swapaxes(-1, -2)
+    dscores = w * (dw - (w * dw).sum(axis=-1, keepdims=True))
+    return dscores, w.swapaxes(-1, -2) @ dy
+    ### END SOLUTION
+
+
+# %% check="attend_backward"
+check("attend_backward", weighted_mean_backward)
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# Of an array with four axes `.T` turns all four around. `x.swapaxes(-1, -2)` transposes the last two.
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# First `dw`, of shape (N, A, T, S). Then `w * dw`, summed over the last axis with `keepdims=True`, is the mean that is
+# taken from `dw`.
+#
+# </details>
+#
+# **In the library**: `attend_backward` in `tinybnn/attend.py`. Every form of attention with softmax ends in it.
+#
+# **What would break if** one score were far above the others? Try it:
+#
+# ```python
+# sure = np.array([1e-20, 1.0]).reshape(1, 1, 1, 2)
+# attend_backward(np.ones((1, 1, 1, 1)), AttendCache(sure, dw.reshape(1, 1, 2, 1))).dscores
+# ```
+#
+# <details><summary>Answer</summary>
+#
+# Nothing would be learnt there. For the key with weight 1 the mean under the weights is its own gradient, and the
+# difference is 0; for all others the factor $w_s$ is nearly 0. A query that is sure gets no gradient to look elsewhere.
+# This is why scores are divided by $\sqrt D$: the network should not be sure before it has learnt anything.
+#
+# </details>
+
+# %% [markdown]
+# ## What it costs
+#
+# A product $q_{td} k_{sd}$ for every $t$, $s$ and $d$, and as many $w_{ts} v_{sd}$.
+#
+# **Predict.** How many multiplications does full attention take for `T` tokens of width `D`, with as many keys as
+# queries? (Divisions by $\sqrt D$ and by the sums are not counted.)
+
+# %% prediction="products"
+T = 5  # variant: 4 | 7
+D = 3  # variant: 2 | 4
+### BEGIN SOLUTION
+products = 2 * T * T * D
+### END SOLUTION
+
+# %% check="products"
+check_prediction(products, cost.attention_count(1, T, T, D).real)
+
+# %% [markdown]
+# A formula can be wrong. So the loops are run with numbers that count how often they are multiplied:
+
+
+# %%
+class Counting(float):
+    products = 0
+
+    def __mul__(self, other):
+        Counting.products += 1
+        return float.__mul__(self, other)
+
+    __rmul__ = __mul__
+
+
+x = np.vectorize(Counting, otypes=[object])(np.random.default_rng(0).normal(size=(1, T, D)))
+attention_loops(x, x, x)
+print(Counting.products, cost.attention_count(1, T, T, D).real)
+
+# %% [markdown]
+# Every count of `tinybnn/cost.py` is held against its loops in this way, in `tests/test_cost.py`.
+#
+# ### Three ways out of the square
+#
+# The trouble with images is $T^2$. Three remedies:
+#
+# - **Pooled keys.** The T queries meet only $S$ keys, which are means over parts of the map: $2\,T S D$. $S$ may be a
+#   fixed *number*, or $T$ divided by a fixed *factor*.
+# - **Channel attention.** Channels, not tokens, attend to each other: $2\,T D^2$.
+# - **Linear attention.** Without softmax, $(q k^T)\,v = q\,(k^T v)$, and the right side needs no T x T array:
+#   $2\,T D^2$ too. (Efficient Attention, Shen 2018, arXiv 1812.01243, without its softmax; status *reconstructed*.)
+#
+# **Predict.** An image becomes `GROWTH` times as high and as wide. By what factor do the multiplications grow: (a) in
+# full attention, (b) with keys pooled to 110, (c) with keys pooled 2 x 2, so that $S = T / 4$?
+
+# %% prediction="growth"
+GROWTH = 2  # variant: 3 | 4
+### BEGIN SOLUTION
+growth = [GROWTH**4, GROWTH**2, GROWTH**4]
+### END SOLUTION
+
+# %% check="growth"
+few, many = 64, 64 * GROWTH**2
+counts = [[cost.attention_count(1, T, S, 64).real for S in (T, 110, T // 4)] for T in (few, many)]
+check_prediction(growth, np.divide(counts[1], counts[0]))
+
+# %% [markdown]
+# Pooling by a fixed factor makes attention cheaper by that factor, and leaves it quadratic. On axes with logarithms a
+# power of T is a straight line, and its slope is the power:
+
+# %%
+D, S, T = 64, cost.anchors(LEVELS), 4 ** np.arange(3, 9)
+curves = {
+    "full": cost.attention_count(1, T, T, D).real,
+    "keys pooled 2 x 2": cost.attention_count(1, T, T // 4, D).real,
+    "keys pooled to 110": cost.attention_count(1, T, S, D).real,
+    "channel; linear": cost.channel_attention_count(1, T, D).real,
+}
+for name, count in curves.items():
+    slopes = np.log(count[1:] / count[:-1]) / np.log(4)
+    print(f"{name:18}  slope {slopes.min():.2f} to {slopes.max():.2f}   at T = {T[-1]:,}: {count[-1]:15,}")
+
+# %%
+figure = new_figure(6.4, 3.8)
+axis = figure.subplots()
+for (name, count), marker in zip(curves.items(), "os^v"):
+    axis.loglog(T, count, marker=marker, label=name)
+axis.set(xlabel="tokens T", ylabel="multiplications, D = 64")
+axis.grid(alpha=0.3)
+axis.legend()
+figure
+
+# %% [markdown]
+# Below $T = 110$ the 110 anchors cost more than they save. These are counts: exact, and silent on time, which stands
+# further down. Pooling itself is not in them: it adds and does not multiply, about once for each token, channel and
+# level.
+#
+# ### The pyramid: 110 anchors
+#
+# Asymmetric non-local networks (Zhu 2019, arXiv 1908.07678; status *exact*) cut the map into 1 x 1, 3 x 3, 6 x 6 and
+# 8 x 8 cells and average each: $1 + 9 + 36 + 64 = 110$ **anchors**, whatever the size of the map. Keys and values are
+# pooled alike.
+
+# %%
+anchors, _ = pyramid_pool(small[None])
+ends = np.cumsum([n * n for n in LEVELS])
+shown = {f"level {n}: {n * n} cells": anchors[0, end - n * n : end].reshape(n, n, 3) for n, end in zip(LEVELS, ends)}
+pictures({"the map": small} | shown)
+
+# %% [markdown]
+# Level $n$ cuts $H$ rows into $n$ cells, whether $n$ divides $H$ or not. Cell $i$ takes **every row that it touches**:
+# from $\lfloor i H / n \rfloor$ up to, and without, $\lceil (i + 1) H / n \rceil$. Where $n$ does not divide $H$,
+# neighbours share a row. Columns likewise. (The cells are those of PyTorch's adaptive pooling.)
+#
+# **Predict.** A line of five pixels is cut into three cells. What are the three means?
+
+# %% prediction="cells"
+line = np.array([2.0, 4.0, 6.0, 8.0, 16.0])  # variant: np.array([3.0, 9.0, 3.0, 0.0, 4.0])
+### BEGIN SOLUTION
+cells = [line[0:2].mean(), line[1:4].mean(), line[3:5].mean()]
+### END SOLUTION
+
+# %% check="cells"
+check_prediction(cells, pyramid_pool(line.reshape(1, 1, 5, 1), levels=(3,))[0][0, :3, 0])
+
+# %% [markdown]
+# ### Exercise: `pyramid_pool`
+
+
+# %% exercise="pyramid_pool"
+def means_of_cells(x, *, levels):
+    """x (N, H, W, C) and levels, such as (1, 3) -> (N, S, C), S the sum of the levels' squares.
+
+    Level after level, and within a level row after row."""
+    ### BEGIN SOLUTION
+    N, H, W, C = x.shape
+    anchors = []
+    for n in levels:
+        for i, j in np.ndindex(n, n):
+            rows = slice(i * H // n, math.ceil((i + 1) * H / n))
+            columns = slice(j * W // n, math.ceil((j + 1) * W / n))
+            anchors.append(x[:, rows, columns].mean(axis=(1, 2)))
+    return np.stack(anchors, axis=1)
+    ### END SOLUTION
+
+
+# %% check="pyramid_pool"
+check("pyramid_pool", means_of_cells)
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# `np.ndindex(n, n)` gives all pairs (i, j), row after row. A cell of `x` is `x[:, rows, columns]` with two slices, and
+# its mean over axes 1 and 2 has shape (N, C).
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Rows are `slice(i * H // n, math.ceil((i + 1) * H / n))`; columns are the same with j and W. Collect the means in a
+# list, and join them with `np.stack` along a new axis 1.
+#
+# </details>
+#
+# **In the library**: `pyramid_pool` in `tinybnn/pyramid.py`. A level is two matrix products, one for rows and one for
+# columns, and its backward pass the same two, transposed.
+#
+# **What would break if** keys were pooled row by row, and values column by column?
+#
+# <details><summary>Answer</summary>
+#
+# No shape would tell. A query that finds the anchor at the top right would get the value of the bottom left. If keys
+# *and* values came column by column, nothing would break: attention does not ask in which order its keys come.
+#
+# </details>
+#
+# ### From how many tokens on is it 100 times fewer?
+#
+# Full attention takes $2 T^2 D$, attention to $S$ anchors $2\,T S D$: the ratio is $T / S$, whatever $D$.
+
+# %%
+print("position part 100 times fewer from T =", cost.tokens_for(100, D, LEVELS))
+print("both parts 100 times fewer from T =", cost.tokens_for(100, D, LEVELS, both=True))
+for stride in (8, 16, 32):
+    T = (1024 // stride) * (2048 // stride)
+    full = cost.attention_count(1, T, T, D).real
+    position, both = cost.attention_count(1, T, S, D).real, cost.two_part_count(1, T, S, D).real
+    print(f"1024 x 2048 image / {stride}: T = {T:6,}   position {full / position:5.1f}   both parts {full / both:5.1f}")
+
+# %% [markdown]
+# The paper that this course follows (Ding and others, arXiv 2405.17776) claims a **two-part attention** at about a
+# hundredth of the cost. This is the paper's number, not ours: on which map it was counted, and what its two parts are,
+# is not available to us. What the cell above counts is exact for our reconstruction. "100 times" is not a property of
+# the method alone: it holds from a certain number of tokens on, and the same network on a small image saves little.
+#
+# ### The two parts
+#
+# Status *reconstructed*: the paper says that there are two parts; both are ours, made of published pieces.
+#
+# - The **position part** asks *where to look*: binary scores of T queries with 110 pooled keys.
+# - The **channel part** asks *what to look for*: a channel is one query of width T, and the D channels of a head attend
+#   to each other (the affinity of dual attention, Fu 2018, arXiv 1809.02983). It is the same function with tokens and
+#   channels exchanged, so scores are divided by $\sqrt T$.
+# - The output is their **sum**.
+
+# %%
+from tinybnn.attend import exchange
+from tinybnn.reduced_attention import channel_attention, pooled_attention, two_part_attention
+
+q, k, v = np.random.default_rng(1).normal(size=(3, 1, 24 * 24, 8))
+one, grid = np.ones(1), (24, 24)
+position, channel = pooled_attention(q, k, v, one, grid=grid)[0], channel_attention(q, k, v, one)[0]
+sideways = exchange(binary_attention(exchange(q), exchange(k), exchange(v), one)[0])
+two = two_part_attention(q, k, v, one, one, grid=grid)[0]
+print("channel part is attention sideways:", (channel == sideways).all())
+print("two parts are their sum:", (two == position + channel).all())
+
+# %% [markdown]
+# ## Binary scores
+#
+# Of queries and keys only signs take part; values and weights stay real:
+#
+# $$a_{ts} = \frac{\text{scale}}{\sqrt D} \sum_d \operatorname{sgn}(q_{td}) \operatorname{sgn}(k_{sd})
+# = \frac{\text{scale}}{\sqrt D} \big( D - 2\,\text{popcount}(q_t \oplus k_s) \big)$$
+#
+# One learnt scale for each head stands for the lost sizes of q and k; without it scores could never leave $\pm\sqrt D$.
+# (BiBERT leaves it out, to save work at inference: Efficient-ML/BiBERT#4.) Either way a score takes one of only $D + 1$
+# values. (Scores of this kind: BinaryFormer, Heinrich 2025. The paper of this course says that its attention is
+# binarized, without equations; status *reconstructed*.)
+#
+# **Predict.** A query and two keys of `D` signs are packed as in notebook 03, into the words `query` and `keys`. What
+# are the two scores if the scale is `SCALE`?
+
+# %% prediction="binary"
+D = 4
+SCALE = 3.0  # variant: 2.0 | -1.0
+query = 0b0110  # variant: 0b1010 | 0b0001
+keys = [0b0111, 0b1001]
+### BEGIN SOLUTION
+binary = [SCALE / 2 * (4 - 2 * (query ^ key).bit_count()) for key in keys]
+### END SOLUTION
+
+# %% check="binary"
+differ = np.bitwise_count(np.array(keys) ^ query).astype(int)
+check_prediction(binary, SCALE / math.sqrt(D) * (D - 2 * differ))
+
+# %% [markdown]
+# ### Exercise: scores by XOR and popcount
+#
+# The signs of every token are packed along its channels. Then every query meets every key in one XOR. The cell below
+# puts your scores between `split_heads` and the softmax.
+
+
+# %%
+def attention_with(scores_of):
+    def forward(q, k, v, scale, *, heads=1):
+        q, k, v = (split_heads(x, heads) for x in (q, k, v))
+        return merge_heads(attend(scores_of(q, k, scale), v)[0])
+
+    return forward
+
+
+# %% exercise="binary_scores"
+def scores_by_xor(q, k, scale):
+    """q (N, A, T, D), k (N, A, S, D), floats, and scale (A,) -> scores (N, A, T, S), floats of q's dtype."""
+    ### BEGIN SOLUTION
+    D = q.shape[-1]
+    q_words, k_words = pack(sign(q)), pack(sign(k))
+    differ = np.bitwise_count(q_words[:, :, :, None] ^ k_words[:, :, None]).sum(axis=-1, dtype=int)
+    return (D - 2 * differ).astype(q.dtype) * (scale[:, None, None] / math.sqrt(D))
+    ### END SOLUTION
+
+
+# %% check="binary_scores"
+check("binary_attention_packed", attention_with(scores_by_xor))
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# `pack(sign(q))` has shape (N, A, T, words). Give it an axis for the keys, and the keys one for the queries, and XOR
+# makes (N, A, T, S, words) of the two. Count with `np.bitwise_count`, and add up the words.
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# `np.bitwise_count` gives `uint8`. Sum with `dtype=int`, or $D - 2p$ wraps around below 0. The integer comes first,
+# then `.astype(q.dtype)`, then the factor `scale[:, None, None] / math.sqrt(D)`: the same order as in the float form,
+# so that the results are equal by `==`.
+#
+# </details>
+#
+# **In the library**: `packed_dots` in `tinybnn/attend.py`, which takes some queries at a time so that the XORs stay
+# small, and `binary_attention_packed` in `tinybnn/attention.py`. The trained form is `binary_attention`; its backward
+# pass is yours, followed by the straight-through estimator of notebook 01.
+#
+# **What would break if** the weights became bits too, 1 for a score of at least 0 and 0 for the others?
+#
+# <details><summary>Answer</summary>
+#
+# A query would get the *sum* of many values, or nothing at all; results grow with the number of keys. And XOR no longer
+# does it: weights in {0, 1} times values in {−1, +1} have three results. With weight bits $p$ and value bits $b$ the
+# sum is $\text{popcount}(p) - 2\,\text{popcount}(p \mathbin{\&} b)$: an AND and two counts. Networks of this kind
+# exist, and readers of their code asked for this operation (Efficient-ML/BiBERT#2). Here softmax stays, and values stay
+# real.
+#
+# </details>
+#
+# ### Signs of colours
+#
+# Three signs of a colour would say little. So each colour is compared with ten thresholds (several keep more of a value
+# than one: notebook 08), which makes 30 signs for a token. Two colours then disagree in as many signs as there are
+# thresholds between them: the popcount is a distance. In the lower row keys are the 110 anchors; the weight of an
+# anchor is spread over its pixels, as in the backward pass of pooling.
+
+# %%
+code = (small[..., None] - np.linspace(0.05, 0.95, 10)).reshape(1, 24 * 24, 30)
+all_keys = binary_attention(code, code, code, np.array([2.0]))[1].weights[0, 0]
+_, cache = pooled_attention(code, code, code, np.array([2.0]), grid=(24, 24))
+lit = {"576 keys": [all_keys[t].reshape(24, 24) for t in chosen]}
+weights = [cache.weights[0, 0, t].reshape(1, -1, 1) for t in chosen]
+_, pooling = pyramid_pool(np.zeros((1, 24, 24, 1)))
+lit["110 keys"] = [pyramid_pool_backward(w, pooling)[0, :, :, 0] for w in weights]
+
+# %%
+figure = new_figure(7, 3.7)
+for axes, (name, looks) in zip(figure.subplots(2, 4), lit.items()):
+    for i, (axis, look) in enumerate(zip(axes, looks)):
+        axis.imshow(look, cmap="gray", interpolation="nearest")
+        axis.set(xticks=[], yticks=[])
+        axis.set_title(f"query {i + 1}, {name}", fontsize=8)
+figure
+
+# %% [markdown]
+# The queries are those of the first picture. The signs find much the same things, if more sharply: they see how bright
+# a token is, which the hue did not. With anchors the view is blocky, and mostly in the same places.
+#
+# ### Times, and an honest word on bits
+#
+# Answers first: the packed form equals the binary one, and pooling at level 48 on a map of 48 x 48 pools nothing.
+
+# %%
+q, k, v = np.random.default_rng(2).normal(size=(3, 1, 48 * 48, 64)).astype(np.float32)
+one, grid = np.ones(1, np.float32), (48, 48)
+right = binary_attention(q, k, v, one)[0]
+assert (binary_attention_packed(q, k, v, one) == right).all()
+assert (pooled_attention(q, k, v, one, grid=grid, levels=(48,))[0] == right).all()
+
+# %% tags=["varies"]
+forms = {
+    "full, real scores": lambda: attention(q, k, v),
+    "full, binary by floats": lambda: binary_attention(q, k, v, one),
+    "full, binary by XOR": lambda: binary_attention_packed(q, k, v, one),
+    "pooled, binary by floats": lambda: pooled_attention(q, k, v, one, grid=grid),
+}
+seconds = {name: [] for name in forms}
+for _ in range(5):
+    for name, form in forms.items():
+        started = time.perf_counter()
+        form()
+        seconds[name].append(time.perf_counter() - started)
+for name in forms:
+    print(f"{name:25} {np.median(seconds['full, real scores']) / np.median(seconds[name]):5.1f} times as fast as full")
+
+# %% [markdown]
+# By count the pooled form takes $2304 / 110$, about 21 times, fewer multiplications, and a good part of that arrives in
+# its time. The XOR form replaces 64 multiplications by two operations on a word and yet gains little or nothing:
+# softmax and the values are real and take their time all the same, and XOR and popcount in NumPy are about as fast as a
+# matrix product of floats, not faster. What makes attention fast here is fewer keys, not fewer bits.
+# ([docs/speed.md](../docs/speed.md) has the measurements and the reasons; its command is `python -m benchmarks`.)
+#
+# ### In a network
+#
+# Now with learnt queries and keys: a hundred steps on the photographs, a few seconds.
+
+# %% tags=["varies"]
+from tinybnn import Config
+from tinybnn.plot import attention as draw_attention
+from tinybnn.train import Training, start, train
+
+data = load("photos", "train")
+run = start(Config(branches=1, levels=(1, 3, 6)), Training(steps=100, paint=0.5))
+print("training, 100 steps")
+run = train(run, [data[i] for i in range(0, len(data), 4)])
+draw_attention(run, photo.astype(np.float32), queries=[(0.4, 0.6), (0.15, 0.2)])
+
+# %% [markdown]
+# Each circle is a query; yellow is much weight, spread over the cell of its anchor. On the right, row by row, how much
+# each channel of the head looks at each other one. Another seed learns to look elsewhere: such a picture shows what one
+# network does, and proves nothing about the method.
+#
+# ### Do the shortcuts do all the work?
+#
+# `attention_block` in `tinybnn/blocks.py` returns $x + \text{norm}(\text{attention}(\ldots))$: a real-valued shortcut
+# passes everything by. A reader of another project asked whether such shortcuts leave the binary branch useless
+# (Phuoc-Hoan-Le/BinaryViT#1). The answer there: not if a batch norm before the sum gives the branch a size that counts,
+# as here.
+#
+# Whether it *does* help is decided by taking it away and training again, with the same seeds. The
+# [README](../README.md) shows that for five seeds: on the photographs two-part attention raises IoU in all five; on the
+# streets the gain is no larger than its spread. A shortcut can do the work; so one measures.
+#
+# ## What you have
+#
+# A softmax with its gradient, keys that stay few however large the image, and scores made of bits. All pieces of the
+# network are now on the table: notebook 10 puts them together, trains them, and takes them away one by one.
