@@ -80,15 +80,16 @@ def solved_and_mistaken(path):
 
 
 @pytest.fixture(scope="module")
-def executed():
-    """Futures of both runs of every lesson, two at a time, each in a process that nothing outlives."""
+def executed(request):
+    """Futures of both runs of every lesson asked for, two at a time, each in a process that nothing outlives."""
+    asked = {item.callspec.params["path"] for item in request.session.items if "executed" in item.fixturenames}
     with ProcessPoolExecutor(2) as pool:
         yield {
             path: (
                 pool.submit(solved_and_mistaken, path),
                 pool.submit(build.execute, lesson.student(path), allow_errors=True),
             )
-            for path in SOURCES
+            for path in sorted(asked)
         }
 
 

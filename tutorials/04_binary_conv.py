@@ -45,6 +45,17 @@ row, taps = np.reshape(X, (1, 1, 4, 1)), np.reshape(KERNEL, (1, 2, 1, 1))
 check_prediction(y, conv2d_loops(row, taps).ravel())
 
 # %% [markdown]
+# ### The specification
+#
+# It is `conv2d_loops` in `tinybnn/conv.py`: seven loops, one multiplication a line. Here the map holds the digits 1 to
+# 9 and the taps count 1000, 100, 10 and 1. So each result spells out what its window saw, and 0 is padding:
+
+# %%
+digits, places = np.arange(1.0, 10).reshape(1, 3, 3, 1), np.array([1000.0, 100, 10, 1]).reshape(2, 2, 1, 1)
+for options in ({}, {"dilation": 2}, {"stride": 2, "pad": 1}):
+    print(options, conv2d_loops(digits, places, **options).ravel())
+
+# %% [markdown]
 # ### Which axis is which
 #
 # The arrays above have four axes each. Maps are $(N, H, W, C)$, "NHWC": images, rows, columns, channels. Kernels are
@@ -76,9 +87,9 @@ check_prediction(rows, conv2d(np.zeros((1, 11, 1, 1)), np.zeros((3, 1, 1, 1)), *
 # %% [markdown]
 # ### One matrix product
 #
-# The specification is `conv2d_loops` in `tinybnn/conv.py`: seven loops, one multiplication a line. To be fast, the
-# same sums are written as a matrix product. Every window becomes one row of a matrix, the *columns* (im2col, "image to
-# columns"). Every filter becomes one column of another. Their product holds all sums.
+# To be fast, the same sums are written as a matrix product. Every window becomes one row of a matrix, which is called
+# the *columns* all the same (im2col, "image to columns"). Every filter becomes one column of another matrix. Their
+# product holds all sums.
 
 # %%
 figure, grid = new_figure(7.5, 2.7), np.arange(20, 36).reshape(4, 4)
@@ -184,8 +195,9 @@ check_prediction(values, np.unique(conv2d(draws, np.ones((*KERNEL_SHAPE, 1)))[0]
 # The step is 2: if one product turns from $-1$ to $+1$, the sum grows by 2. So all values are even or all are odd, as
 # $n$ is. Remember this; padding will break it.
 #
-# Every partial sum is a whole number below $2^{24}$, and float32 holds those exactly. So floats give the *same* $z$ as
-# a count of bits does, in whatever order they add, and after the same multiplication the same $y$:
+# Every partial sum is a whole number of at most $n$, and float32 holds whole numbers exactly up to $2^{24}$. So floats
+# give the *same* $z$ as a count of bits does, in whatever order they add, and after the same multiplication the same
+# $y$. Equal by `==`:
 
 # %%
 rng = np.random.default_rng(0)
@@ -193,11 +205,11 @@ x, w = sign(rng.normal(size=(1, 16, 16, 64))), rng.normal(size=(3, 3, 64, 8))
 alpha, _ = mean_abs(w)
 words, kernel = pack_activations(x), pack_weights(sign(w))
 after, _ = binary_conv2d(x, w, alpha, pad_value=1, pad=1)
-(after == alpha * conv2d_packed(words, kernel, 64, pad_value=1, pad=1)).all()
+np.array_equal(after, alpha * conv2d_packed(words, kernel, 64, pad_value=1, pad=1))
 
 # %% [markdown]
-# With the scale *before* the sum, each of 576 additions rounds. Then nothing is exact, and how many values differ
-# depends on the order in which your machine adds:
+# With the scale *before* the sum, each of the $3 \cdot 3 \cdot 64$ additions may round. How many results differ depends
+# on the order in which your machine adds:
 
 # %% tags=["varies"]
 before, _ = conv2d(x, sign(w) * alpha, pad_value=1.0, pad=1)
@@ -278,12 +290,15 @@ edge = np.array([[1, 1, 1], [1, 1, -1], [1, -1, -1.0]]).reshape(3, 3, 1, 1)
 results = {p: conv2d(stripes, edge, pad=1, pad_value=float(p))[0][0, :, :, 0] for p in (-1, 0, 1)}
 apart = np.ptp(list(results.values()), axis=0)
 shown = {"the map": 9 * stripes[0, :, :, 0], **{f"padded with {p}": z for p, z in results.items()}}
-pictures({**shown, "largest - smallest": apart}, cmap="gray", vmin=-9, vmax=9)
+pictures({**shown, "where they differ": 2 * apart - 9}, cmap="gray", vmin=-9, vmax=9)
 
 # %% [markdown]
-# Black is $-9$, grey 0, white $+9$. Inside, all three agree. (In the last picture grey means "the same".) On the border
-# they may differ, and that is one ring of pixels. Is it worth the trouble? Layers follow one another, and the next
-# window reads the ring. Here is a stack of binary layers with random weights, run once with 0 and once with $+1$:
+# In the first four, black is $-9$, grey 0 and white $+9$. In the last, black means "all three agree", and the brighter
+# a pixel is, the further they are apart: they differ on the border, and nowhere else. How much depends on the weights
+# that lie outside.
+#
+# One ring of pixels: is it worth the trouble? Layers follow one another, and the next window reads the ring. Here is a
+# stack of binary layers with random weights, run once with 0 and once with $+1$:
 
 # %%
 rng = np.random.default_rng(1)
@@ -292,7 +307,7 @@ for layer in range(1, 6):
     w = sign(rng.normal(size=(3, 3, 8, 8)))
     s0, s1 = (sign(conv2d(s, w, pad=1, pad_value=p)[0]) for s, p in ((s0, 0.0), (s1, 1.0)))
     touched, ring = (s0 != s1).any(axis=-1).mean(), 1 - ((24 - 2 * layer) / 24) ** 2
-    print(f"after {layer} layers {100 * touched:2.0f} % of the pixels differ; {100 * ring:2.0f} % could")
+    print(f"after layer {layer} {100 * touched:2.0f} % of the pixels differ; {100 * ring:2.0f} % could")
 
 # %% [markdown]
 # After five layers of 3 x 3 the padding reaches five pixels deep from each side, and on a small map that is most of it.
@@ -312,9 +327,9 @@ for layer in range(1, 6):
 #
 # (Seen by this project in running them, but for daBNN.) Larq's compute engine met every side of the question. A zero
 # in the columns of packed code is read as a sign (larq/compute-engine#49). Zero padding came with a correction (#70);
-# padding with $+1$ came as an option of its own (#252); what its `pad_values` means had to be asked (#535: there the
-# bit 0 is $+1$, as here); zero padding followed by packed activations failed (#541); and the slow reference kernel,
-# against which others are tested, learnt zero padding late (#571).
+# padding with $+1$ came as an option of its own (#252). What its `pad_values` means had to be asked (#535: the bit 0 is
+# $+1$ there, as here). After a layer with zero padding, the result was not kept packed (#541). And the reference
+# kernel, against which the others are tested, learnt zero padding last (#571).
 #
 # ## Packed code pads with 0
 #
@@ -324,7 +339,7 @@ for layer in range(1, 6):
 # %%
 columns = windows(pad2d(words, (1, 1), 0), (3, 3), (16, 16), (1, 1), (1, 1)).reshape(256, 1, 9)
 z = 9 * 64 - 2 * np.bitwise_count(columns ^ kernel.reshape(8, 9)).sum(axis=-1, dtype=np.int32)
-(alpha * z == after.reshape(256, 8)).all()
+np.array_equal(alpha * z, after.reshape(256, 8))
 
 # %% [markdown]
 # So $+1$ costs nothing. Nor does $-1$: a word of ones, but only in the bits that are channels (the tail stays zero,
@@ -370,7 +385,10 @@ pictures({f"filter {f}": (one - zero)[:, :, f] for f in range(3)}, cmap="gray", 
 
 # %% exercise="zero_padding"
 def conv_padded_with_0(x, w, C, *, stride, pad):
-    """Words x (N, H, W, words) and w (F, KH, KW, words), C channels, pairs -> int32 (N, OH, OW, F), padded with 0."""
+    """Words x (N, H, W, words) and w (F, KH, KW, words), C channels -> int32 (N, OH, OW, F).
+
+    stride, pad: pairs. The padding is 0.
+    """
     ### BEGIN SOLUTION
     z = conv2d_packed(x, w, C, pad_value=1, stride=stride, pad=pad)
     sums = C - 2.0 * np.bitwise_count(w).sum(axis=-1)
@@ -382,7 +400,8 @@ def conv_padded_with_0(x, w, C, *, stride, pad):
 
 
 # %% check="zero_padding"
-check("conv2d_packed", conv_padded_with_0, pad_values=[0], options={"groups": 1, "dilation": 1})
+limits = {"groups": 1, "dilation": 1, "stride": [(1, 1), (2, 1), (1, 3)], "pad": [(1, 1), (0, 1), (2, 0)]}
+check("conv2d_packed", conv_padded_with_0, pad_values=[0], options=limits)
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>

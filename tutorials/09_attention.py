@@ -134,14 +134,14 @@ check("attend", weighted_mean)
 # **In the library**: `attend` in `tinybnn/attend.py`. It computes the exponentials in place, because `(N, A, T, S)` is
 # the largest array of the layer.
 #
-# **What would break if** you forgot to divide by $\sqrt D$? With $D = 64$ that is `8 * q`: try it on the photograph
-# below.
+# **What would break if** you forgot to divide by $\sqrt D$? With $D = 64$ scores would be eight times as large: try
+# `attention(8 * hue, hue, tokens)` in the next cell.
 #
 # <details><summary>Answer</summary>
 #
-# All scores are eight times as large. Softmax of large scores picks nearly one key alone, and the others get nearly no
-# weight and, as the next section shows, nearly no gradient. It has happened in several public projects:
-# delzac/cntkx#10, mlc-ai/mlc-llm#3426, PAIR-code/tiny-transformers#71.
+# Softmax of large scores picks nearly one key alone, and the others get nearly no weight and, as the next section
+# shows, nearly no gradient. It has happened in several public projects: delzac/cntkx#10, mlc-ai/mlc-llm#3426,
+# PAIR-code/tiny-transformers#71.
 #
 # </details>
 #
@@ -631,7 +631,7 @@ data = load("photos", "train")
 run = start(Config(branches=1, levels=(1, 3, 6)), Training(steps=100, paint=0.5))
 print("training, 100 steps")
 run = train(run, [data[i] for i in range(0, len(data), 4)])
-draw_attention(run, photo.astype(np.float32), queries=[(0.4, 0.6), (0.15, 0.2)])
+draw_attention(run, photo.astype(np.float32), queries=[(0.5, 0.5), (0.15, 0.2)])
 
 # %% [markdown]
 # Each circle is a query; yellow is much weight, spread over the cell of its anchor. On the right, row by row, how much

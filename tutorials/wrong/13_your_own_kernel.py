@@ -42,7 +42,7 @@ def pack_32(x):
     return np.packbits(bits, axis=-1, bitorder="little").view("<u4")
 
 
-# %% exercise="pack_32" cause="bytes, not words"
+# %% exercise="pack_32" cause="uint8, expected uint32 words"
 def pack_32(x):
     return np.packbits(x < 0, axis=-1, bitorder="little")
 
