@@ -246,6 +246,20 @@ def test_the_smallest_input_keeps_within_the_limits():
     assert caught.value.case.options["stride"] in (2, 3) and caught.value.case.options["pad"] == 0
 
 
+def test_a_kernel_that_takes_pairs_is_given_pairs_and_one_that_takes_numbers_numbers():
+    def by_pairs(x, w, *, stride, pad, dilation, groups, pad_value):
+        (SH, SW), (PH, PW), (DH, DW) = stride, pad, dilation
+        options = {"stride": (SH, SW), "pad": (PH, PW), "dilation": (DH, DW), "groups": groups}
+        return conv2d(x, w, **options, pad_value=pad_value)[0]
+
+    def by_numbers(x, w, *, stride, pad, dilation, groups, pad_value):
+        options = {"stride": stride + 0, "pad": pad + 0, "dilation": dilation + 0, "groups": groups}
+        return conv2d(x, w, **options, pad_value=pad_value)[0]
+
+    check("conv2d", by_pairs)
+    check("conv2d", by_numbers, options={"stride": [1, 2], "pad": [0, 1], "dilation": 1})
+
+
 def test_an_option_that_changes_no_value_need_not_be_taken():
     """A forward kernel has no use for a surrogate."""
     check("binarize", lambda x, tau: np.where(x >= tau, 1, -1).astype(x.dtype))

@@ -13,6 +13,7 @@
 import numpy as np
 
 from tinybnn import QUANTIZERS, clipped, numeric_vjp, polynomial, sign
+from tinybnn.binarize import binarize
 from tinybnn.plot import new_figure
 from tinybnn.testing import check, check_prediction
 
@@ -38,7 +39,7 @@ signs = np.where(x >= 0, 1, -1)
 check_prediction(signs, sign(x))
 
 # %% [markdown]
-# A check that says nothing is content.
+# Silence means right.
 #
 # ### The specification
 #
@@ -48,13 +49,13 @@ check_prediction(signs, sign(x))
 
 # %%
 def sign_in_loops(x):
-    y = np.empty(x.shape)
+    y = np.empty_like(x)
     for i in np.ndindex(x.shape):
-        y[i] = 1.0 if x[i] >= 0 else -1.0
+        y[i] = 1 if x[i] >= 0 else -1
     return y
 
 
-sign_in_loops(x)
+sign_in_loops(np.array([[0.5, -2.0], [-0.1, 7.0]]))
 
 # %% [markdown]
 # ### Exercise: `sign`
@@ -86,28 +87,34 @@ check("sign", sign_of)
 #
 # </details>
 #
-# **In the library**: `sign` in `tinybnn/binarize.py`. It computes $2\,[x \ge 0] - 1$, which does the same and is
-# faster, and it refuses NaN, which has no sign.
+# **In the library**: `sign` in `tinybnn/binarize.py`. It computes $2\,[x \ge 0] - 1$, where $[\ldots]$ is 1 if what
+# stands inside is true, and 0 if not. And it refuses NaN, which has no sign.
 #
 # **What would break if** you took `np.sign`? Try it: hand `np.sign` to the check above.
 #
 # <details><summary>Answer</summary>
 #
-# `np.sign`, `torch.sign` and ONNX `Sign` give 0 at 0, and a network that uses them is ternary. Training does not
-# notice. The packed network has one bit a value and no third one, so its answers differ wherever a value was exactly
-# zero: after a ReLU, in padding, in a dead channel. Seven public projects stumbled here; the first line of
-# [the catalogue of mistakes](../docs/mistakes.md) links to them.
+# `np.sign`, and PyTorch's, give 0 at 0, and a network that uses them is ternary. Training does not notice. The packed
+# network has one bit a value and no third one, so its answers differ wherever a value was exactly zero, as in a border
+# of zeros around an image. Seven public projects stumbled here: [the catalogue of mistakes](../docs/mistakes.md) links
+# to them, under "ternary".
 #
 # </details>
 
 # %% [markdown]
 # ## Nothing can be learnt through a sign
 #
-# Move $x$ a little, and $\operatorname{sgn}(x)$ stays as it is: its derivative is 0 everywhere but at 0, where it has
-# none. The chain rule multiplies by that 0, so no weight below a sign would ever move.
+# A network is trained by making one number small, the **loss** $L$, which says how wrong its answers are (notebook 00).
+# For that we want $\partial L / \partial x$ for each number $x$ in the network: how $L$ changes if $x$ does. It is
+# written `dx`, and found from the end to the beginning. For $y = f(x)$ the **backward pass** of $f$ is given `dy`,
+# which is $\partial L / \partial y$, and multiplies it by the derivative of $f$, by the chain rule:
+# $\frac{\partial L}{\partial x} = \frac{\partial L}{\partial y} f'(x)$.
 #
-# `numeric_vjp` takes central differences $\big(f(x + h) - f(x - h)\big) / 2h$, each multiplied by the gradient `dy`
-# that comes from above. Through `sign` it gives:
+# Move $x$ a little, and $\operatorname{sgn}(x)$ stays as it is: its derivative is 0 everywhere but at 0, where it has
+# none. So every `dx` below a sign is 0, and nothing there is learnt.
+#
+# `numeric_vjp(f, arguments, dy)` finds gradients without calculus, by central differences
+# $\big(f(x + h) - f(x - h)\big) / 2h$ times `dy`, one gradient for each argument. Through `sign`:
 
 # %%
 x, dy = np.array([-1.5, -0.3, 0.4, 2.0]), np.array([1.0, 2.0, 3.0, 4.0])
@@ -119,23 +126,26 @@ numeric_vjp(sign, (x,), dy)[0]
 #
 # $$\frac{\partial L}{\partial x} := \frac{\partial L}{\partial s} \cdot [\,|x| \le 1\,]$$
 #
-# (Hubara 2016, section 1.3; status *exact*. That it passes at $|x| = 1$ itself is the contract of `notation.py`.)
+# (Hubara 2016, section 1.3; status *exact*. It passes at $|x| = 1$ itself: `tinybnn/notation.py` says so for this
+# library.)
 #
-# **Predict.** With the `x` and `dy` of the cell above, what is the straight-through gradient `dx`?
+# **Predict.** What is the straight-through gradient `dx` here?
 
 # %% prediction="ste"
+at = np.array([-1.0, 0.2, 1.2, 0.9])  # variant: np.array([1.0, -1.5, 0.0, 0.4]) | np.array([0.3, -0.7, -1.0, 3.0])
+up = np.array([5.0, -3.0, 2.0, 0.5])  # variant: np.array([0.5, 4.0, -2.0, 7.0])
 ### BEGIN SOLUTION
-dx = [0, 2, 3, 0]
+dx = [u if abs(a) <= 1 else 0 for a, u in zip(at, up)]
 ### END SOLUTION
 
 # %% check="ste"
-check_prediction(dx, dy * clipped.dsoft(x))
+check_prediction(dx, up * clipped.dsoft(at))
 
 # %% [markdown]
 # ### A mask on x, not a clip on the gradient
 #
-# The mask asks how large the *input* was. How large the *gradient* is does not matter: 3 passes whole. Many have
-# clipped the gradient to $[-1, 1]$ in its place, in code that seemed to work.
+# The mask asks how large the *input* was. How large the *gradient* is does not matter: one of 100 passes whole. Many
+# have clipped the gradient to $[-1, 1]$ in its place, in code that seemed to work (itayhubara/BinaryNet.pytorch#29).
 #
 # Why a mask at all? An $x$ far from zero will not change its sign by a small step. A gradient that pushes it further
 # out changes no output and no loss; the mask stops it.
@@ -147,10 +157,21 @@ check_prediction(dx, dy * clipped.dsoft(x))
 # $$s = \operatorname{sgn}(x - \tau), \qquad
 # \frac{\partial L}{\partial \tau_c} = -\sum_{\text{all but } c} \frac{\partial L}{\partial x}$$
 #
-# (RSign of ReActNet, Liu 2020, arXiv 2003.03488, eq. 1; status *exact*.) The forward pass keeps $x - \tau$ as
-# `cache.shifted`; the minus sign is that of $-\tau$, and the sum is there because one $\tau_c$ served all positions.
+# (RSign of ReActNet, Liu 2020, arXiv 2003.03488, eq. 1; status *exact*.) The minus sign is that of $-\tau$, and the sum
+# is there because one $\tau_c$ served all positions.
 #
+# A backward pass needs some of what the forward pass saw. So every forward function here returns two things, its value
+# and a **cache**. That of `binarize` holds $x - \tau$ as `cache.shifted`:
+
+# %%
+s, cache = binarize(np.array([[0.5, 0.5], [-2.0, 3.0]]), np.array([0.0, 1.0]))  # two positions, two channels
+print(s)
+print(cache.shifted)
+
+# %% [markdown]
 # ### Exercise: `binarize_backward`
+#
+# The check hands your function caches of rows (rows, C) and of maps (N, H, W, C). `options` keeps it to the clip.
 
 
 # %% exercise="binarize_backward"
@@ -183,18 +204,18 @@ check("binarize_backward", clipped_backward, options={"quantizer": clipped})
 #
 # <details><summary>Answer</summary>
 #
-# Nothing, for almost every input: the two differ only where $|x - \tau| = 1$ exactly. But latent weights are clipped
-# to $[-1, 1]$ after each step (notebook 07), so many of them *are* exactly 1. With a strict mask those would get no
-# gradient, and stay there for good.
+# Nothing, for almost every input: the two differ only where $|x - \tau| = 1$ exactly. But the floats behind binary
+# weights are clipped to $[-1, 1]$ after each step (notebook 07), and one that is pushed outward ends at 1 *exactly*.
+# With a strict mask it would get no gradient there, and could not come back (jiecaoyu/XNOR-Net-PyTorch#56).
 #
 # </details>
 
 # %% [markdown]
 # ## How can such a gradient be checked?
 #
-# Finite differences of the sign are zero, so they would call the straight-through gradient wrong, and no gradient at
-# all right. The way out is in the definition: the backward pass differentiates *another* function. Let that one run
-# forward too, and the same backward code must agree with finite differences.
+# Finite differences of the sign are zero. They would reject the straight-through gradient and accept a gradient of
+# zero. The way out is in the definition: the backward pass differentiates *another* function. Let that one run forward
+# too, and the same backward code must agree with finite differences.
 #
 # In this library a `Quantizer` holds both: `hard` runs forward, `soft` is what `dsoft` is the derivative of, and
 # `relaxed()` puts `soft` in the place of `hard`.
@@ -204,8 +225,8 @@ relaxed = clipped.relaxed()
 numeric_vjp(relaxed.hard, (x,), dy)[0], dy * relaxed.dsoft(x)
 
 # %% [markdown]
-# That is what the check did with your function. The last line of a failing check, `quantizer = relaxed clipped`, says
-# so. In this course no gradient is believed before it passed this way.
+# That is what the check did with your function: where it fails, it shows `quantizer = relaxed clipped`. In this course
+# no gradient is believed before it has passed this way.
 
 # %% [markdown]
 # ## Other stand-ins
@@ -217,17 +238,19 @@ numeric_vjp(relaxed.hard, (x,), dy)[0], dy * relaxed.dsoft(x)
 figure = new_figure(9, 3.6)
 x = np.linspace(-2, 2, 401)
 for (name, quantizer), (top, bottom) in zip(QUANTIZERS.items(), figure.subplots(2, 5, sharex=True).T):
-    top.plot(x, quantizer.hard(x), color="#bbbbbb")
+    top.plot(x, quantizer.hard(x), "--", color="black", lw=1)
     top.plot(x, quantizer.soft(x))
-    top.set_title(name, fontsize=9)
-    bottom.fill_between(x, quantizer.dsoft(x), alpha=0.3)
-    for axis, limits in ((top, (-2.1, 2.1)), (bottom, (-0.7, 5.2))):
-        axis.set(ylim=limits)
+    top.set(title=name, ylim=(-2.1, 2.1))
+    bottom.fill_between(x, quantizer.dsoft(x), alpha=0.4)
+    bottom.set(xlabel="x", ylim=(-0.7, 5.2))
+figure.axes[0].set_ylabel("forward")
+figure.axes[1].set_ylabel("derivative")
 figure
 
 # %% [markdown]
-# Above, the sign in grey and what is differentiated in blue; below, the derivative. Bi-Real Net's *polynomial* lets
-# most through near zero, where a small step does flip the sign:
+# Dashed: the sign, which runs forward. Solid: what is differentiated in its place. Below: the derivative. That of
+# `swish_sign` is negative in places: there it pushes a value back. Bi-Real Net's *polynomial*, $x\,(2 - |x|)$ between
+# -1 and 1, lets most through near zero, where a small step does flip the sign:
 #
 # $$\frac{\partial\,\text{soft}}{\partial x} = \begin{cases} 2 - 2|x| & |x| \le 1 \\ 0 & \text{otherwise} \end{cases}$$
 #
@@ -245,30 +268,34 @@ slopes = 2 - 2 * np.minimum(np.abs(x), 1)
 check_prediction(slopes, polynomial.dsoft(x))
 
 # %% [markdown]
-# ### Exercise: the polynomial's backward pass
+# ### Exercise: the polynomial's slope
 
 
-# %% exercise="polynomial_backward"
-def polynomial_backward(dy, cache):
-    """As clipped_backward, with the polynomial's slope."""
+# %% exercise="polynomial_slope"
+def polynomial_slope(x):
+    """x of any shape -> the slope of the polynomial at each value, same shape."""
     ### BEGIN SOLUTION
-    dx = dy * (2 - 2 * np.minimum(np.abs(cache.shifted), 1))
-    return dx, -dx.reshape(-1, dx.shape[-1]).sum(axis=0)
+    return 2 - 2 * np.minimum(np.abs(x), 1)
     ### END SOLUTION
 
 
-# %% check="polynomial_backward"
-check("binarize_backward", polynomial_backward, options={"quantizer": polynomial})
+# %% check="polynomial_slope"
+def backward_with_slope(dy, cache):
+    dx = dy * polynomial_slope(cache.shifted)
+    return dx, -dx.reshape(-1, dx.shape[-1]).sum(axis=0)
+
+
+check("binarize_backward", backward_with_slope, options={"quantizer": polynomial})
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>
 #
-# Only one factor changes. Outside of $[-1, 1]$ it must be 0, and $2 - 2|x|$ is negative there.
+# $2 - 2|x|$ is right up to $|x| = 1$, and negative beyond. There the slope must be 0.
 #
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# `np.minimum(np.abs(x), 1)` makes the two cases one.
+# Where $|x|$ is 1 the formula gives 0 by itself. So let $|x|$ grow no further than 1: `np.minimum`.
 #
 # </details>
 #
@@ -286,5 +313,5 @@ check("binarize_backward", polynomial_backward, options={"quantizer": polynomial
 #
 # ## What you have
 #
-# A sign, and a gradient that passes it by. The weights will be binarized in the same way, but first they lose
-# something that can be given back almost for free: their size. That is notebook 02.
+# A sign, and a gradient to train through it. Weights are binarized in the same way. They lose their size, and one
+# number for each filter gives a good part of it back. That is notebook 02.

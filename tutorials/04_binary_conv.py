@@ -53,7 +53,7 @@ check_prediction(y, conv2d_loops(row, taps).ravel())
 # %%
 digits, places = np.arange(1.0, 10).reshape(1, 3, 3, 1), np.array([1000.0, 100, 10, 1]).reshape(2, 2, 1, 1)
 for options in ({}, {"dilation": 2}, {"stride": 2, "pad": 1}):
-    print(options, conv2d_loops(digits, places, **options).ravel())
+    print(options, conv2d_loops(digits, places, **options).ravel().astype(int))
 
 # %% [markdown]
 # ### Which axis is which
@@ -183,8 +183,7 @@ check("conv2d", conv_by_columns, options={"groups": 1, "dilation": 1})
 # %% prediction="values"
 KERNEL_SHAPE = (1, 3, 1)  # variant: (2, 2, 1) | (1, 1, 5)
 ### BEGIN SOLUTION
-n = np.prod(KERNEL_SHAPE)
-values = np.arange(-n, n + 1, 2)
+values = np.arange(-np.prod(KERNEL_SHAPE), np.prod(KERNEL_SHAPE) + 1, 2)
 ### END SOLUTION
 
 # %% check="values"
@@ -252,9 +251,10 @@ check("binary_conv2d", scaled_conv, options={"groups": 1, "dilation": 1})
 #
 # <details><summary>Answer</summary>
 #
-# No shape, no loss, no gradient. The network would train well, with three values where it claims two. The packed
-# network has no bits for the third. That padding breaks the promise of two values was noted for the first of these
-# networks (MatthieuCourbariaux/BinaryNet#9), and met again in hardware (cornell-zhang/bnn-fpga#22).
+# Nothing that training shows: shapes, loss and gradients are as good as before. But the network has three values where
+# it claims two, and the packed network has no bit for the third: without a correction its answers differ at every
+# border. That padding breaks the promise of two values was noted for the first of these networks
+# (MatthieuCourbariaux/BinaryNet#9), and met again in hardware (cornell-zhang/bnn-fpga#22).
 #
 # </details>
 #
@@ -323,7 +323,7 @@ for layer in range(1, 6):
 # | Brevitas, QONNX | 0 |
 # | bitorch | -1 |
 # | OpenVINO `BinaryConvolution` | -1, 0 or +1: an attribute without default |
-# | daBNN | -1, by its documentation |
+# | daBNN | -1, by its documentation, which warns that training frameworks pad with 0 |
 #
 # (Seen by this project in running them, but for daBNN.) Larq's compute engine met every side of the question. A zero
 # in the columns of packed code is read as a sign (larq/compute-engine#49). Zero padding came with a correction (#70);

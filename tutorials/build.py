@@ -67,7 +67,8 @@ def course_map() -> str:
     for path in lesson.sources():
         first = lesson.student(path).cells[0].source
         title = re.match(r"# \d+\. (.*)", first)[1]
-        minutes, needs, explains = re.search(r"^(\d+) minutes · needs (.*?) · explains (.*)$", first, re.M).groups()
+        about = re.search(r"^(\d+) minutes · needs (.*?) · explains (.*?)\n\n", first, re.M | re.S).groups()
+        minutes, needs, explains = (" ".join(part.split()) for part in about)
         solved = nbformat.read(HERE / "solutions" / f"{path.stem}.ipynb", 4)
         seconds = solved.metadata["tinybnn"]["seconds"]
         link = f"[{title}]({path.stem}.ipynb)"

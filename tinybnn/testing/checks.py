@@ -113,7 +113,7 @@ def check(
     limits = Limits(**held)
     single = {k for k, values in held.items() if len(values) == 1}
     asked = Candidate(rung, candidate, adapter, layout, tuple(map(np.dtype, dtypes or DTYPES)), forward, single)
-    admitted = [case for case in rung.boundary if limits.admit(case)]
+    admitted = limits.among(rung.boundary)
     found = search(asked, admitted, limits, max_examples, seed)
     if limits.unused():
         raise ValueError(f"check: {op} has no {', '.join(limits.unused())} to limit")

@@ -29,7 +29,7 @@ def for_each_case(
 def some_cases(rung: Rung, count: int, number: int = 0, limits: Limits | None = None) -> list[Case]:
     """The boundary cases, then drawn ones, ``count`` in all; fewer where there are no more that differ."""
     limits = limits or Limits()
-    cases = [case for case in rung.boundary if limits.admit(case)][:count]
+    cases = limits.among(rung.boundary)[:count]
 
     def keep(case: Case) -> None:
         if len(cases) < count:

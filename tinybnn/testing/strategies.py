@@ -81,7 +81,21 @@ class Limits:
         first = case.args[0]
         C = first.n if isinstance(first, Words) else first.shape[-1]
         of_case = {"channels": C, **case.options}
-        return all(of_case[name] in allowed for name, allowed in self.given.items() if name in of_case)
+        return all(self.spelt(name, of_case[name]) for name in self.given if name in of_case)
+
+    def spelt(self, name: str, value: Any) -> list[Any]:
+        """The values allowed that say the same: 1 says what (1, 1) says. Without a limit, ``value`` itself."""
+        if name not in self.given:
+            return [value]
+        return [a for a in self.given[name] if a is value or a == value or (a, a) == value or a == (value, value)]
+
+    def among(self, cases: Sequence[Case]) -> list[Case]:
+        """The fixed cases that keep within the limits, with options as the limits spell them."""
+        return [
+            Case(case.args, {name: self.spelt(name, value)[0] for name, value in case.options.items()})
+            for case in cases
+            if self.admit(case)
+        ]
 
 
 def integers(rng: np.random.Generator, *shape: int) -> Array:

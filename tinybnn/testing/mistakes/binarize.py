@@ -58,6 +58,12 @@ def backward_by(slope: Callable[[Array, BinarizeCache], Array]) -> Callable:
     return backward
 
 
+def polynomial_without_end(dy: Array, cache: BinarizeCache) -> Array:
+    if "polynomial" in cache.quantizer.name:
+        return dy * (2 - 2 * np.abs(cache.shifted))
+    return dy * cache.quantizer.dsoft(cache.shifted)
+
+
 def dtau_by(change: Callable[[Array, Array, Array], Array]) -> Callable:
     """The backward pass of binarize with another ``dtau = change(dtau, dx, dy)``."""
 
@@ -231,6 +237,12 @@ MISTAKES: tuple[Mistake, ...] = (
     ),
     Mistake(
         "binarize_backward",
+        "the polynomial's slope without an end: negative beyond 1",
+        backward_by(polynomial_without_end),
+        "beyond 1 gradients have the wrong sign; other surrogates are right",
+    ),
+    Mistake(
+        "binarize_backward",
         "multiplies by the surrogate, not by its slope",
         backward_by(lambda dy, cache: dy * cache.quantizer.soft(cache.shifted)),
         "gradients have the sign of the activation: the loss rises, or wanders",
@@ -244,8 +256,14 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake(
         "binarize_backward",
         "averages dtau instead of summing",
-        dtau_by(lambda dtau, dx, dy: dtau / len(dy)),
+        dtau_by(lambda dtau, dx, dy: dtau * dtau.size / dy.size),
         "thresholds hardly move, the less the larger the batch",
+    ),
+    Mistake(
+        "binarize_backward",
+        "sums dtau over the first axis alone",
+        dtau_by(lambda dtau, dx, dy: -dx.sum(axis=0)),
+        "right for rows of features; for maps the update broadcasts, and thresholds have a shape of their own",
     ),
     Mistake(
         "binarize_backward",

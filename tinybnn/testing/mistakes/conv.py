@@ -66,6 +66,11 @@ def read_as_oihw(w: Array) -> Array:
     return w.reshape(F, C, KH, KW).transpose(2, 3, 1, 0)
 
 
+def taps_behind_channels(w: Array) -> Array:
+    KH, KW, C, F = w.shape
+    return w.reshape(C, KH, KW, F).transpose(1, 2, 0, 3)
+
+
 def turned(w: Array) -> Array:
     return w[::-1, ::-1]
 
@@ -148,6 +153,12 @@ MISTAKES: tuple[Mistake, ...] = (
         conv_of(lambda x, w: (x, w.transpose(1, 0, 2, 3))),
         "square kernels give the right shape: horizontal edges are found where vertical ones were meant",
         ("anishathalye/neural-style#180",),
+    ),
+    Mistake(
+        "conv2d",
+        "columns of (C, KH, KW) against a kernel of (KH, KW, C)",
+        conv_of(lambda x, w: (x, taps_behind_channels(w))),
+        "right with one channel, and with one tap; otherwise every tap is multiplied by some other one's weight",
     ),
     Mistake(
         "conv2d",

@@ -36,6 +36,10 @@ def packed_with(
     return packed
 
 
+def forgets_the_root(q: Array, k: Array, v: Array, scale: Array, *, heads: int = 1) -> Array:
+    return packed_with()(q, k, v, scale * math.sqrt(q.shape[-1] // heads), heads=heads)
+
+
 def count_negated(a: Array, b: Array, D: int) -> Array:
     return 2 * disagreements(a, b).astype(int) - D
 
@@ -152,6 +156,12 @@ MISTAKES: tuple[Mistake, ...] = (
         "heads share words: a dot product runs over all of them",
         heads_share_words,
         "right with one head; with more all of them look at the same places",
+    ),
+    Mistake(
+        "binary_attention_packed",
+        "forgets 1 / sqrt(D)",
+        forgets_the_root,
+        "the packed network looks at the nearest key alone, which the trained one does not",
     ),
     Mistake(
         "binary_attention_packed",

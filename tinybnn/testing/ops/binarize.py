@@ -7,7 +7,7 @@ from ... import binarize, bitpack, product
 from ...notation import Array
 from ..laws import blind_to_doubling, doubles, follows, idempotent, inverse, unmoved
 from ..op import Case, Law, Op, Packed, Refusal, Words
-from ..strategies import Limits, distinct, generators, integers, quantizers, reals, signs, word_edges
+from ..strategies import Limits, distinct, generators, integers, one_of, quantizers, reals, signs, word_edges
 
 ZEROS = np.array([-0.0, 0.0, 5e-324, -5e-324, 1.0, -1.0])
 """Where a third value would show: both zeros, and the smallest numbers on each side of them."""
@@ -21,10 +21,11 @@ def sign_cases(draw: st.DrawFn, limits: Limits) -> Case:
 
 @st.composite
 def binarize_cases(draw: st.DrawFn, limits: Limits) -> Case:
-    rng, (rows, C) = draw(generators()), draw(distinct(2, 1, 6))
+    """Rows, or maps: whatever comes before the channels."""
+    rng, (*outer, C) = draw(generators()), draw(one_of(distinct(2, 1, 6), distinct(4, 1, 5)))
     C = draw(limits("channels", st.just(C)))
     return Case(
-        (integers(rng, rows, C) / 2, integers(rng, C) / 2), {"quantizer": draw(limits("quantizer", quantizers))}
+        (integers(rng, *outer, C) / 2, integers(rng, C) / 2), {"quantizer": draw(limits("quantizer", quantizers))}
     )
 
 

@@ -115,10 +115,11 @@ def phase_kernel(w: Array, scale: HW) -> tuple[Array, tuple[HW, HW]]:
     return phases.phase_kernel(w, scale), (w.shape[:2], scale)
 
 
-WHOLE = {"stride": 1, "pad": 1, "dilation": 1, "groups": 1, "pad_value": 0}
+WHOLE = {"stride": (1, 1), "pad": (1, 1), "dilation": (1, 1), "groups": 1, "pad_value": 0}
 # Every one of 3 * 3 * 64 taps disagrees: 576 disagreements overflow an 8-bit counter twice.
 all_disagree = Case((-np.ones((1, 3, 4, 64)), np.ones((3, 3, 64, 2))), WHOLE)
-all_copies_disagree = Case((-np.ones((1, 2, 3, 64)), np.ones((3, 3, 64, 2))), {"scale": 2, "pad": 1, "pad_value": 0})
+COPIED = {"scale": (2, 2), "pad": (1, 1), "pad_value": 0}
+all_copies_disagree = Case((-np.ones((1, 2, 3, 64)), np.ones((3, 3, 64, 2))), COPIED)
 
 MAP, KERNEL = np.ones((1, 3, 4, 2)), np.ones((3, 2, 2, 1))
 NONE = {"pad_value": 1}

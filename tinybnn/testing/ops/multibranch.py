@@ -74,7 +74,7 @@ def example(R: int, theta: Array, **options: Any) -> Case:
     """R branches on a small map, all of them nearest where nothing is said."""
     rng = np.random.default_rng(R)
     args = integers(rng, 2, 2, 3, 2) / 2, integers(rng, R, 2) / 2, reals(rng, R, 3, 3, 2, 2), np.ones((R, 2)), theta
-    return Case(args, {"pad_value": -1, "scale": 2, "pad": 1, "upsamplers": R * (NEAREST,)} | options)
+    return Case(args, {"pad_value": -1, "scale": (2, 2), "pad": (1, 1), "upsamplers": R * (NEAREST,)} | options)
 
 
 wide_open = example(1, np.full((1, 2), np.inf))

@@ -67,7 +67,10 @@ OPS = (
         backward=pool.max_pool2d_backward,
         packed=Packed(pool.max_pool2d_packed, packed_map, cases=sign_cases, words=True),
         cases=padded_cases,
-        boundary=(Case(MAP, board.options | {"pad": 0}), Case(MAP, {"kernel": 3, "stride": 2, "pad": 1})),
+        boundary=(
+            Case(MAP, board.options | {"pad": (0, 0)}),
+            Case(MAP, {"kernel": (3, 3), "stride": (2, 2), "pad": (1, 1)}),
+        ),
         laws=(
             images_apart(0),
             doubles(0),
