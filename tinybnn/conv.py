@@ -197,7 +197,7 @@ def conv_transpose2d(
     Notes
     -----
     Exactness: as :func:`conv2d`. The input is spread with ``S - 1`` zeros between its values and convolved with the
-    kernel turned by 180 degrees: gathering is faster than adding overlapping stamps.
+    kernel turned by 180 degrees: at stride 1 gathering is faster than adding overlapping stamps.
     Source: textbook; status exact.
 
     Examples

@@ -1,0 +1,429 @@
+# %% [markdown]
+# # 2. Scales: why mean |W|
+#
+# 40 minutes · needs 01 · explains `tinybnn/binarize.py`, `tinybnn/binary_conv.py`
+#
+# Afterwards you can
+#
+# - derive the best scale of a binary filter, and compute by hand the error that it leaves;
+# - say why each filter has a scale of its own, and why it is multiplied in after the sum;
+# - write the gradient that reaches the weights through their scale, and say what the factors in published code do.
+
+# %%
+import numpy as np
+
+from tinybnn import clipped, load, mean_abs, mean_abs_backward, numeric_vjp, sign
+from tinybnn.binarize import mean_abs_loops
+from tinybnn.optim import adam
+from tinybnn.plot import new_figure, pictures
+from tinybnn.testing import check, check_prediction
+
+# %% [markdown]
+# ## What a sign forgets
+#
+# A layer of a network is made of **filters**. A filter is a list of $n$ weights $w_1 \ldots w_n$. It meets $n$ input
+# values $x_i$ and gives one number, $\sum_i x_i w_i$. For images the $n$ weights have a shape, $KH$ rows, $KW$ columns and
+# $C$ channels, and $n = KH \cdot KW \cdot C$ (notebook 04 moves them over a map).
+#
+# A binary network uses $b_i = \operatorname{sgn}(w_i)$ in the place of $w_i$. That is one bit a weight, and the sizes are
+# gone. The remedy is one float for the whole filter, its **scale** $\alpha$: use $\alpha b_i$. Here is a filter of 7 x 7
+# weights that answers to vertical edges, with its sign and its scaled sign:
+
+# %%
+row, col = np.mgrid[-3:4, -3:4]
+edge = -col * np.exp(-(row**2 + col**2) / 6)
+alpha = abs(edge).mean()
+shown = {"w": edge, "sgn(w)": sign(edge), "alpha sgn(w)": alpha * sign(edge)}
+shown["what is left: w - alpha sgn(w)"] = edge - alpha * sign(edge)
+print(f"alpha = {alpha:.3f}")
+pictures(shown, width=2.1, cmap="gray", vmin=-1.5, vmax=1.5)
+
+# %% [markdown]
+# White is $+1.5$, grey 0 and black $-1.5$. The sign alone is much too strong. With the scale the left half is about as
+# bright as that of $w$, on average. In the middle column $w$ is 0, and $\operatorname{sgn}(0) = +1$ (notebook 01).
+#
+# ## The best scale
+#
+# How far is $\alpha b$ from $w$? Take the squared error. Two facts make it short: $b_i^2 = 1$, and $w_i b_i = |w_i|$.
+#
+# $$E(\alpha) = \sum_i (w_i - \alpha b_i)^2 = \sum_i w_i^2 - 2\alpha \sum_i |w_i| + n\alpha^2$$
+#
+# It is a parabola in $\alpha$. With $m = \frac{1}{n}\sum_i |w_i|$, the mean $|w|$, complete the square:
+#
+# $$E(\alpha) = n\,(\alpha - m)^2 + \lVert w \rVert^2 - n\,m^2$$
+#
+# The square is never negative. It is 0 at $\alpha = m$. So
+#
+# $$\alpha = \frac{1}{n} \sum_i |w_i|, \qquad \lVert w - \alpha b \rVert^2 = \lVert w \rVert^2 - n\,\alpha^2$$
+#
+# (XNOR-Net, Rastegari 2016, arXiv 1603.05279, eq. 6; status *exact*. The second equation follows from the first.) Setting
+# the derivative $2n\alpha - 2\sum_i |w_i|$ to 0 gives the same. And no other $b$ would do better than the signs: for
+# $\alpha > 0$ the middle term $-2\alpha\sum_i w_i b_i$ is smallest where every $w_i b_i$ is $|w_i|$.
+#
+# **Predict.** The best scale of this filter, and the squared error that is left.
+
+# %% prediction="scale"
+W = np.array([0.5, -2.5, 0.0, 1.0])  # variant: np.array([-1.0, 3.0, -1.5, 0.5]) | np.array([2.0, -0.5, -0.5, 1.0])
+### BEGIN SOLUTION
+best = np.abs(W).mean()
+left = (W**2).sum() - 4 * best**2
+### END SOLUTION
+
+# %% check="scale"
+found = mean_abs(W[:, None])[0][0]
+check_prediction([best, left], [found, ((W - found * sign(W)) ** 2).sum()])
+
+# %% [markdown]
+# The error as a picture, for three filters of 100 weights. They have the same length, $\lVert w \rVert^2 = 100$; their
+# weights are distributed in different ways.
+
+# %%
+rng = np.random.default_rng(0)
+filters = {"all of one size": rng.choice([-1.0, 1.0], 100), "evenly spread": rng.uniform(-1, 1, 100)}
+filters |= {"normal": rng.normal(size=100), "a few are large": rng.normal(size=100) ** 3}
+figure = new_figure(6.5, 3.2)
+axis, a = figure.subplots(), np.linspace(0, 1.6, 200)
+for (name, w), style in zip(filters.items(), (":", "-.", "-", "--")):
+    w = 10 * w / np.linalg.norm(w)
+    curve = axis.plot(a, [((w - k * sign(w)) ** 2).sum() for k in a], style, label=name)
+    m = abs(w).mean()
+    axis.plot(m, 100 - 100 * m**2, "o", color=curve[0].get_color())
+axis.set(xlabel="alpha", ylabel="squared error, of 100", ylim=(0, 105))
+axis.legend()
+figure
+
+# %% [markdown]
+# All four parabolas start at 100, where $\alpha = 0$ and the filter is dropped, and they are equally steep: the term
+# with $\alpha^2$ is $n\alpha^2$ for each. The dots are at mean $|w|$, with the height that the identity gives: each is at
+# the bottom of its parabola. The more the sizes differ, the more is lost. Nothing is lost if all sizes are equal. For
+# normal weights the mean $|w|$ is $\sqrt{2/\pi}$ of the standard deviation, so the part that is left tends to
+# $1 - 2/\pi$, and for evenly spread ones it tends to $1 - (1/2)^2 / (1/3) = 1/4$:
+
+# %%
+for name, w in filters.items():
+    print(f"{name:16s} {100 * (1 - len(w) * abs(w).mean() ** 2 / (w**2).sum()):5.1f} % of the square is left")
+print(f"1 - 2/pi = {100 * (1 - 2 / np.pi):.1f} %")
+
+# %% [markdown]
+# ### Exercise: `mean_abs`
+#
+# Weights come as (KH, KW, C, F): the $n$ weights of filter $f$ are `w[..., f]`. The specification adds them up one by
+# one:
+
+# %%
+kernel = np.array([[1.0, -4.0], [-3.0, 0.0]]).reshape(2, 1, 1, 2)  # two rows, two filters
+mean_abs_loops(kernel)
+
+
+# %% exercise="mean_abs"
+def scales_of(w):
+    """Floats w (KH, KW, C, F), filters last -> alpha (F,), in the dtype of w."""
+    ### BEGIN SOLUTION
+    return np.abs(w).mean(axis=(0, 1, 2))
+    ### END SOLUTION
+
+
+# %% check="mean_abs"
+check("mean_abs", scales_of)
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# A filter is everything under one index of the last axis. So the mean goes over all the other axes.
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# `.mean(axis=...)` takes a tuple of axes. The other way is `w.reshape(-1, F)`, which has a row for each weight.
+#
+# </details>
+#
+# **In the library**: `mean_abs` in `tinybnn/binarize.py`. It takes any number of axes before F, and returns a cache
+# beside the scale, as every forward function here (notebook 01).
+#
+# **What would break if** you took the root mean square, `np.sqrt((w**2).mean(...))`? Then $\alpha b$ would be as long as
+# $w$, which sounds fair.
+#
+# <details><summary>Answer</summary>
+#
+# The error would be larger. The root mean square is never smaller than the mean $|w|$, so all scales are too large but
+# where all $|w|$ are equal. For normal weights it is $\sqrt{\pi/2} = 1.25$ times too large. Put it into $E(\alpha)$:
+# $2\lVert w\rVert^2 (1 - \sqrt{2/\pi})$ is left, 40 % and not 36 %. What counts is how near $\alpha b$ comes to $w$, not
+# how long it is.
+#
+# </details>
+#
+# ## One for each filter
+#
+# Why not one $\alpha$ for the whole layer? Some code has that (jiecaoyu/XNOR-Net-PyTorch#69 asks which it is). A layer has
+# $F$ filters of $n$ weights. By the identity a common scale $\bar\alpha$, the mean of all $|w|$, leaves
+# $\lVert W \rVert^2 - nF\bar\alpha^2$ over; own scales leave $\lVert W \rVert^2 - n\sum_f \alpha_f^2$. The difference is
+#
+# $$n \Big( \sum_f \alpha_f^2 - F\bar\alpha^2 \Big) = n \sum_f (\alpha_f - \bar\alpha)^2$$
+#
+# (it follows from the identity; derivation *ours*), and never negative. If filters differ in size, it is large.
+#
+# **Predict.** Two filters of 8 weights each have these scales. How much more error does a common scale leave than own
+# ones?
+
+# %% prediction="more"
+ALPHAS = [0.5, 1.5]  # variant: [1.0, 3.0] | [0.25, 0.75]
+### BEGIN SOLUTION
+more = 8 * sum((a - sum(ALPHAS) / 2) ** 2 for a in ALPHAS)
+### END SOLUTION
+
+# %% check="more"
+pair = np.random.default_rng(0).exponential(size=(8, 2))
+pair *= ALPHAS / mean_abs(pair)[0]
+error = {"own": ((pair - mean_abs(pair)[0]) ** 2).sum(), "common": ((pair - pair.mean()) ** 2).sum()}
+check_prediction(more, error["common"] - error["own"])
+
+# %% [markdown]
+# As a picture: eight filters of 3 x 3 x 16 normal weights, each four thirds the size of the one before. How much of each
+# filter's square is left?
+
+# %%
+layer = np.random.default_rng(0).normal(size=(3, 3, 16, 8)) * (4 / 3) ** np.arange(8)
+own, common = mean_abs(layer)[0], np.abs(layer).mean()
+squares = (layer**2).sum(axis=(0, 1, 2))
+figure = new_figure(6.5, 2.8)
+axis = figure.subplots()
+for shift, name, scale, colour in ((-0.2, "a common scale", common, "#c0c0c0"), (0.2, "its own scale", own, "#1f4e79")):
+    share = ((layer - scale * sign(layer)) ** 2).sum(axis=(0, 1, 2)) / squares
+    axis.bar(np.arange(8) + shift, 100 * share, 0.4, label=name, color=colour)
+    print(f"{name}: {100 * (share * squares).sum() / squares.sum():.0f} % of the layer's square is left")
+axis.axhline(100, color="black", lw=1, ls="--")
+axis.set(xlabel="filter, from small to large", ylabel="% of its square")
+axis.legend()
+figure
+
+# %% [markdown]
+# Above the dashed line the filter would be better off without any weights. With its own scale every filter loses the
+# same part, small or large. The price is one float for each filter.
+#
+# Here the sizes are made up; those of a trained network differ less. And batch norm, which follows most layers
+# (notebook 06), divides each filter's output by its size, so it hides a wrong scale. Then the scale matters little.
+#
+# ## After the sum
+#
+# Inputs of a binary layer are signs too. So
+#
+# $$y = \sum_i x_i\,(\alpha b_i) = \alpha \sum_i x_i b_i = \alpha z$$
+#
+# and $z$ is a sum of $n$ numbers $+1$ or $-1$: a **whole number**. Floats hold whole numbers exactly (float32 up to
+# $2^{24}$), whatever the order of adding. Then there is one multiplication, and one rounding. With $\alpha$ inside of the
+# sum every addition may round:
+
+# %%
+for n in (6, 10, 1000):
+    before, z = 0.0, 0
+    for _ in range(n):
+        before, z = before + 0.1, z + 1
+    print(f"{n:4d} products of +1, alpha = 0.1: inside {before!r}, after {0.1 * z!r}")
+
+# %% [markdown]
+# A small error. But it makes "equal" impossible: another machine adds in another order and gets another last digit.
+# With the scale after the sum, `z` may as well come from counting bits (notebook 03), and `y` is the same **by `==`**.
+#
+# **Predict.** Five inputs meet a filter of five weights with its best scale. What are `z` and `y`?
+
+# %% prediction="product"
+X = np.array([1.0, 1.0, -1.0, 1.0, -1.0])  # variant: np.array([-1.0, 1.0, 1.0, 1.0, 1.0])
+W5 = np.array([2.0, -1.0, 0.5, 1.0, -0.5])  # variant: np.array([1.5, 0.5, -0.5, -2.0, 0.5])
+### BEGIN SOLUTION
+z = (X * np.where(W5 >= 0, 1, -1)).sum()
+y = z * np.abs(W5).mean()
+### END SOLUTION
+
+# %% check="product"
+check_prediction([z, y], [X @ sign(W5), X @ sign(W5) * mean_abs(W5[:, None])[0][0]])
+
+# %% [markdown]
+# ### Exercise: `binary_conv2d`, seen as a matrix product
+#
+# Many inputs at once are the rows of a matrix, and filters are the columns of another. The scale is an argument, because
+# not everybody takes the mean $|w|$ (see the end).
+
+
+# %% exercise="binary_conv2d"
+def scaled_product(x, w, alpha):
+    """Rows x (M, n) of +1 and -1, latent weights w (n, F), alpha (F,) -> y (M, F)."""
+    ### BEGIN SOLUTION
+    return (x @ sign(w)) * alpha
+    ### END SOLUTION
+
+
+# %% check="binary_conv2d"
+def on_windows(x, w, alpha):
+    """A convolution is such a product: each place of the window is a row (notebook 04)."""
+    places = np.lib.stride_tricks.sliding_window_view(x, w.shape[:2], axis=(1, 2))
+    rows = np.moveaxis(places, 3, -1).reshape(-1, w[..., 0].size)
+    return scaled_product(rows, w.reshape(-1, len(alpha)), alpha).reshape(*places.shape[:3], -1)
+
+
+check("binary_conv2d", on_windows, pad_values=[1], options={"pad": 0, "stride": 1, "dilation": 1, "groups": 1})
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# Latent weights are the floats behind the signs. Only their signs take part in the product.
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# `x @ ...` has the shape (M, F), and a vector (F,) is broadcast over its rows.
+#
+# </details>
+#
+# **In the library**: `binary_conv2d` in `tinybnn/binary_conv.py`, step (3). `quantizer.hard(w)` in step (1) is the sign.
+#
+# **What would break if** you forgot the signs, and multiplied by `w` itself?
+#
+# <details><summary>Answer</summary>
+#
+# Training would go better than it should, for the layer is a float layer with a needless factor. Packed into bits it is
+# another network, and far worse. Such a mistake is seen only if the trained network is compared with the packed one.
+#
+# </details>
+#
+# ## The gradient through the scale
+#
+# If $\alpha$ is the mean $|w|$, a weight acts on the loss in two ways: through its own sign, and through the scale of the
+# whole filter. The product rule gives a sum. With `dv` for the gradient of the scaled weights $v_i = \alpha b_i$:
+#
+# $$\frac{\partial L}{\partial w_i} = \underbrace{\alpha\, \frac{\partial L}{\partial v_i} \cdot
+# [\,|w_i| \le 1\,]}_{\text{through the sign}} \;+\;
+# \underbrace{\frac{\operatorname{sgn}(w_i)}{n}\, \frac{\partial L}{\partial \alpha}}_{\text{through the scale}}, \qquad
+# \frac{\partial L}{\partial \alpha} = \sum_j \frac{\partial L}{\partial v_j}\, b_j$$
+#
+# The first part is the straight-through estimator of notebook 01. The second is exact calculus: $\alpha$ is a mean of
+# $|w_i|$, and the slope of $|w|$ is the sign of $w$. It was asked whether that slope is not 1
+# (jiecaoyu/XNOR-Net-PyTorch#122): it is for a positive $w$.
+#
+# At $w = 0$ there is a corner and no slope. Every number from $-1$ to $1$ is the slope of a line that touches $|w|$ from
+# below there, a **sub-gradient**, and central differences take the middle, 0. The library takes $+1$, as its sign does.
+#
+# **Predict.** One filter of four weights; its scale has the gradient `UP`. What gradient does each weight get through
+# the scale?
+
+# %% prediction="through"
+W4 = np.array([0.5, -2.0, 0.0, 3.0])  # variant: np.array([-0.1, 0.0, -4.0, 1.0]) | np.array([0.0, 2.0, -0.5, -7.0])
+UP = 8.0  # variant: -2.0 | 6.0
+### BEGIN SOLUTION
+through = UP / 4 * np.where(W4 >= 0, 1, -1)
+### END SOLUTION
+
+# %% check="through"
+check_prediction(through, mean_abs_backward(np.array([UP]), W4[:, None])[:, 0])
+
+# %% [markdown]
+# The size of a weight does not matter, and no mask stops anything: also a weight beyond 1, which gets nothing through its
+# sign, gets this.
+#
+# ### Exercise: `mean_abs_backward`
+
+
+# %% exercise="mean_abs_backward"
+def scales_backward(dalpha, w):
+    """dalpha (F,), w (KH, KW, C, F) -> dw, of the shape of w."""
+    ### BEGIN SOLUTION
+    n = w[..., 0].size
+    return sign(w) * dalpha / n
+    ### END SOLUTION
+
+
+# %% check="mean_abs_backward"
+check("mean_abs_backward", scales_backward)
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>
+#
+# $n$ is the number of weights of *one* filter. `dalpha` is broadcast along the last axis by itself.
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# `w[..., 0]` is the first filter; its `.size` is $n$. What remains is `sign(w)`, `dalpha` and a division.
+#
+# </details>
+#
+# **In the library**: `mean_abs_backward` in `tinybnn/binarize.py`. `binary_conv2d_backward` gives the other part and
+# `dalpha`; `weight_scale_backward` in `tinybnn/blocks.py` adds the two.
+#
+# **What would break if** the scale were treated as a constant, without a gradient?
+#
+# <details><summary>Answer</summary>
+#
+# It trains: this part is small, because of the $1/n$. But it is the only one that reaches latent weights beyond 1. And
+# no gradient check would pass, since a check moves `w` and sees the scale move with it.
+#
+# </details>
+#
+# ## Factors in published code
+#
+# XNOR-Net's paper gives another formula (Rastegari 2016, section 3.1), and jiecaoyu/XNOR-Net-PyTorch#1 asks why:
+#
+# $$\frac{\partial L}{\partial w_i} = \frac{\partial L}{\partial v_i} \Big( \frac{1}{n} + \alpha\, [\,|w_i| \le 1\,] \Big)$$
+#
+# It keeps, of the sum over $j$, only the term $j = i$, where $\operatorname{sgn}(w_i)\, b_i = 1$. As if a weight moved
+# only its own $\alpha$. Who is right? Central differences see nothing through a sign, but through a scale they do:
+
+# %%
+w, dv = np.array([[0.6], [-0.2], [-1.5], [0.9]]), np.array([[1.0], [2.0], [-3.0], [0.5]])
+dalpha = (dv * sign(w)).sum(axis=0)
+print("differences  ", numeric_vjp(lambda w: mean_abs(w)[0] * sign(w), (w,), dv)[0].ravel().round(6))
+print("product rule ", mean_abs_backward(dalpha, w).ravel())
+print("1/n alone    ", (dv / 4).ravel())
+
+# %% [markdown]
+# The product rule. The port to PyTorch has the full sum, and sets to 0 what lies beyond $-1$ and $1$
+# (jiecaoyu/XNOR-Net-PyTorch#24: that is the mask of the sign). At its end it multiplies by more factors, which many have
+# asked about (allenai/XNOR-Net#3, #10; jiecaoyu/XNOR-Net-PyTorch#28, #37, #47, #70, #126):
+#
+# - $1 - 1/C$: both codes subtract the mean over the channels from the weights first. This is the part of *that* gradient
+#   with $j = i$.
+# - $n$, and in the code for ImageNet $10^9$: no calculus gives them. By the port's author they weaken weight decay, and
+#   any large number does (#41, #126).
+#
+# How can a factor on the gradient do that? **Weight decay** adds a little of each weight to its gradient, to pull the
+# weight towards 0. **Adam**, the optimizer used, divides a gradient by its own size. Its first step from a weight of
+# $-0.5$ with a gradient of 0.001:
+
+# %%
+start = {"w": np.array([-0.5])}
+for factor in (1, 1e9):
+    with_decay = {"w": factor * 0.001 + 0.01 * start["w"]}
+    after, _ = adam().step(start, with_decay, adam().init(start), lr=0.1, t=1)
+    print(f"factor {factor:.0e}: gradient with decay {with_decay['w'][0]:10.3g}, the weight goes to {after['w'][0]:.1f}")
+
+# %% [markdown]
+# The step is 0.1 in both cases: Adam divides the factor out again. But without it decay, five times the gradient, decides
+# the direction. With it decay is nothing. So $10^9$ is a long way to write `decay=0`. With plain SGD the step would be
+# $10^9$ times too long. This library has no such factor. What decay does to latent weights is in notebook 07.
+#
+# ## The best for the weights, or for the loss?
+#
+# Mean $|W|$ brings $\alpha b$ nearest to $w$. What we want is the loss, and the way there leads through the *outputs*. Take
+# the inputs as the rows of $X$, $u = Xw$ as the outputs of the filter and $z = Xb$. The scale with which $\alpha z$ is
+# nearest to $u$ is $\langle u, z \rangle / \langle z, z \rangle$, by the same completed square. If inputs are independent,
+# it tends to mean $|w|$. In images neighbours are alike:
+
+# %%
+grey = np.stack([sample.image.mean(-1) for sample in list(load("photos", "val"))[:8]])
+patches = np.lib.stride_tricks.sliding_window_view(sign(grey - grey.mean()), (3, 3), axis=(1, 2)).reshape(-1, 9)
+rng = np.random.default_rng(0)
+W9 = rng.normal(size=(9, 4)).astype(np.float32)
+for name, x in (("random signs", sign(rng.normal(size=patches.shape))), ("photographs", patches)):
+    u, z = x @ W9, x @ sign(W9)
+    ratio = (u * z).sum(axis=0) / (z * z).sum(axis=0) / mean_abs(W9)[0]
+    print(f"{name:12s}: best for the output / mean |w| =", " ".join(f"{r:.2f}" for r in ratio))
+
+# %% [markdown]
+# For the photographs the best scale is another one, up or down. So one can also make $\alpha$ a parameter and learn it,
+# with the gradient $\partial L / \partial \alpha$ above. This library does by default, as the system it teaches ("learned
+# scaling", arXiv 2405.17776), and starts from mean $|w|$. `Config(scale="mean")` takes the mean in every step.
+#
+# ## What you have
+#
+# A filter in one bit a weight and one float, and a gradient for both. In between stands a whole number, a sum of $n$
+# signs. Notebook 03 computes it without any multiplication, 64 signs at a time.
