@@ -187,6 +187,19 @@ def test_the_map_is_that_of_the_lessons():
     assert build.MAP.search(README).group(0).split("\n", 1)[1].rsplit("\n", 1)[0] == build.course_map(), "build it"
 
 
+def test_numbers_that_lessons_quote_from_the_readme_stand_there():
+    readme = (lesson.HERE.parent / "README.md").read_text(encoding="utf-8")
+    network, upsampling = (
+        next(p for p in SOURCES if p.stem[:2] == n).read_text(encoding="utf-8") for n in ("10", "08")
+    )
+    differences = re.findall(r"^    \"[\w -,]+\": \((0\.\d+), (0\.\d+), (\d)\),$", lessons["10"], re.M)
+    assert len(differences) == 6
+    for mean, spread, higher in differences:
+        assert f"+{mean} ± {spread} ({higher}/5)" in readme
+    missed = re.search(r"^# \| share missed \| (.*) \|$", lessons["08"], re.M)[1].split(" | ")
+    assert missed == re.findall(r"^ +\d +(0\.\d{3})  0\.", readme, re.M)
+
+
 # -- what a teacher does ---------------------------------------------------------------------------------------------
 
 

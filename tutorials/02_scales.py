@@ -394,7 +394,7 @@ start = {"w": np.array([-0.5])}
 for factor in (1, 1e9):
     with_decay = {"w": factor * 0.001 + 0.01 * start["w"]}
     after, _ = adam().step(start, with_decay, adam().init(start), lr=0.1, t=1)
-    print(f"factor {factor:.0e}: gradient with decay {with_decay['w'][0]:10.3g}, the weight goes to {after['w'][0]:.1f}")
+    print(f"factor {factor:.0e}: gradient and decay {with_decay['w'][0]:10.3g}, the weight goes to {after['w'][0]:.1f}")
 
 # %% [markdown]
 # The step is 0.1 in both cases: Adam divides the factor out again. But without it decay, five times the gradient, decides
