@@ -119,8 +119,8 @@ check_prediction(labels_shape, logits.argmax(-1).shape)
 # %% [markdown]
 # ## A network, trained in front of you
 #
-# Here is the goal of the course, finished: a network for dense prediction whose inner layers compute with $-1$ and
-# $+1$ only. Each step takes four crops of 64 by 64 pixels from the training scenes. The **loss** says how little the
+# Here is the goal of the course, finished: a network for dense prediction whose inner convolutions multiply nothing but
+# $-1$ and $+1$. Each step takes four crops of 64 by 64 pixels from the training scenes. The **loss** says how little the
 # network believes in the true labels; training makes it smaller. You need not understand this cell yet: notebooks 01
 # to 10 build every part of it.
 

@@ -74,7 +74,7 @@ found = mean_abs(W[:, None])[0][0]
 check_prediction([best, left], [found, ((W - found * sign(W)) ** 2).sum()])
 
 # %% [markdown]
-# The error as a picture, for three filters of 100 weights. They have the same length, $\lVert w \rVert^2 = 100$; their
+# The error as a picture, for four filters of 100 weights. They have the same length, $\lVert w \rVert^2 = 100$; their
 # weights are distributed in different ways.
 
 # %%
@@ -88,14 +88,14 @@ for (name, w), style in zip(filters.items(), (":", "-.", "-", "--")):
     curve = axis.plot(a, [((w - k * sign(w)) ** 2).sum() for k in a], style, label=name)
     m = abs(w).mean()
     axis.plot(m, 100 - 100 * m**2, "o", color=curve[0].get_color())
-axis.set(xlabel="alpha", ylabel="squared error, of 100", ylim=(0, 105))
-axis.legend()
+axis.set(xlabel="alpha", ylabel="squared error, of 100", ylim=(-4, 105))
+axis.legend(loc=(0.56, 0.62))
 figure
 
 # %% [markdown]
-# All four parabolas start at 100, where $\alpha = 0$ and the filter is dropped, and they are equally steep: the term
-# with $\alpha^2$ is $n\alpha^2$ for each. The dots are at mean $|w|$, with the height that the identity gives: each is at
-# the bottom of its parabola. The more the sizes differ, the more is lost. Nothing is lost if all sizes are equal. For
+# All four parabolas start at 100, where $\alpha = 0$ and the filter is dropped, and they are equally curved, for
+# $n\alpha^2$ is in each. The dots are at mean $|w|$, with the height that the identity gives: each is at the bottom of
+# its parabola. The more the sizes differ, the more is lost. Nothing is lost if all sizes are equal. For
 # normal weights the mean $|w|$ is $\sqrt{2/\pi}$ of the standard deviation, so the part that is left tends to
 # $1 - 2/\pi$, and for evenly spread ones it tends to $1 - (1/2)^2 / (1/3) = 1/4$:
 
@@ -198,8 +198,8 @@ axis.legend()
 figure
 
 # %% [markdown]
-# Above the dashed line the filter would be better off without any weights. With its own scale every filter loses the
-# same part, small or large. The price is one float for each filter.
+# Above the dashed line the filter would be better off without any weights. With its own scale every filter loses about
+# the same part, small or large. The price is one float for each filter.
 #
 # Here the sizes are made up; those of a trained network differ less. And batch norm, which follows most layers
 # (notebook 06), divides each filter's output by its size, so it hides a wrong scale. Then the scale matters little.
@@ -222,8 +222,8 @@ for n in (6, 10, 1000):
     print(f"{n:4d} products of +1, alpha = 0.1: inside {before!r}, after {0.1 * z!r}")
 
 # %% [markdown]
-# A small error. But it makes "equal" impossible: another machine adds in another order and gets another last digit.
-# With the scale after the sum, `z` may as well come from counting bits (notebook 03), and `y` is the same **by `==`**.
+# The last digits differ. One of them may be nearer to the truth, but that is not the point: inside of the sum they
+# depend on the order of adding, and so on the machine. With the scale after the sum, `z` may as well come from counting bits (notebook 03), and `y` is the same **by `==`**.
 #
 # **Predict.** Five inputs meet a filter of five weights with its best scale. What are `z` and `y`?
 

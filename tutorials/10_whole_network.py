@@ -310,8 +310,7 @@ figure
 # %% prediction="floor"
 mask = np.array([[0, 1, 1, 0, 0], [0, 1, 0, 0, 0]])  # variant: np.array([[1, 1], [0, 0]]) | np.array([[1, 0, 0, 0, 0]])
 ### BEGIN SOLUTION
-share = mask.mean()
-everything = [share, 1 - share, 1.3 * share / (0.3 * share + 1)]
+everything = [mask.mean(), 1 - mask.mean(), 1.3 * mask.mean() / (0.3 * mask.mean() + 1)]
 ### END SOLUTION
 
 # %% check="floor"
@@ -429,8 +428,8 @@ print(f"one threshold for all {max_f(own):.3f}, each its own {np.mean([curve.max
 # ## Streets: does multi-branch upsampling help?
 #
 # This is how such a question is asked here: an **ablation**. Two networks that differ in one thing, the number of
-# branches. Three seeds; a seed fixes the first weights and which crops are seen in which step, *for both*. Forty steps
-# of four crops are next to nothing, but they fit into this notebook.
+# branches. Three seeds; a seed fixes, *for both*, the first weights of stem and encoder, and which crops are seen in
+# which step. Forty steps of four crops are next to nothing, but they fit into this notebook.
 
 # %% tags=["varies"]
 streets = load("street", "train")
@@ -454,8 +453,7 @@ predictions(streets, [runs[name, 0] for name in pair], held_out, rows=3)
 A = np.array([0.36, 0.30])  # variant: np.array([0.41, 0.33]) | np.array([0.28, 0.38])
 B = np.array([0.32, 0.28])  # variant: np.array([0.35, 0.35])
 ### BEGIN SOLUTION
-difference = A - B
-paired = [difference.mean(), abs(difference[0] - difference[1]) / np.sqrt(2), (difference > 0).sum()]
+paired = [(A - B).mean(), abs((A - B)[0] - (A - B)[1]) / np.sqrt(2), (A > B).sum()]
 ### END SOLUTION
 
 # %% check="paired"
@@ -497,9 +495,8 @@ README = {
     "attention - none, streets": (0.009, 0.010, 4),
 }
 for name, (mean, spread, higher) in README.items():
-    print(
-        f"{name:34s} {mean:+.3f} ± {spread:.3f}  {higher}/5  mean / (spread / sqrt 5) = {mean / spread * 5**0.5:4.1f}"
-    )
+    ratio = mean / (spread / 5**0.5)
+    print(f"{name:34s} {mean:+.3f} ± {spread:.3f}  {higher}/5  mean / (spread / sqrt 5) = {ratio:4.1f}")
 
 # %%
 figure = new_figure(7, 2.8)
