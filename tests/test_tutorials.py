@@ -56,8 +56,9 @@ def code_of(notebook):
 
 def printed(cell):
     """What a cell says in words, without pictures."""
-    parts = [out.get("text") or out.get("data", {}).get("text/plain", "") for out in cell.outputs]
-    return "".join(parts)
+    data = (out.get("data", {}) for out in cell.outputs)
+    shown = ("" if "image/png" in d else d.get("text/plain", "") for d in data)
+    return "".join(out.get("text", "") + words for out, words in zip(cell.outputs, shown))
 
 
 # -- executed once, two at a time -----------------------------------------------------------------------------------

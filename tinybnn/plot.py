@@ -40,10 +40,12 @@ def colours(label: Array, classes: int) -> Array:
     return palette[label]
 
 
-def pictures(shown: Mapping[str, Array], width: float = 1.7, **how: Any) -> Any:
-    """A row of arrays under their titles, each as matplotlib's ``imshow`` draws it with the options ``how``."""
-    fig, axes = _grid(1, len(shown), height=width, width=width)
-    for axis, (title, picture) in zip(axes[0], shown.items()):
+def pictures(shown: Mapping[str, Array], width: float = 1.7, columns: int | None = None, **how: Any) -> Any:
+    """Arrays under their titles, in one row or in ``columns``, drawn by ``imshow`` with the options ``how``."""
+    columns = columns or len(shown)
+    tallest = max(len(picture) / len(picture[0]) for picture in shown.values())
+    fig, axes = _grid(-(-len(shown) // columns), columns, height=width * tallest + 0.15, width=width)
+    for axis, (title, picture) in zip(axes.flat, shown.items()):
         axis.imshow(picture, interpolation="nearest", **how)
         axis.set_title(title, fontsize=8)
     return fig

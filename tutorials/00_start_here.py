@@ -18,7 +18,7 @@ import numpy as np
 from tinybnn import Config, confusion_matrix, cost, forward, init, iou_per_class, load, mean_iou, pack
 from tinybnn.evaluate import evaluate, predict
 from tinybnn.metrics import confusion_matrix_loops
-from tinybnn.plot import colours, new_figure
+from tinybnn.plot import colours, new_figure, pictures
 from tinybnn.testing import Mismatch, check, check_prediction
 from tinybnn.train import Training, logits_of, start, train
 
@@ -75,20 +75,10 @@ show_scene(image, label, streets.classes)
 
 
 # %%
-def gallery(shown, columns, **how):
-    rows = -(-len(shown) // columns)
-    figure = new_figure(9, rows * (4.9 / columns + 0.2))
-    for axis, (title, picture) in zip(figure.subplots(rows, columns).flat, shown.items()):
-        axis.imshow(picture, interpolation="nearest", **how)
-        axis.set(xticks=[], yticks=[])
-        axis.set_title(title, fontsize=9)
-    return figure
-
-
 x = np.stack([sample.image for sample in samples[73:75]])
 print("x has shape", x.shape, "and x[0, 40, 100], one pixel, is", x[0, 40, 100].round(2))
 names = enumerate(("red", "green", "blue"))
-gallery({f"x[0, :, :, {c}], {name}": x[0, :, :, c] for c, name in names}, 3, cmap="gray", vmin=0, vmax=1)
+pictures({f"x[0, :, :, {c}], {name}": x[0, :, :, c] for c, name in names}, width=3, cmap="gray", vmin=0, vmax=1)
 
 # %% [markdown]
 # The network puts out **logits**: for each pixel one number for each class, and the largest one wins. So the label map
@@ -119,10 +109,10 @@ check_prediction(labels_shape, logits.argmax(-1).shape)
 # %% [markdown]
 # ## A network, trained in front of you
 #
-# Here is the goal of the course, finished: a network for dense prediction whose inner convolutions multiply nothing but
-# $-1$ and $+1$. Each step takes four crops of 64 by 64 pixels from the training scenes. The **loss** says how little the
-# network believes in the true labels; training makes it smaller. You need not understand this cell yet: notebooks 01
-# to 10 build every part of it.
+# Here is the goal of the course, finished: a network for dense prediction whose inner convolutions multiply nothing
+# but $-1$ and $+1$. Each step takes four crops of 64 by 64 pixels from the training scenes. The **loss** says how
+# little the network believes in the true labels; training makes it smaller. You need not understand this cell yet:
+# notebooks 01 to 10 build every part of it.
 
 
 # %% tags=["varies"]
@@ -141,7 +131,7 @@ learning = {"image": held_out[14].image, "truth": colours(held_out[14].label, 19
 run = train(start(Config(classes=19), Training(steps=240, batch=4, lr=0.01)), samples, each=each)
 
 # %% tags=["varies"]
-gallery(learning, 3)
+pictures(learning, width=3, columns=3)
 
 # %% [markdown]
 # This scene is one of those held out: the network has never seen it. Road, sky and buildings come first, because they
@@ -154,7 +144,7 @@ for i in (17, 22, 30):
     image, label, _ = held_out[i]
     others[f"{i}: image"], others[f"{i}: truth"] = image, colours(label, 19)
     others[f"{i}: the network"] = colours(labels_of(run, image), 19)
-gallery(others, 3)
+pictures(others, width=3, columns=3)
 
 # %% [markdown]
 # ### What it weighs

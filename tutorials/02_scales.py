@@ -12,7 +12,7 @@
 # %%
 import numpy as np
 
-from tinybnn import clipped, load, mean_abs, mean_abs_backward, numeric_vjp, sign
+from tinybnn import load, mean_abs, mean_abs_backward, numeric_vjp, sign
 from tinybnn.binarize import mean_abs_loops
 from tinybnn.optim import adam
 from tinybnn.plot import new_figure, pictures
@@ -22,12 +22,12 @@ from tinybnn.testing import check, check_prediction
 # ## What a sign forgets
 #
 # A layer of a network is made of **filters**. A filter is a list of $n$ weights $w_1 \ldots w_n$. It meets $n$ input
-# values $x_i$ and gives one number, $\sum_i x_i w_i$. For images the $n$ weights have a shape, $KH$ rows, $KW$ columns and
-# $C$ channels, and $n = KH \cdot KW \cdot C$ (notebook 04 moves them over a map).
+# values $x_i$ and gives one number, $\sum_i x_i w_i$. For images the $n$ weights have a shape, $KH$ rows, $KW$ columns
+# and $C$ channels, and $n = KH \cdot KW \cdot C$ (notebook 04 moves them over a map).
 #
-# A binary network uses $b_i = \operatorname{sgn}(w_i)$ in the place of $w_i$. That is one bit a weight, and the sizes are
-# gone. The remedy is one float for the whole filter, its **scale** $\alpha$: use $\alpha b_i$. Here is a filter of 7 x 7
-# weights that answers to vertical edges, with its sign and its scaled sign:
+# A binary network uses $b_i = \operatorname{sgn}(w_i)$ in the place of $w_i$. That is one bit a weight, and the sizes
+# are gone. The remedy is one float for the whole filter, its **scale** $\alpha$: use $\alpha b_i$. Here is a filter of
+# 7 x 7 weights that answers to vertical edges, with its sign and its scaled sign:
 
 # %%
 row, col = np.mgrid[-3:4, -3:4]
@@ -56,9 +56,9 @@ pictures(shown, width=2.1, cmap="gray", vmin=-1.5, vmax=1.5)
 #
 # $$\alpha = \frac{1}{n} \sum_i |w_i|, \qquad \lVert w - \alpha b \rVert^2 = \lVert w \rVert^2 - n\,\alpha^2$$
 #
-# (XNOR-Net, Rastegari 2016, arXiv 1603.05279, eq. 6; status *exact*. The second equation follows from the first.) Setting
-# the derivative $2n\alpha - 2\sum_i |w_i|$ to 0 gives the same. And no other $b$ would do better than the signs: for
-# $\alpha > 0$ the middle term $-2\alpha\sum_i w_i b_i$ is smallest where every $w_i b_i$ is $|w_i|$.
+# (XNOR-Net, Rastegari 2016, arXiv 1603.05279, eq. 6; status *exact*. The second equation follows from the first.)
+# Setting the derivative $2n\alpha - 2\sum_i |w_i|$ to 0 gives the same. And no other $b$ would do better than the
+# signs: for $\alpha > 0$ the middle term $-2\alpha\sum_i w_i b_i$ is smallest where every $w_i b_i$ is $|w_i|$.
 #
 # **Predict.** The best scale of this filter, and the squared error that is left.
 
@@ -95,9 +95,9 @@ figure
 # %% [markdown]
 # All four parabolas start at 100, where $\alpha = 0$ and the filter is dropped, and they are equally curved, for
 # $n\alpha^2$ is in each. The dots are at mean $|w|$, with the height that the identity gives: each is at the bottom of
-# its parabola. The more the sizes differ, the more is lost. Nothing is lost if all sizes are equal. For
-# normal weights the mean $|w|$ is $\sqrt{2/\pi}$ of the standard deviation, so the part that is left tends to
-# $1 - 2/\pi$, and for evenly spread ones it tends to $1 - (1/2)^2 / (1/3) = 1/4$:
+# its parabola. The more the sizes differ, the more is lost. Nothing is lost if all sizes are equal. For normal weights
+# the mean $|w|$ is $\sqrt{2/\pi}$ of the standard deviation, so the part that is left tends to $1 - 2/\pi$, and for
+# evenly spread ones it tends to $1 - (1/2)^2 / (1/3) = 1/4$:
 
 # %%
 for name, w in filters.items():
@@ -141,23 +141,24 @@ check("mean_abs", scales_of)
 # **In the library**: `mean_abs` in `tinybnn/binarize.py`. It takes any number of axes before F, and returns a cache
 # beside the scale, as every forward function here (notebook 01).
 #
-# **What would break if** you took the root mean square, `np.sqrt((w**2).mean(...))`? Then $\alpha b$ would be as long as
-# $w$, which sounds fair.
+# **What would break if** you took the root mean square, `np.sqrt((w**2).mean(...))`? Then $\alpha b$ would be as long
+# as $w$, which sounds fair.
 #
 # <details><summary>Answer</summary>
 #
 # The error would be larger. The root mean square is never smaller than the mean $|w|$, so all scales are too large but
 # where all $|w|$ are equal. For normal weights it is $\sqrt{\pi/2} = 1.25$ times too large. Put it into $E(\alpha)$:
-# $2\lVert w\rVert^2 (1 - \sqrt{2/\pi})$ is left, 40 % and not 36 %. What counts is how near $\alpha b$ comes to $w$, not
-# how long it is.
+# $2\lVert w\rVert^2 (1 - \sqrt{2/\pi})$ is left, 40 % and not 36 %. What counts is how near $\alpha b$ comes to $w$,
+# not how long it is.
 #
 # </details>
 #
 # ## One for each filter
 #
-# Why not one $\alpha$ for the whole layer? Some code has that (jiecaoyu/XNOR-Net-PyTorch#69 asks which it is). A layer has
+# Why not one $\alpha$ for the whole layer? It has been wanted, for speed (jiecaoyu/XNOR-Net-PyTorch#69). A layer has
 # $F$ filters of $n$ weights. By the identity a common scale $\bar\alpha$, the mean of all $|w|$, leaves
-# $\lVert W \rVert^2 - nF\bar\alpha^2$ over; own scales leave $\lVert W \rVert^2 - n\sum_f \alpha_f^2$. The difference is
+# $\lVert W \rVert^2 - nF\bar\alpha^2$ over; own scales leave $\lVert W \rVert^2 - n\sum_f \alpha_f^2$. The difference
+# is
 #
 # $$n \Big( \sum_f \alpha_f^2 - F\bar\alpha^2 \Big) = n \sum_f (\alpha_f - \bar\alpha)^2$$
 #
@@ -179,8 +180,8 @@ error = {"own": ((pair - mean_abs(pair)[0]) ** 2).sum(), "common": ((pair - pair
 check_prediction(more, error["common"] - error["own"])
 
 # %% [markdown]
-# As a picture: eight filters of 3 x 3 x 16 normal weights, each four thirds the size of the one before. How much of each
-# filter's square is left?
+# As a picture: eight filters of 3 x 3 x 16 normal weights, each four thirds the size of the one before. How much of
+# each filter's square is left?
 
 # %%
 layer = np.random.default_rng(0).normal(size=(3, 3, 16, 8)) * (4 / 3) ** np.arange(8)
@@ -198,11 +199,11 @@ axis.legend()
 figure
 
 # %% [markdown]
-# Above the dashed line the filter would be better off without any weights. With its own scale every filter loses about
-# the same part, small or large. The price is one float for each filter.
+# Above the dashed line it would be better to drop the filter. With its own scale every filter loses about the same
+# part, small or large. The price is one float for each filter.
 #
-# Here the sizes are made up; those of a trained network differ less. And batch norm, which follows most layers
-# (notebook 06), divides each filter's output by its size, so it hides a wrong scale. Then the scale matters little.
+# The sizes here are made up. And batch norm, which follows most layers (notebook 06), divides each filter's output by
+# its size, so it hides a wrong scale. Then the scale matters little.
 #
 # ## After the sum
 #
@@ -211,8 +212,8 @@ figure
 # $$y = \sum_i x_i\,(\alpha b_i) = \alpha \sum_i x_i b_i = \alpha z$$
 #
 # and $z$ is a sum of $n$ numbers $+1$ or $-1$: a **whole number**. Floats hold whole numbers exactly (float32 up to
-# $2^{24}$), whatever the order of adding. Then there is one multiplication, and one rounding. With $\alpha$ inside of the
-# sum every addition may round:
+# $2^{24}$), whatever the order of adding. Then there is one multiplication, and one rounding. With $\alpha$ inside of
+# the sum every addition may round:
 
 # %%
 for n in (6, 10, 1000):
@@ -223,7 +224,8 @@ for n in (6, 10, 1000):
 
 # %% [markdown]
 # The last digits differ. One of them may be nearer to the truth, but that is not the point: inside of the sum they
-# depend on the order of adding, and so on the machine. With the scale after the sum, `z` may as well come from counting bits (notebook 03), and `y` is the same **by `==`**.
+# depend on the order of adding, and so on the machine. With the scale after the sum, `z` may as well come from counting
+# bits (notebook 03), and `y` is the same **by `==`**.
 #
 # **Predict.** Five inputs meet a filter of five weights with its best scale. What are `z` and `y`?
 
@@ -241,8 +243,8 @@ check_prediction([z, y], [X @ sign(W5), X @ sign(W5) * mean_abs(W5[:, None])[0][
 # %% [markdown]
 # ### Exercise: `binary_conv2d`, seen as a matrix product
 #
-# Many inputs at once are the rows of a matrix, and filters are the columns of another. The scale is an argument, because
-# not everybody takes the mean $|w|$ (see the end).
+# Many inputs at once are the rows of a matrix, and filters are the columns of another. The scale is an argument,
+# because not everybody takes the mean $|w|$ (see the end).
 
 
 # %% exercise="binary_conv2d"
@@ -275,7 +277,8 @@ check("binary_conv2d", on_windows, pad_values=[1], options={"pad": 0, "stride": 
 #
 # </details>
 #
-# **In the library**: `binary_conv2d` in `tinybnn/binary_conv.py`, step (3). `quantizer.hard(w)` in step (1) is the sign.
+# **In the library**: `binary_conv2d` in `tinybnn/binary_conv.py`, step (3). `quantizer.hard(w)` in step (1) is the
+# sign.
 #
 # **What would break if** you forgot the signs, and multiplied by `w` itself?
 #
@@ -288,8 +291,8 @@ check("binary_conv2d", on_windows, pad_values=[1], options={"pad": 0, "stride": 
 #
 # ## The gradient through the scale
 #
-# If $\alpha$ is the mean $|w|$, a weight acts on the loss in two ways: through its own sign, and through the scale of the
-# whole filter. The product rule gives a sum. With `dv` for the gradient of the scaled weights $v_i = \alpha b_i$:
+# If $\alpha$ is the mean $|w|$, a weight acts on the loss in two ways: through its own sign, and through the scale of
+# the whole filter. The product rule gives a sum. With `dv` for the gradient of the scaled weights $v_i = \alpha b_i$:
 #
 # $$\frac{\partial L}{\partial w_i} = \underbrace{\alpha\, \frac{\partial L}{\partial v_i} \cdot
 # [\,|w_i| \le 1\,]}_{\text{through the sign}} \;+\;
@@ -300,8 +303,9 @@ check("binary_conv2d", on_windows, pad_values=[1], options={"pad": 0, "stride": 
 # $|w_i|$, and the slope of $|w|$ is the sign of $w$. It was asked whether that slope is not 1
 # (jiecaoyu/XNOR-Net-PyTorch#122): it is for a positive $w$.
 #
-# At $w = 0$ there is a corner and no slope. Every number from $-1$ to $1$ is the slope of a line that touches $|w|$ from
-# below there, a **sub-gradient**, and central differences take the middle, 0. The library takes $+1$, as its sign does.
+# At $w = 0$ there is a corner and no slope. Every number from $-1$ to $1$ is the slope of a line that touches $|w|$
+# from below there, a **sub-gradient**, and central differences take the middle, 0. The library takes $+1$, as its sign
+# does.
 #
 # **Predict.** One filter of four weights; its scale has the gradient `UP`. What gradient does each weight get through
 # the scale?
@@ -317,8 +321,8 @@ through = UP / 4 * np.where(W4 >= 0, 1, -1)
 check_prediction(through, mean_abs_backward(np.array([UP]), W4[:, None])[:, 0])
 
 # %% [markdown]
-# The size of a weight does not matter, and no mask stops anything: also a weight beyond 1, which gets nothing through its
-# sign, gets this.
+# The size of a weight does not matter, and no mask stops anything: also a weight beyond 1, which gets nothing through
+# its sign, gets this.
 #
 # ### Exercise: `mean_abs_backward`
 
@@ -354,16 +358,18 @@ check("mean_abs_backward", scales_backward)
 #
 # <details><summary>Answer</summary>
 #
-# It trains: this part is small, because of the $1/n$. But it is the only one that reaches latent weights beyond 1. And
-# no gradient check would pass, since a check moves `w` and sees the scale move with it.
+# It trains. But a latent weight beyond 1 would get no gradient at all, for nothing comes through its sign. And no
+# gradient check would pass, since a check moves `w` and sees the scale move with it.
 #
 # </details>
 #
 # ## Factors in published code
 #
-# XNOR-Net's paper gives another formula (Rastegari 2016, section 3.1), and jiecaoyu/XNOR-Net-PyTorch#1 asks why:
+# XNOR-Net's paper gives another formula (Rastegari 2016, section 3.1). A port of it to PyTorch does not use it, and
+# jiecaoyu/XNOR-Net-PyTorch#1 asks why:
 #
-# $$\frac{\partial L}{\partial w_i} = \frac{\partial L}{\partial v_i} \Big( \frac{1}{n} + \alpha\, [\,|w_i| \le 1\,] \Big)$$
+# $$\frac{\partial L}{\partial w_i} = \frac{\partial L}{\partial v_i} \Big( \frac{1}{n} +
+# \alpha\, [\,|w_i| \le 1\,] \Big)$$
 #
 # It keeps, of the sum over $j$, only the term $j = i$, where $\operatorname{sgn}(w_i)\, b_i = 1$. As if a weight moved
 # only its own $\alpha$. Who is right? Central differences see nothing through a sign, but through a scale they do:
@@ -376,14 +382,14 @@ print("product rule ", mean_abs_backward(dalpha, w).ravel())
 print("1/n alone    ", (dv / 4).ravel())
 
 # %% [markdown]
-# The product rule. The port to PyTorch has the full sum, and sets to 0 what lies beyond $-1$ and $1$
-# (jiecaoyu/XNOR-Net-PyTorch#24: that is the mask of the sign). At its end it multiplies by more factors, which many have
-# asked about (allenai/XNOR-Net#3, #10; jiecaoyu/XNOR-Net-PyTorch#28, #37, #47, #70, #126):
+# The product rule is. The port has the full sum, and in the other part it sets to 0 what lies beyond $-1$ and $1$
+# (jiecaoyu/XNOR-Net-PyTorch#24: that is the mask of the sign). At its end it multiplies by more factors, which many
+# have asked about (allenai/XNOR-Net#3, #10; jiecaoyu/XNOR-Net-PyTorch#28, #37, #47, #70, #126):
 #
-# - $1 - 1/C$: both codes subtract the mean over the channels from the weights first. This is the part of *that* gradient
-#   with $j = i$.
-# - $n$, and in the code for ImageNet $10^9$: no calculus gives them. By the port's author they weaken weight decay, and
-#   any large number does (#41, #126).
+# - $1 - 1/C$: both codes first subtract from the weights their mean over the channels. This is the part of *that*
+#   gradient with $j = i$.
+# - $n$, and in the code for ImageNet $10^9$: no calculus gives them. By the port's author they weaken weight decay,
+#   and any large number would do (#41, #126).
 #
 # How can a factor on the gradient do that? **Weight decay** adds a little of each weight to its gradient, to pull the
 # weight towards 0. **Adam**, the optimizer used, divides a gradient by its own size. Its first step from a weight of
@@ -397,16 +403,16 @@ for factor in (1, 1e9):
     print(f"factor {factor:.0e}: gradient and decay {with_decay['w'][0]:10.3g}, the weight goes to {after['w'][0]:.1f}")
 
 # %% [markdown]
-# The step is 0.1 in both cases: Adam divides the factor out again. But without it decay, five times the gradient, decides
-# the direction. With it decay is nothing. So $10^9$ is a long way to write `decay=0`. With plain SGD the step would be
-# $10^9$ times too long. This library has no such factor. What decay does to latent weights is in notebook 07.
+# The step is 0.1 in both cases: Adam divides the factor out again. But without it decay, five times the gradient,
+# decides the direction. With it decay is nothing. So $10^9$ is a long way to write `decay=0`. With plain SGD the step
+# would be $10^9$ times too long. This library has no such factor. What decay does to latent weights is in notebook 07.
 #
 # ## The best for the weights, or for the loss?
 #
-# Mean $|W|$ brings $\alpha b$ nearest to $w$. What we want is the loss, and the way there leads through the *outputs*. Take
-# the inputs as the rows of $X$, $u = Xw$ as the outputs of the filter and $z = Xb$. The scale with which $\alpha z$ is
-# nearest to $u$ is $\langle u, z \rangle / \langle z, z \rangle$, by the same completed square. If inputs are independent,
-# it tends to mean $|w|$. In images neighbours are alike:
+# Mean $|W|$ brings $\alpha b$ nearest to $w$. What we want is the loss, and the way there leads through the *outputs*.
+# Take the inputs as the rows of $X$, $u = Xw$ as the outputs of the filter and $z = Xb$. The scale with which
+# $\alpha z$ is nearest to $u$ is $\langle u, z \rangle / \langle z, z \rangle$, by the same completed square. If inputs
+# are independent, it tends to mean $|w|$. In images neighbours are alike:
 
 # %%
 grey = np.stack([sample.image.mean(-1) for sample in list(load("photos", "val"))[:8]])
@@ -420,8 +426,9 @@ for name, x in (("random signs", sign(rng.normal(size=patches.shape))), ("photog
 
 # %% [markdown]
 # For the photographs the best scale is another one, up or down. So one can also make $\alpha$ a parameter and learn it,
-# with the gradient $\partial L / \partial \alpha$ above. This library does by default, as the system it teaches ("learned
-# scaling", arXiv 2405.17776), and starts from mean $|w|$. `Config(scale="mean")` takes the mean in every step.
+# with the gradient $\partial L / \partial \alpha$ above. This library does so by default, starting from mean $|w|$, for
+# the paper whose network it rebuilds says that scales are learnt (Ding 2024, arXiv 2405.17776). `Config(scale="mean")`
+# takes the mean in every step.
 #
 # ## What you have
 #

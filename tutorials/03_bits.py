@@ -22,9 +22,9 @@ from tinybnn.testing import check, check_prediction
 # ## One bit for a sign
 #
 # A sign says one of two things, so one bit can hold it. Which one is a convention. Here **the bit is the sign bit: 1
-# means $-1$, 0 means $+1$**, as in every float, and as in Larq Compute Engine. Other software has it the other way round
-# (Courbariaux's first code, MatthieuCourbariaux/BinaryNet#5; OpenVINO, openvinotoolkit/openvino#4093). Both work. What
-# does not work is one side of a product in each.
+# means $-1$, 0 means $+1$**, as in every float, and as in Larq Compute Engine. Other software has it the other way
+# round (Courbariaux's first code, MatthieuCourbariaux/BinaryNet#5; OpenVINO, openvinotoolkit/openvino#4093). Both work.
+# What does not work is one side of a product in each.
 #
 # Bits are kept in **words** of 64, a `uint64` each. Channel 0 is the *least significant* bit, the one that counts 1;
 # channel 1 counts 2, channel 2 counts 4. So a word is the number
@@ -45,8 +45,9 @@ word = sum(2**c for c, s in enumerate(SIGNS) if s == -1)
 check_prediction(word, pack(np.array(SIGNS, float))[0])
 
 # %% [markdown]
-# Python writes the most significant bit first, so printed numbers are to be read from the right. After 64 channels the
-# next word begins. The bits of the last word that are no channels are its **tail**. They are 0.
+# In the specification, `pack_loops`, channel $c$ sets bit `c % 64` of word `c // 64` if it is $-1$. Python writes the
+# most significant bit first, so printed numbers are to be read from the right. After 64 channels the next word begins.
+# The bits of the last word that are no channels are its **tail**. They are 0.
 
 # %%
 signs = np.ones(67)
@@ -57,9 +58,9 @@ for k, word in enumerate(pack_loops(signs)):
 # %% [markdown]
 # ### What one word covers
 #
-# Activations are NHWC: the last axis is the channels. Packing runs along it, so a word holds up to 64 channels of **one**
-# pixel. Here is a photograph made into a map of 70 channels: each mixes red, green and blue in its own way, less the
-# mean, and takes the sign. Three of its **bit planes**, black for a bit of 1:
+# Activations are NHWC: the last axis is the channels. Packing runs along it, so a word holds up to 64 channels of
+# **one** pixel. Here is a photograph made into a map of 70 channels: each mixes red, green and blue in its own way,
+# less the mean, and takes the sign. Three of its **bit planes**, black for a bit of 1:
 
 # %%
 photo = load("photos", "val")[4].image
@@ -99,10 +100,10 @@ for k, axis in enumerate(drawn):
 figure
 
 # %% [markdown]
-# The small numbers are channels. Crosses are the tail: 58 bits that are stored and hold nothing. Why channels, and not 64
-# pixels of a row? A window that moves over the map takes whole pixels (notebook 04): here it takes whole words, wherever
-# it stands. Words of neighbouring pixels would have to be cut and shifted for each step. Somebody who met code that packs
-# in the order of memory asked exactly this (huawei-noah/bolt#131).
+# The small numbers are channels. Crosses are the tail: 58 bits that are stored and hold nothing. Why channels, and not
+# 64 pixels of a row? A window that moves over the map takes whole pixels (notebook 04): here it takes whole words,
+# wherever it stands. A word of 64 pixels would have to be cut and shifted at each step. Somebody who took a library to
+# pack rows of pixels asked how that can work (huawei-noah/bolt#131); it packs channels, too.
 #
 # **Predict.** How many bytes does a map of `H` rows and `W` columns with `C` channels take, as float32 and packed?
 
@@ -118,17 +119,17 @@ floats = np.ones((H, W, C), np.float32)
 check_prediction(nbytes, [floats.nbytes, pack(floats).nbytes])
 
 # %% [markdown]
-# 32 times less if channels fill their words, and less of a gain if not. Some libraries refuse to pack what does not fill
-# them (hpi-xnor/BMXNet#10). Larq's engine added the tail early (larq/compute-engine#31), and later went from words of 64
-# bits to words of 32, which suits layers of 32 channels (#446). Bits and bytes are in the same order in both: a word of
-# 64 is two words of 32, the lower half first.
+# 32 times less if channels fill their words, and less of a gain if not. Some libraries refuse to pack what does not
+# fill them (hpi-xnor/BMXNet#10). Larq's engine added the tail early (larq/compute-engine#31), and later went from words
+# of 64 bits to words of 32, which suits layers of 32 channels (#446). Bits and bytes are in the same order in both: a
+# word of 64 is two words of 32, the lower half first.
 #
 # ### Order
 #
 # NumPy packs eight booleans into a byte with `np.packbits`. As it comes, it puts the *first* one into the *most*
 # significant bit. That was asked about (numpy/numpy#9398), and is an option since NumPy 1.17 (numpy/numpy#12962). And a
-# word of eight bytes may have its least significant byte first or last in memory: little-endian or big-endian. A dtype can
-# say which: `"<u8"` is a little-endian `uint64`, on every machine.
+# word of eight bytes may have its least significant byte first or last in memory: little-endian or big-endian. A dtype
+# can say which: `"<u8"` is a little-endian `uint64`, on every machine.
 
 # %%
 first = np.array([True, False, False, False, False])
@@ -138,7 +139,7 @@ print("first byte 1, read as <u8:", memory.view("<u8"), " as >u8:", memory.view(
 
 # %% [markdown]
 # `view` copies nothing: it reads the same memory as another dtype. Eight bytes become one word, so the last axis must
-# be a multiple of eight bytes long.
+# be a multiple of eight bytes long, and lie in one piece in memory. What `np.packbits` returns does.
 #
 # ### Exercise: `pack`
 
@@ -160,45 +161,47 @@ check("pack", packed_signs)
 # %% [markdown]
 # <details><summary>Hint 1</summary>
 #
-# Fill the words up first: an array of `False` whose last axis is a multiple of 64, with the bits at its beginning. `-C % 64`
-# is how many are missing.
+# Fill the words up first: an array of `False` whose last axis is a multiple of 64, with the bits at its beginning.
+# `-C % 64` is how many are missing.
 #
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# Three steps behind that: `x < 0` into the first `C` places; `np.packbits` along the last axis, with the right bit order;
-# `.view` as words.
+# Three steps behind that: `x < 0` into the first `C` places; `np.packbits` along the last axis, with the right bit
+# order; `.view` as words.
 #
 # </details>
 #
 # **In the library**: `pack` in `tinybnn/bitpack.py`. It refuses values that are no signs. Its bytes, not its bits, are
 # filled up, and rows that end with a byte are packed as one long row, which is faster.
 #
-# **What would break if** you packed without `bitorder="little"`? Try it with two rows: is their dot product, below, still
-# right?
+# **What would break if** you packed without `bitorder="little"`? Try it with two rows: is their dot product, below,
+# still right?
 #
 # <details><summary>Answer</summary>
 #
-# If both rows are packed so, it is: the channels change places in both in the same way, and a sum does not care. That is
-# why such a mistake lives long. It shows when a file or a kernel from elsewhere meets it, and where single channels are
-# read: `unpack` gives them mirrored in groups of eight.
+# If both rows are packed so, it is: the channels change places in both in the same way, and a sum does not care. That
+# is why such a mistake lives long. It shows when a file or a kernel from elsewhere meets it, and where single channels
+# are read: `unpack` gives them mirrored in groups of eight.
 #
 # </details>
 #
 # ## A dot product is a count
 #
-# Two signs multiply to $+1$ where they agree, and to $-1$ where they differ. Of $n$ products let $d$ be those that differ.
-# Then $n - d$ agree, and
+# Two signs multiply to $+1$ where they agree, and to $-1$ where they differ. Of $n$ products let $d$ be those that
+# differ. Then $n - d$ agree, and
 #
 # $$\sum_c a_c b_c = (n - d) - d = n - 2d$$
 #
-# Where do bits differ? **XOR**, in NumPy `a ^ b`, gives 1 exactly there. And $d$ is the number of ones, the **popcount**:
+# Where do bits differ? **XOR**, in NumPy `a ^ b`, gives 1 exactly there. And $d$ is the number of ones, the
+# **popcount**:
 #
 # $$a \cdot b = n - 2\,\operatorname{popcount}(a \oplus b)$$
 #
 # (Hubara and others 2016, arXiv 1602.02830; status *exact*.)
 #
-# **Predict.** Two words of five signs each. Which number is their XOR, what is its popcount, and what is the dot product?
+# **Predict.** Two words of five signs each. Which number is their XOR, what is its popcount, and what is the dot
+# product?
 
 # %% prediction="dot"
 A = 0b01101  # variant: 0b10010 | 0b11110
@@ -216,11 +219,12 @@ check_prediction([xor, count, dot], [(a ^ b)[0, 0], np.bitwise_count(a ^ b)[0, 0
 # %% [markdown]
 # ### 2p - K or K - 2p?
 #
-# Papers write $2p - K$, this page writes $K - 2p$, and there are public threads about which is right (Xilinx/finn#31,
-# openvinotoolkit/openvino#4093, JDAI-CV/dabnn#40). Both are: it depends on what $p$ counts. After XOR it is the places
-# that **differ**. After XNOR, which is NOT XOR, it is the places that **agree**, and then $p - (K - p) = 2p - K$. All that
-# one can get wrong is to mix them, or to forget the step and take the count for the product. DoReFa-Net's paper wrote
-# XNOR where XOR was meant; a reader found it with three signs (tensorpack/tensorpack#26).
+# Many texts write $2p - K$, this page writes $K - 2p$, and there are public threads about which is right
+# (Xilinx/finn#31, openvinotoolkit/openvino#4093, JDAI-CV/dabnn#40). Both are: it depends on what $p$ counts. After XOR
+# it is the places that **differ**. After XNOR, which is NOT XOR, it is the places that **agree**, and then
+# $p - (K - p) = 2p - K$. All that one can get wrong is to mix them, or to forget the step and take the count for the
+# product. DoReFa-Net's paper wrote XNOR where XOR was meant; a reader found it with three signs
+# (tensorpack/tensorpack#26).
 #
 # The example of Xilinx/finn#31, six signs each. Its answer is $-2$; four formulas:
 
@@ -237,8 +241,8 @@ print(f"2 differ - K = {2 * differ - 6}, agree = {agree}")
 # ### The tail
 #
 # A zero tail reads as $+1$ on both sides, so it never differs and XOR does not see it. It *agrees*, and XNOR counts
-# agreements: with XNOR one must mask the tail off, or correct the sum later (JDAI-CV/dabnn#28). That is why this library
-# uses XOR. What if the tail is *not* zero?
+# agreements: with XNOR one must mask the tail off, or correct the sum later (JDAI-CV/dabnn#28). That is why this
+# library uses XOR. What if the tail is *not* zero?
 #
 # **Predict.** Rows of `CHANNELS` signs. On one side every bit of the tail is 1, on the other 0. By how much is
 # $n - 2\,\text{popcount}$ wrong?
@@ -255,13 +259,13 @@ dirty = pack(np.append(np.ones((1, CHANNELS)), -np.ones((1, -CHANNELS % 64)), ax
 check_prediction(wrong_by, packed_dot(a, dirty, CHANNELS)[0] - packed_dot(a, a, CHANNELS)[0])
 
 # %% [markdown]
-# With 64 channels there is no tail, and the mistake is not seen: test with 63 and 65. Such tails come about where somebody
-# inverts all bits with `~`, to turn the signs: the tail turns with them.
+# With 64 channels there is no tail, and the mistake is not seen: test with 63 and 65. Such tails come about where
+# somebody inverts all bits with `~`, to turn the signs: the tail turns with them.
 #
 # ### Counting in NumPy
 #
-# `np.bitwise_count` counts the ones of each word. It exists since NumPy 2.0, after years of requests (numpy/numpy#16325,
-# #19355), and it is why this library needs NumPy 2. It answers in `uint8`: 64 fits. Sums do not:
+# `np.bitwise_count` counts the ones of each word. It exists since NumPy 2.0, after years of requests
+# (numpy/numpy#16325, #19355), and it is why this library needs NumPy 2. It answers in `uint8`: 64 fits. Sums do not:
 
 # %%
 differ = np.bitwise_count(pack(np.ones((1, 320))) ^ pack(-np.ones((1, 320))))
@@ -272,11 +276,12 @@ print("added up by sum()   :", total, total.dtype)
 print("320 - 2 * sum()     :", 320 - 2 * total)
 
 # %% [markdown]
-# Two traps. A counter of 8 bits starts again at 256. Random rows of 320 signs differ in about 160 places, so random tests
-# pass. And NumPy adds unsigned numbers in an *unsigned* type. It has no $-320$: the result wraps round to $2^{64} - 320$,
-# and an array does so without a warning. `sum(..., dtype=np.int64)` is the cure for both.
+# Two traps. A counter of 8 bits starts again at 256. Random rows of 320 signs differ in about 160 places, so random
+# tests pass. And NumPy adds unsigned numbers in an *unsigned* type. It has no $-320$: the result wraps round to
+# $2^{64} - 320$, and an array does so without a warning. `sum(..., dtype=np.int64)` is the cure for both.
 #
-# **Predict.** All signs of two rows disagree; a row has `WORDS` full words. What does a `uint8` counter hold at the end?
+# **Predict.** All signs of two rows disagree; a row has `WORDS` full words. What does a `uint8` counter hold at the
+# end?
 
 # %% prediction="counter"
 WORDS = 5  # variant: 7 | 9
@@ -298,7 +303,7 @@ check_prediction(counter, np.bitwise_count(ones).sum(dtype=np.uint8))
 # ```
 
 # %%
-packed_dot_loops(np.array([[A]], np.uint64), np.array([[B]], np.uint64), 5)
+packed_dot_loops(np.array([[0b0111]], np.uint64), np.array([[0b0001]], np.uint64), 4)
 
 
 # %% exercise="packed_dot"
@@ -330,16 +335,16 @@ check("packed_dot", dots)
 #
 # <details><summary>Answer</summary>
 #
-# Every product is too large by the bits of the tail, for they agree. With 64 channels nothing breaks. Batch norm subtracts
-# a mean, so a network that was *trained* with the mistake works; one that is loaded does not. That $n$ cannot be read off
-# the words was asked about Larq's engine (larq/compute-engine#527).
+# Every product is too large by the bits of the tail, for they agree. With 64 channels nothing breaks. Batch norm
+# subtracts a mean, so a network that was *trained* with the mistake works; one that is loaded does not. That $n$ cannot
+# be read off the words was asked about Larq's engine (larq/compute-engine#527).
 #
 # </details>
 #
 # ## Back to floats
 #
-# What is done with a sign can be done with its bit. But at the end of a binary part of a network floats are wanted. And a
-# function that undoes another one is a test of both.
+# At the end of a binary part of a network floats are wanted again. And a function that undoes another one is a test of
+# both.
 #
 # **Predict.** Five channels come out of this word, as $+1$ and $-1$. Which?
 
@@ -452,15 +457,16 @@ check("packed_matmul", all_dots)
 # </details>
 #
 # **In the library**: `packed_matmul` in `tinybnn/product.py`. `popcount_dots` never makes the array (M, F, words): it
-# takes one word of one filter against thousands of rows, adds up to three counts in a `uint8` (3 · 64 < 256) and only then
-# widens.
+# takes one word of one filter against thousands of rows, adds up to three counts in a `uint8` (3 · 64 < 256) and only
+# then widens.
 #
-# **What would break if** `a` were a map of 256 x 256 pixels, with 64 filters of 9 words each? How large is the XOR?
+# **What would break if** `a` held the windows of a map of 256 x 256 pixels, 9 words each, and `b` 64 filters? How large
+# is the XOR?
 #
 # <details><summary>Answer</summary>
 #
-# $65536 \cdot 64 \cdot 9$ words of 8 bytes: 302 MB, for a result of 65536 · 64 numbers. The map itself has 0.5 MB in
-# words of 64 channels. The answer would be right; memory would be the limit, and the time goes into moving it.
+# $65536 \cdot 64 \cdot 9$ words of 8 bytes: 302 MB, where `a` has 4.7 MB. The answer would be right. Memory would be
+# the limit, and moving it would take most of the time.
 #
 # </details>
 #
@@ -477,10 +483,10 @@ print(f"operand {x.astype(np.float32).nbytes:,} bytes as float32, {words.nbytes:
 # ### Is it fast?
 #
 # One XOR and one popcount stand for 64 multiplications. But a processor also multiplies many floats in one instruction,
-# and NumPy counts one word at a time. So all of this is as fast as the popcount is:
-# [docs/speed.md](../docs/speed.md) has the numbers, and notebook 11 is about them. What is certain is memory. And no code
-# for *training* counts bits: it multiplies floats that hold $\pm 1$, for the gradient is no sign. Those who look for the
-# XNOR there do not find it (liuzechun/Bi-Real-net#12, jwfromm/Riptide#8).
+# and NumPy counts one word at a time. So all of this is as fast as the popcount is: [docs/speed.md](../docs/speed.md)
+# has the numbers, and notebook 11 is about them. What is certain is memory. Code for *training* has mostly none of
+# this: it multiplies floats that hold $\pm 1$, and who looks for the XNOR there does not find it
+# (liuzechun/Bi-Real-net#12, jwfromm/Riptide#8).
 #
 # ## What you have
 #

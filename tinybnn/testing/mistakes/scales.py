@@ -100,13 +100,19 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake(
         "mean_abs_backward",
         "forgets to divide by the number of weights",
-        lambda dalpha, w: np.sign(w) * dalpha,
+        lambda dalpha, w: binarize.sign(w) * dalpha,
         "this path outweighs the one through the signs many times over",
     ),
     Mistake(
         "mean_abs_backward",
         "divides by all weights, not by one filter's",
-        lambda dalpha, w: np.sign(w) * (dalpha / w.size),
+        lambda dalpha, w: binarize.sign(w) * (dalpha / w.size),
         "right with one filter; otherwise the scale's gradient is too small by the number of filters",
+    ),
+    Mistake(
+        "mean_abs_backward",
+        "the slope of |w| at 0 taken as 0",
+        lambda dalpha, w: np.sign(w) * (dalpha / (w.size // w.shape[-1])),
+        "nothing, until a latent weight is exactly 0",
     ),
 )

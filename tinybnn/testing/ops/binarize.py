@@ -131,6 +131,7 @@ OPS = (
         forward=binarize.mean_abs,
         backward=binarize.mean_abs_backward,
         cases=weight_cases,
+        boundary=(Case((np.array([-0.0, 0.0, 1.0, -2.0]).reshape(1, 2, 1, 2),)),),
         laws=(doubles(0), unmoved("the sign of the weights does not count", {0: np.negative})),
         refuses=(Refusal(Case((np.ones((3, 3, 2, 1), int),)), "w has dtype"),),
         roundings=lambda case: case.args[0].size // case.args[0].shape[-1] + 1,
