@@ -244,7 +244,7 @@ for (name, quantizer), (top, bottom) in zip(QUANTIZERS.items(), figure.subplots(
     bottom.fill_between(x, quantizer.dsoft(x), alpha=0.4)
     bottom.set(xlabel="x", ylim=(-0.7, 5.2))
 figure.axes[0].set_ylabel("forward")
-figure.axes[1].set_ylabel("derivative")
+figure.axes[5].set_ylabel("derivative")
 figure
 
 # %% [markdown]

@@ -123,7 +123,7 @@ print(f"map {x.nbytes:,} bytes, columns {view.reshape(32 * 32, -1).nbytes:,} byt
 #
 # ### Exercise: `conv2d`
 #
-# One group, no dilation.
+# No dilation, and every filter sees all channels (the options call it one *group*).
 
 
 # %% exercise="conv2d"
@@ -175,8 +175,9 @@ check("conv2d", conv_by_columns, options={"groups": 1, "dilation": 1})
 #
 # $$z = x \circledast \operatorname{sgn}(w), \qquad y_{nijf} = \alpha_f\, z_{nijf}$$
 #
-# (XNOR-Net, Rastegari 2016, arXiv 1603.05279, without its input scale; status *exact*.) $\alpha_f$ is the mean
-# $|w|$ of filter $f$ (notebook 02), or learnt. $z$ is a sum of $n = KH \cdot KW \cdot C$ products, each $+1$ or $-1$.
+# (XNOR-Net, Rastegari 2016, arXiv 1603.05279, without its input scale; status *exact*.) $\circledast$ is the
+# convolution above; $\alpha_f$ is the mean $|w|$ of filter $f$ (notebook 02), or learnt. $z$ is a sum of
+# $n = KH \cdot KW \cdot C$ products, each $+1$ or $-1$.
 #
 # **Predict.** The kernel has the shape $(KH, KW, C)$ below. Which values can $z$ have? All of them, in ascending order.
 
@@ -196,7 +197,7 @@ check_prediction(values, np.unique(conv2d(draws, np.ones((*KERNEL_SHAPE, 1)))[0]
 #
 # Every partial sum is a whole number of at most $n$, and float32 holds whole numbers exactly up to $2^{24}$. So floats
 # give the *same* $z$ as a count of bits does, in whatever order they add, and after the same multiplication the same
-# $y$. Equal by `==`:
+# $y$. `conv2d_packed` counts bits; it is told the number of channels, 64, for the words do not say it. Equal by `==`:
 
 # %%
 rng = np.random.default_rng(0)
@@ -334,7 +335,8 @@ for layer in range(1, 6):
 # ## Packed code pads with 0
 #
 # The words of a window are columns too, and fewer: at 64 channels, nine words in the place of 576 floats. Padding is
-# a word of zero bits, and a zero bit means $+1$:
+# a word of zero bits, and a zero bit means $+1$. `pad2d` pads, and
+# `windows(padded, (KH, KW), (OH, OW), stride, dilation)` is the view of all windows, with the words last:
 
 # %%
 columns = windows(pad2d(words, (1, 1), 0), (3, 3), (16, 16), (1, 1), (1, 1)).reshape(256, 1, 9)

@@ -94,8 +94,8 @@ dy = whole(*y.shape, seed=2)
 #
 # ### Exercise: `dw`
 #
-# `cache` is the library's: it has `x`, `w`, `stride`, `pad`, `pad_value`, `dilation`, `groups` (always 1 here), all of
-# them as they were given. `pad2d(x, pad, value)` gives the padded map, and
+# `cache` is the library's: it has `x` (not padded), `w`, `pad_value`, `groups` (always 1 here), and the pairs `stride`,
+# `pad` and `dilation`. `pad2d(x, pad, value)` gives the padded map, and
 # `windows(padded, (KH, KW), (OH, OW), stride, dilation)` the windows as a view, (N, OH, OW, KH, KW, C).
 
 
@@ -171,10 +171,11 @@ def taps_on(pixel, size, S, pad=1):
 
 
 # %%
-figure, kernel = new_figure(7, 2.6), np.arange(9.0).reshape(3, 3)
+figure, kernel = new_figure(7, 2.8), np.arange(9.0).reshape(3, 3)
 panels = {"the kernel": kernel, "outputs, stride 1": taps_on(3, 7, 1), "outputs, stride 2": taps_on(3, 4, 2)}
 for axis, (title, taps) in zip(figure.subplots(1, 3, width_ratios=(3, 7, 4)), panels.items()):
     axis.imshow(taps, cmap="gray", vmin=-6, vmax=10)
+    axis.set(**dict(zip(("ylabel", "xlabel"), ("kh", "kw") if taps is kernel else ("i", "j"))))
     axis.set(title=title, xticks=np.arange(len(taps)), yticks=np.arange(len(taps)))
     for (i, j), tap in np.ndenumerate(taps):
         if tap >= 0:
@@ -308,7 +309,7 @@ pictures({name: a[0, :, :, 0] / abs(a).max() for name, a in shown.items()}, cmap
 # %% [markdown]
 # One channel of each; middle grey is 0. The library does it so for every stride, in one large matrix product. At stride
 # 1 nothing is spread, and where we measured it, gathering took less time than scattering. At stride 2 most of `spread`
-# is 0 and is multiplied all the same; there scattering took less.
+# is 0 and is multiplied all the same.
 #
 # To turn the kernel is often forgotten (vdumoulin/conv_arithmetic#4, Theano/Theano#5170). A kernel of one tap does not
 # show it, nor does one that looks the same when turned.
@@ -343,7 +344,8 @@ check_prediction(right, (conv2d_backward(np.reshape(DY, y.shape).astype(float), 
 
 # %% [markdown]
 # `adjoint_gap` in `tinybnn/gradcheck.py` is the difference of both sides. On whole numbers nothing is rounded, so the
-# gap of a right backward pass is 0, by `==`: no tolerance to choose. `y` is linear in `w` also.
+# gap of a right backward pass is 0, by `==`: no tolerance to choose. `y` is linear in `w` also. Third, a wrong backward
+# pass: its cache is a copy (`_replace`) with the kernel turned.
 
 # %%
 x, w = whole(2, 7, 6, 3), whole(3, 2, 3, 4, seed=1)

@@ -48,9 +48,7 @@ print(f"{cross_entropy_loops(np.log(ODDS), LABELS):.4f}")
 
 # %% prediction="dlogits"
 ### BEGIN SOLUTION
-counts = LABELS != 255
-truth = np.eye(2)[np.where(counts, LABELS, 0)]
-dlogits = (ODDS / ODDS.sum(axis=1, keepdims=True) - truth) * counts[:, None] / counts.sum()
+dlogits = (ODDS / ODDS.sum(axis=1, keepdims=True) - np.eye(2)[LABELS % 255]) * np.c_[LABELS < 255] / sum(LABELS < 255)
 ### END SOLUTION
 
 # %% check="dlogits"
@@ -65,7 +63,9 @@ check_prediction(dlogits, cross_entropy_backward(1.0, cross_entropy(np.log(ODDS)
 
 # %% exercise="cross_entropy_backward"
 def loss_backward(dloss, cache):
-    """dloss a number; counted (...) booleans, probability (P, L), labels (P,) -> dlogits (..., L), in its dtype."""
+    """dloss a number; counted (...) booleans, probability (P, L), labels (P,) -> dlogits (..., L).
+
+    dlogits has the dtype of probability."""
     counted, probability, labels, _ = cache
     ### BEGIN SOLUTION
     dz = probability.copy()
@@ -128,8 +128,7 @@ check("cross_entropy_backward", loss_backward, options={"class_weights": None})
 PUSHES = 8  # variant: 12 | 20
 LR = 0.25  # variant: 0.125 | 0.5
 ### BEGIN SOLUTION
-top = 0.5 + PUSHES * LR
-steps = [np.floor(1 / LR) + 1, np.floor(top / LR) + 1]
+steps = [np.floor(1 / LR) + 1, np.floor((0.5 + PUSHES * LR) / LR) + 1]
 ### END SOLUTION
 
 
@@ -221,7 +220,8 @@ def loss_and_gradients(params, t):
 
 # %% [markdown]
 # Update, and count the signs that change. An optimizer of the library is a pair of functions: `init` makes a state,
-# `step` gives new dicts and writes into none.
+# `step` gives new dicts and writes into none. `sgd(0)` steps by `lr` times the gradient; a number above 0 would also
+# keep a part of the last steps (momentum).
 
 
 # %%
@@ -330,8 +330,7 @@ for decay in (0.0, 0.001, 0.01, 0.1):
 RATE = 0.25  # variant: 0.5
 TAU = 0.5  # variant: 0.75
 ### BEGIN SOLUTION
-m = 1 - (1 - RATE) ** np.arange(1, 6)
-signs = np.where(m > TAU, -1, 1)
+signs = np.where(1 - (1 - RATE) ** np.arange(1, 6) > TAU, -1, 1)
 ### END SOLUTION
 
 
@@ -396,15 +395,16 @@ print("polynomial", polynomial.dsoft(np.array([-1.0, 1.0])))
 draw({"Bop": train_toy(bop(("w",), gamma=0.1, threshold=0.003), sign(w0)), "latent, clipped": runs["clipped"]})
 
 # %% [markdown]
-# There is no learning rate, and at last next to no flip: evidence below $\tau$ turns nothing. But $\tau$ is measured in
-# gradients, so it depends on the network, and on whether the loss is a sum or a mean. larq/larq#361 finds its defaults
-# too high, and proposes $\gamma = 10^{-4}$ and $\tau = 10^{-8}$. That no quantizer stands before Bop's weights puzzles
-# plumerai/rethinking-bnn-optimization#23: they are signs already.
+# There is no learning rate, and at last almost nothing flips: evidence below $\tau$ turns nothing. But $\tau$ is
+# measured in gradients, so it depends on the network, and on whether the loss is a sum or a mean. larq/larq#361 finds
+# its defaults too high, and proposes $\gamma = 10^{-4}$ and $\tau = 10^{-8}$. That no quantizer stands before Bop's
+# weights puzzles plumerai/rethinking-bnn-optimization#23: they are signs already.
 #
 # ## A real network, and the same bits twice
 #
 # What `train.step` does is the loop above, with a batch that is drawn anew: crops of photographs, scaled, mirrored, a
-# little brighter or darker. All chance in step $t$ comes from `default_rng([seed, t])`.
+# little brighter or darker. In the labels below the light colour is the object. All chance in step $t$ comes from
+# `default_rng([seed, t])`.
 
 # %%
 SEED = 0  # variant: 1 | 2
@@ -416,7 +416,8 @@ shown = {f"{what} {i}": a for i in range(3) for what, a in (("crop", x[i]), ("la
 pictures(shown, width=1.2)
 
 # %% [markdown]
-# A small network, 60 steps, with both kinds of training. All that a run is stands in one value, `run`.
+# A small network, 60 steps: latent weights with Adam (notebook 02) and the clip, then Bop. All that a run is stands in
+# one value, `run`.
 
 # %% tags=["varies"]
 config = net.Config(width=8, depth=1, branches=1, attention="none", quantizer="clipped")

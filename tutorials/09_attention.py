@@ -172,8 +172,8 @@ figure
 
 # %% [markdown]
 # White is the largest weight of that query. Query 1 stands in the coffee, and finds coffee and lit wood; query 2 the
-# dark red of cup and saucer; query 3, on the rim, all of the rim, on the far side too. No 3x3 convolution reaches so
-# far.
+# dark red of cup and saucer; query 3, on the rim, all of the rim, on the far side too; query 4 the wood, and
+# the brown inside of the cup. No 3x3 convolution reaches so far.
 
 # %% [markdown]
 # ## The way back through a softmax
@@ -355,7 +355,7 @@ figure
 # %%
 anchors, _ = pyramid_pool(small[None])
 ends = np.cumsum([n * n for n in LEVELS])
-shown = {f"level {n}: {n * n} cells": anchors[0, end - n * n : end].reshape(n, n, 3) for n, end in zip(LEVELS, ends)}
+shown = {f"level {n}: {n} x {n}": anchors[0, end - n * n : end].reshape(n, n, 3) for n, end in zip(LEVELS, ends)}
 pictures({"the map": small} | shown)
 
 # %% [markdown]
@@ -634,9 +634,9 @@ run = train(run, [data[i] for i in range(0, len(data), 4)])
 draw_attention(run, photo.astype(np.float32), queries=[(0.5, 0.5), (0.15, 0.2)])
 
 # %% [markdown]
-# Each circle is a query; yellow is much weight, spread over the cell of its anchor. On the right, row by row, how much
-# each channel of the head looks at each other one. Another seed learns to look elsewhere: such a picture shows what one
-# network does, and proves nothing about the method.
+# Each circle is a query; light (yellow) is much weight, spread over the cell of its anchor. On the right, row by row,
+# how much each channel of the head looks at each other one. Another seed learns to look elsewhere: such a picture shows
+# what one network does, and proves nothing about the method.
 #
 # ### Do the shortcuts do all the work?
 #

@@ -304,7 +304,8 @@ check("pack", lambda x: take(device_pack(x), x.shape[-1]), adapter=as_it_is)
 #
 # ## C
 #
-# A shared library is called through `ctypes`. Two lines of this kernel are left open, to be filled in three ways.
+# A shared library is called through `ctypes`. Three places of this kernel, `COUNTER`, `BITS` and `RESULT`, are left
+# open, and filled in three ways. (From here on, cells write their files into the notebook's folder.)
 
 # %%
 SOURCE = """

@@ -21,29 +21,36 @@ def one_sign_turned(dot, a, b, i):
     return np.array_equal(change, 2 * a[:, 0] * b[:, 0])
 
 
-# %% exercise="two_rows" cause="number 4 gets through"
-def two_rows(draw):
+# %% exercise="drawn_pair" cause="gets through"
+def drawn_pair(draw):
+    n = draw(st.sampled_from([1, 63, 64, 65, 127, 130, 300, 4099]))
+    a, b = np.random.default_rng(draw(st.integers(0, 9999))).choice([-1.0, 1.0], (2, 3, n))
+    return a, b
+
+
+# %% exercise="drawn_pair" cause="get through"
+def drawn_pair(draw):
     n = draw(st.sampled_from([1, 63, 64, 65, 127, 130, 300]))
     a, b = np.random.default_rng(draw(st.integers(0, 9999))).choice([-1.0, 1.0], (2, 3, n))
     return a, b
 
 
-# %% exercise="two_rows" cause="get through"
-def two_rows(draw):
+# %% exercise="drawn_pair" cause="get through"
+def drawn_pair(draw):
     n = draw(st.sampled_from([64, 128, 256]))
     a, b = np.random.default_rng(draw(st.integers(0, 9999))).choice([-1.0, 1.0], (2, 3, n))
     return a, draw(st.sampled_from([b, -a]))
 
 
-# %% exercise="two_rows" cause="expected every value to be -1 or +1"
-def two_rows(draw):
+# %% exercise="drawn_pair" cause="expected every value to be -1 or +1"
+def drawn_pair(draw):
     n = draw(st.sampled_from([1, 63, 64, 65, 127, 130, 300, 4099]))
     a, b = np.random.default_rng(draw(st.integers(0, 9999))).choice([0.0, 1.0], (2, 3, n))
     return a, draw(st.sampled_from([b, -a]))
 
 
-# %% exercise="two_rows" cause="rejects the right packed_dot: raised ValueError: "
-def two_rows(draw):
+# %% exercise="drawn_pair" cause="rejects the right packed_dot: raised ValueError: "
+def drawn_pair(draw):
     sizes = st.sampled_from([1, 63, 64, 65, 127, 130, 300, 4099])
     rng = np.random.default_rng(draw(st.integers(0, 9999)))
     return rng.choice([-1.0, 1.0], (3, draw(sizes))), rng.choice([-1.0, 1.0], (3, draw(sizes)))
