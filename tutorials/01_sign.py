@@ -250,7 +250,7 @@ figure
 # %% [markdown]
 # Dashed: the sign, which runs forward. Solid: what is differentiated in its place. Below: the derivative. That of
 # `swish_sign` is negative in places: there it pushes a value back. Bi-Real Net's *polynomial*, $x\,(2 - |x|)$ between
-# -1 and 1, lets most through near zero, where a small step does flip the sign:
+# -1 and 1, is steepest at zero: most passes where a small step does flip the sign:
 #
 # $$\frac{\partial\,\text{soft}}{\partial x} = \begin{cases} 2 - 2|x| & |x| \le 1 \\ 0 & \text{otherwise} \end{cases}$$
 #

@@ -335,8 +335,8 @@ for layer in range(1, 6):
 # ## Packed code pads with 0
 #
 # The words of a window are columns too, and fewer: at 64 channels, nine words in the place of 576 floats. Padding is
-# a word of zero bits, and a zero bit means $+1$. `pad2d` pads, and
-# `windows(padded, (KH, KW), (OH, OW), stride, dilation)` is the view of all windows, with the words last:
+# a word of zero bits, and a zero bit means $+1$. `windows(padded, (KH, KW), (OH, OW), stride, dilation)` is the view
+# of all windows, with the words last:
 
 # %%
 columns = windows(pad2d(words, (1, 1), 0), (3, 3), (16, 16), (1, 1), (1, 1)).reshape(256, 1, 9)

@@ -175,7 +175,7 @@ figure, kernel = new_figure(7, 2.8), np.arange(9.0).reshape(3, 3)
 panels = {"the kernel": kernel, "outputs, stride 1": taps_on(3, 7, 1), "outputs, stride 2": taps_on(3, 4, 2)}
 for axis, (title, taps) in zip(figure.subplots(1, 3, width_ratios=(3, 7, 4)), panels.items()):
     axis.imshow(taps, cmap="gray", vmin=-6, vmax=10)
-    axis.set(**dict(zip(("ylabel", "xlabel"), ("kh", "kw") if taps is kernel else ("i", "j"))))
+    axis.set(ylabel="kh" if taps is kernel else "i", xlabel="kw" if taps is kernel else "j")
     axis.set(title=title, xticks=np.arange(len(taps)), yticks=np.arange(len(taps)))
     for (i, j), tap in np.ndenumerate(taps):
         if tap >= 0:
