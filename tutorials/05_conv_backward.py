@@ -308,8 +308,7 @@ pictures({name: a[0, :, :, 0] / abs(a).max() for name, a in shown.items()}, cmap
 
 # %% [markdown]
 # One channel of each; middle grey is 0. The library does it so for every stride, in one large matrix product. At stride
-# 1 nothing is spread, and where we measured it, gathering took less time than scattering. At stride 2 most of `spread`
-# is 0 and is multiplied all the same.
+# 1 nothing is spread. At stride 2 most of `spread` is 0, and is multiplied all the same.
 #
 # To turn the kernel is often forgotten (vdumoulin/conv_arithmetic#4, Theano/Theano#5170). A kernel of one tap does not
 # show it, nor does one that looks the same when turned.

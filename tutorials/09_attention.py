@@ -1,7 +1,8 @@
 # %% [markdown]
 # # 9. Attention: what it costs, and how little of it is enough
 #
-# 45 minutes · needs 01, 03, 05 · explains `attend.py`, `attention.py`, `pyramid.py`, `reduced_attention.py`, `cost.py`
+# 45 minutes · needs 01, 03, 05 · explains `tinybnn/attend.py`, `tinybnn/attention.py`, `tinybnn/pyramid.py`,
+# `tinybnn/reduced_attention.py`, `tinybnn/cost.py`
 #
 # Afterwards you can
 #

@@ -1,7 +1,8 @@
 # %% [markdown]
 # # 13. Check your own kernel: PyTorch, C, Verilog
 #
-# 40 minutes · needs 12 · explains `docs/checker.md`, `tinybnn/testing/checks.py`, `adapters.py`, `vectors.py`
+# 40 minutes · needs 12 · explains `docs/checker.md`, `tinybnn/testing/checks.py`,
+# `tinybnn/testing/adapters.py`, `tinybnn/testing/vectors.py`
 #
 # Afterwards you can
 #

@@ -30,7 +30,7 @@ def build(paths: list[Path], out: Path = HERE, run: bool = True, **choices: Any)
         if run:
             answered = execute(answered)
         write(out / "solutions" / f"{path.stem}.ipynb", answered)
-    if run and out == HERE and paths == lesson.sources():
+    if run and out == HERE:
         readme = HERE / "README.md"
         save(readme, MAP.sub(lambda m: m[1] + course_map() + "\n" + m[2], readme.read_text(encoding="utf-8")))
 
@@ -66,14 +66,15 @@ def course_map() -> str:
     goals = []
     for path in lesson.sources():
         first = lesson.student(path).cells[0].source
-        title = re.match(r"# \d+\. (.*)", first)[1]
+        title = re.match(r"# \d+\. (.*)", first)[1].replace("|", r"\|")
         about = re.search(r"^(\d+) minutes · needs (.*?) · explains (.*?)\n\n", first, re.M | re.S).groups()
         minutes, needs, explains = (" ".join(part.split()) for part in about)
         solved = nbformat.read(HERE / "solutions" / f"{path.stem}.ipynb", 4)
         seconds = solved.metadata["tinybnn"]["seconds"]
         link = f"[{title}]({path.stem}.ipynb)"
         rows.append(f"| {path.stem[:2]} | {link} | {minutes} | {seconds} | {needs} | {explains} |")
-        goals.append(f"- **{path.stem[:2]}**: " + " ".join(re.findall(r"^- (.*(?:\n  .*)*)", first, re.M)))
+        can = " ".join(re.findall(r"^- (.*(?:\n  .*)*)", first, re.M))
+        goals.append(f"- **{path.stem[:2]}**: " + " ".join(can.split()))
     return "\n".join([*rows, "", "After each of them you can:", "", *goals])
 
 
