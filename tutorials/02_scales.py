@@ -194,7 +194,7 @@ for shift, name, scale, colour in ((-0.2, "a common scale", common, "#c0c0c0"), 
     axis.bar(np.arange(8) + shift, 100 * share, 0.4, label=name, color=colour)
     print(f"{name}: {100 * (share * squares).sum() / squares.sum():.0f} % of the layer's square is left")
 axis.axhline(100, color="black", lw=1, ls="--")
-axis.set(xlabel="filter, from small to large", ylabel="% of its square")
+axis.set(xlabel="filter, from small to large", ylabel="% of its square left")
 axis.legend()
 figure
 
@@ -231,7 +231,7 @@ for n in (6, 10, 1000):
 
 # %% prediction="product"
 X = np.array([1.0, 1.0, -1.0, 1.0, -1.0])  # variant: np.array([-1.0, 1.0, 1.0, 1.0, 1.0])
-W5 = np.array([2.0, -1.0, 0.5, 1.0, -0.5])  # variant: np.array([1.5, 0.5, -0.5, -2.0, 0.5])
+W5 = np.array([3.0, -1.0, -0.5, 1.5, -4.0])  # variant: np.array([0.75, 0.75, -0.5, -0.25, -0.25])
 ### BEGIN SOLUTION
 z = (X * np.where(W5 >= 0, 1, -1)).sum()
 y = z * np.abs(W5).mean()
@@ -273,12 +273,14 @@ check("binary_conv2d", on_windows, pad_values=[1], options={"pad": 0, "stride": 
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# `x @ ...` has the shape (M, F), and a vector (F,) is broadcast over its rows.
+# `x @ ...` has the shape (M, F), and a vector (F,) is broadcast over its rows. Take `sign`, not `np.sign`, which
+# makes 0 of a weight of 0: the check may not show that.
 #
 # </details>
 #
 # **In the library**: `binary_conv2d` in `tinybnn/binary_conv.py`, step (3). `quantizer.hard(w)` in step (1) is the
-# sign.
+# sign. The scale comes after the sum. The check passes `x @ (alpha * sign(w))` too, for it lets floats differ by
+# their rounding.
 #
 # **What would break if** you forgot the signs, and multiplied by `w` itself?
 #

@@ -36,7 +36,7 @@ from tinybnn.testing import check, check_prediction
 # **Predict.** Which number do these six signs make?
 
 # %% prediction="word"
-SIGNS = [-1, 1, 1, -1, -1, 1]  # variant: [1, -1, 1, 1, -1, 1] | [1, 1, -1, -1, 1, -1]
+SIGNS = [-1, 1, 1, -1, -1, 1]  # variant: [1, -1, -1, 1, -1, 1] | [1, 1, -1, -1, 1, -1]
 ### BEGIN SOLUTION
 word = sum(2**c for c, s in enumerate(SIGNS) if s == -1)
 ### END SOLUTION
@@ -52,8 +52,8 @@ check_prediction(word, pack(np.array(SIGNS, float))[0])
 # %%
 signs = np.ones(67)
 signs[[0, 1, 5, 63, 64, 66]] = -1
-for k, word in enumerate(pack_loops(signs)):
-    print(f"word {k}: {word:064b}")
+for k, number in enumerate(pack_loops(signs)):
+    print(f"word {k}: {number:064b}")
 
 # %% [markdown]
 # ### What one word covers
@@ -76,7 +76,7 @@ pictures({"the photograph": photo, **{f"bit {c}": x[:, :, c] for c in (0, 1, 69)
 
 # %%
 def draw_word(axis, word, first, C):
-    """Black for a bit of 1; each bit has the number of its channel, or a cross in the tail."""
+    """Dark for a bit of 1; each bit has the number of its channel, or a cross in the tail."""
     bits = np.unpackbits(word.reshape(1).view(np.uint8), bitorder="little")
     axis.imshow(bits.reshape(8, 8), cmap="gray_r", vmin=0, vmax=1.5)
     for b in range(64):
@@ -102,10 +102,11 @@ figure
 # %% [markdown]
 # The small numbers are channels. Crosses are the tail: 58 bits that are stored and hold nothing. Why channels, and not
 # 64 pixels of a row? A window that moves over the map takes whole pixels (notebook 04): here it takes whole words,
-# wherever it stands. A word of 64 pixels would have to be cut and shifted at each step. Somebody who took a library to
-# pack rows of pixels asked how that can work (huawei-noah/bolt#131); it packs channels, too.
+# wherever it stands. A word of 64 pixels would have to be cut and shifted at each step. Somebody who believed
+# that a library packs rows of pixels asked how that can work (huawei-noah/bolt#131); it packs channels, too.
 #
 # **Predict.** How many bytes does a map of `H` rows and `W` columns with `C` channels take, as float32 and packed?
+# A list of the two.
 
 # %% prediction="nbytes"
 H, W = 48, 64
@@ -167,7 +168,7 @@ check("pack", packed_signs)
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# Three steps behind that: `x < 0` into the first `C` places; `np.packbits` along the last axis, with the right bit
+# Then three steps: `x < 0` into the first `C` places; `np.packbits` along the last axis, with the right bit
 # order; `.view` as words.
 #
 # </details>
@@ -244,8 +245,8 @@ print(f"2 differ - K = {2 * differ - 6}, agree = {agree}")
 # agreements: with XNOR one must mask the tail off, or correct the sum later (JDAI-CV/dabnn#28). That is why this
 # library uses XOR. What if the tail is *not* zero?
 #
-# **Predict.** Rows of `CHANNELS` signs. On one side every bit of the tail is 1, on the other 0. By how much is
-# $n - 2\,\text{popcount}$ wrong?
+# **Predict.** Rows of `CHANNELS` signs. On one side every bit of the tail is 1, on the other 0. What is added
+# to $n - 2\,\text{popcount}$ by that? (A number below 0 if the result is too small.)
 
 # %% prediction="tail"
 CHANNELS = 70  # variant: 60 | 100 | 127
@@ -284,7 +285,7 @@ print("320 - 2 * sum()     :", 320 - 2 * total)
 # end?
 
 # %% prediction="counter"
-WORDS = 5  # variant: 7 | 9
+WORDS = 7  # variant: 6 | 9
 ### BEGIN SOLUTION
 counter = 64 * WORDS % 256
 ### END SOLUTION
@@ -417,8 +418,8 @@ packed_matmul_loops(rows, three_filters, 3)
 # **Predict.** The same with two rows of four signs as words. The table, two rows by two filters: a list of two lists.
 
 # %% prediction="table"
-ROWS = [0b0000, 0b0011]  # variant: [0b1111, 0b0001] | [0b1000, 0b0111]
-FILTERS = [0b0101, 0b0011]  # variant: [0b0000, 0b1001]
+ROWS = [0b0000, 0b0111]  # variant: [0b1111, 0b0001] | [0b1000, 0b0111]
+FILTERS = [0b0110, 0b0111]  # variant: [0b1001, 0b0001]
 ### BEGIN SOLUTION
 table = [[4 - 2 * (r ^ f).bit_count() for f in FILTERS] for r in ROWS]
 ### END SOLUTION

@@ -61,3 +61,13 @@ def scales_backward(dalpha, w):
 # %% exercise="mean_abs_backward" cause="the weight in place of its sign"
 def scales_backward(dalpha, w):
     return w * dalpha / w[..., 0].size
+
+
+# %% exercise="mean_abs_backward" cause="divides by all weights, not by one filter's"
+def scales_backward(dalpha, w):
+    return sign(w) * dalpha / w.size
+
+
+# %% exercise="mean_abs_backward" cause="forgets to divide by the number of weights"
+def scales_backward(dalpha, w):
+    return sign(w) * dalpha

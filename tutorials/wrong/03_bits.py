@@ -123,3 +123,8 @@ def all_dots(a, b, n):
 # %% exercise="packed_matmul" cause="2 popcount - n after XOR: counts disagreements as agreements"
 def all_dots(a, b, n):
     return 2 * np.bitwise_count(a[:, None] ^ b).sum(axis=-1, dtype=np.int64) - n
+
+
+# %% exercise="packed_matmul" cause="n is the number of bits stored, tail included"
+def all_dots(a, b, n):
+    return 64 * a.shape[-1] - 2 * np.bitwise_count(a[:, None] ^ b).sum(axis=-1, dtype=np.int64)
