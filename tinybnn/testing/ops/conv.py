@@ -7,6 +7,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from ... import binary_conv, conv, packed_conv, phases, upsample_conv
+from ...binarize import clipped
 from ...notation import HW, Array
 from ...product import forms
 from ...upsample import upsample_nearest
@@ -121,6 +122,10 @@ all_disagree = Case((-np.ones((1, 3, 4, 64)), np.ones((3, 3, 64, 2))), WHOLE)
 COPIED = {"scale": (2, 2), "pad": (1, 1), "pad_value": 0}
 all_copies_disagree = Case((-np.ones((1, 2, 3, 64)), np.ones((3, 3, 64, 2))), COPIED)
 
+LATENT = np.array([0.0, -0.0, 0.5, -0.5]).reshape(1, 1, 2, 2)
+ONE_TAP = {"stride": (1, 1), "pad": (0, 0), "dilation": (1, 1), "groups": 1, "pad_value": 1, "quantizer": clipped}
+latent_zeros = Case((np.ones((1, 3, 4, 2)), LATENT, np.array([0.5, 1.0])), ONE_TAP)
+
 MAP, KERNEL = np.ones((1, 3, 4, 2)), np.ones((3, 2, 2, 1))
 NONE = {"pad_value": 1}
 
@@ -173,6 +178,7 @@ OPS = (
         forward=binary_conv.binary_conv2d,
         backward=binary_conv.binary_conv2d_backward,
         cases=scaled_cases,
+        boundary=(latent_zeros,),
         laws=(blind_to_doubling(1), doubles(2), images_apart(0)),
         refuses=(
             Refusal(Case((MAP, KERNEL, np.ones(1)), {"pad_value": 2}), "pad_value is 2"),

@@ -77,6 +77,8 @@ def example(R: int, theta: Array, **options: Any) -> Case:
     return Case(args, {"pad_value": -1, "scale": (2, 2), "pad": (1, 1), "upsamplers": R * (NEAREST,)} | options)
 
 
+unborn = example(1, np.zeros((1, 2)))
+unborn.args[2][...] = [0.0, -0.0]  # latent weights of exactly 0
 wide_open = example(1, np.full((1, 2), np.inf))
 one_shut = example(2, np.stack([np.full(2, -np.inf), np.zeros(2)]))
 mixed = example(3, reals(np.random.default_rng(0), 3, 4, 6, 2), upsamplers=(NEAREST, BILINEAR, NEAREST))
@@ -96,7 +98,7 @@ OPS = (
             boundary=(wide_open, one_shut, mixed),
         ),
         cases=trained_cases,
-        boundary=tuple(Case(c.args, c.options | {"quantizer": clipped}) for c in (wide_open, one_shut)),
+        boundary=tuple(Case(c.args, c.options | {"quantizer": clipped}) for c in (wide_open, one_shut, unborn)),
         laws=(blind_to_doubling(0, 1), blind_to_doubling(2), doubles(3), images_apart(0)),
         refuses=(
             Refusal(Case(ARGS, {"pad_value": 2}), "pad_value is 2"),
