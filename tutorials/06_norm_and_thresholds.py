@@ -26,7 +26,7 @@ from tinybnn.testing import check, check_prediction
 # $$y = \gamma_c\,\frac{x - \mu_c}{\sqrt{\sigma_c^2 + \varepsilon}} + \beta_c$$
 #
 # $\mu_c$ and $\sigma_c^2$ are the mean and the variance of channel $c$, over all images, rows and columns of *this*
-# batch, $n$ values in all: $\sigma_c^2 = \frac{1}{n}\sum (x - \mu_c)^2$. The small $\varepsilon$, here $10^{-5}$,
+# batch, $n$ values a channel: $\sigma_c^2 = \frac{1}{n}\sum (x - \mu_c)^2$. The small $\varepsilon$, here $10^{-5}$,
 # keeps a channel that does not vary from a division by 0. $\gamma_c$ and $\beta_c$ are learnt.
 # (Ioffe and Szegedy 2015, arXiv 1502.03167, algorithm 1; status *exact*.)
 #
@@ -71,10 +71,11 @@ print("sign, then norm", batch_norm(sign(x), gamma, beta)[0].round(2)[:5].tolist
 #
 # ### And pooling
 #
-# Of max pooling the same can be asked. The largest of a window of signs is +1 unless *all* of them are -1.
+# Max pooling cuts a map into windows, and keeps the largest value of each. It may stand before or behind the sign, too.
+# The largest of a window of signs is +1 unless *all* of them are -1.
 #
-# **Predict.** Half of the signs are +1, each drawn for itself. What share is +1 after max pooling over windows of
-# `POOL` x `POOL`? Two decimals.
+# **Predict.** Signs are drawn at random, each +1 or -1 with equal chance. What share is +1 after max pooling over
+# windows of `POOL` x `POOL`? Two decimals.
 
 # %% prediction="share"
 POOL = 2  # variant: 3 | 1
@@ -120,7 +121,7 @@ for order, signs in orders.items():
 # $$\frac{\partial L}{\partial x_j} = \frac{\gamma}{s}\left(\frac{\partial L}{\partial y_j}
 # - \frac{1}{n}\frac{\partial L}{\partial \beta} - \frac{\hat{x}_j}{n}\frac{\partial L}{\partial \gamma}\right)$$
 #
-# Believed only after it has been checked. The three terms and central differences, side by side:
+# It has to be checked. The sum of the three terms, and central differences:
 
 # %%
 x, gamma, beta = np.array([[1.0], [2.0], [4.0], [9.0]]), np.array([2.0]), np.array([0.5])
@@ -132,7 +133,7 @@ terms = [dy, -dy.sum() / n, -x_hat * (dy * x_hat).sum() / n]
 (gamma / s * sum(terms)).ravel().round(6), differences.ravel().round(6)
 
 # %% [markdown]
-# **Predict.** The gradient from above is `DY`, the same for all four values. What is `dx`?
+# **Predict.** The gradient from above is `DY`, the same for all four values of `x`. What are the four values of `dx`?
 
 # %% prediction="dx"
 DY = 1.0  # variant: 5.0 | -3.0
@@ -146,8 +147,8 @@ check_prediction(dx, batch_norm_backward(np.full((4, 1), DY), cache).dx[:, 0])
 
 # %% [markdown]
 # Raise all four values alike, and the norm takes it away again: no output has changed. Therefore no constant comes
-# through backward. Stretch them, and it takes that away too, but for what $\varepsilon$ leaves: no multiple of
-# $\hat{x}$ comes through either.
+# through backward. Stretch them about their mean, and it takes that away too: no multiple of $\hat{x}$ comes
+# through either, but for a little that $\varepsilon$ leaves.
 #
 # ### Exercise: `batch_norm_backward`
 #
@@ -188,8 +189,8 @@ check("batch_norm_backward", norm_backward)
 #
 # <details><summary>Answer</summary>
 #
-# It would train, worse. Each step would push all values of a channel together in one direction that the norm undoes in
-# the next forward pass. A gradient of ones tells: it comes back as $\gamma/s$ where 0 is right.
+# A network would still learn. But each step would also push all values of a channel in one direction, which the norm
+# undoes in the next forward pass. A gradient of ones tells: it comes back as $\gamma/s$ where 0 is right.
 #
 # </details>
 #
@@ -209,9 +210,11 @@ for t in range(1, 61):
         print(f"after {t:2} batches: mean {mean[0]:.2f}, variance {var[0]:.2f}; the truth: 3 and 4")
 
 # %% [markdown]
-# `momentum` is what is *kept* of the old. PyTorch's parameter of that name is what is replaced, 0.1 for 0.9 here.
+# The new value is `momentum * old + (1 - momentum) * batch`: `momentum` is what is *kept* of the old. (The variance of
+# the batch counts with the factor $n / (n - 1)$ here: algorithm 2 of the same paper.) PyTorch's parameter of that name
+# is what is replaced, 0.1 for 0.9 here.
 #
-# How far apart are the two modes? A mean of $n$ normal values is off by $\sigma\sqrt{2/\pi n}$ on average. Near the
+# How far apart are the two modes? A mean of $n$ normal values is off by $\sigma\sqrt{2/(\pi n)}$ on average. Near the
 # middle a channel has $1/(\sigma\sqrt{2\pi})$ of its values for each unit of length. The product, $1/(\pi\sqrt{n})$,
 # is about the share of signs in which training and evaluation differ.
 
@@ -232,8 +235,8 @@ figure
 # %% [markdown]
 # A small batch of small maps has few values a channel. Then training sees noise that evaluation does not have, and each
 # wrong sign is wrong by its whole size. The other way to get it wrong is to normalise by the batch at evaluation too:
-# then one image alone gets another answer than among others, and a vector alone gives $\beta$, whatever it was.
-# That is itayhubara/BinaryNet.tf#9; low accuracy without a known cause is #1 there.
+# then one image alone gets another answer than among others, and a single vector gives $\beta$, whatever it was
+# (itayhubara/BinaryNet.tf#9; #1 there is about low accuracy whose cause was not found).
 #
 # ### Two numbers a channel
 #
@@ -300,7 +303,8 @@ check("batch_norm_inference", multiply_add)
 #
 # ## One comparison
 #
-# After a binary convolution of $n$ taps come its scale $\alpha$, the norm, and the next sign:
+# After a binary convolution come its scale $\alpha$, the norm, and the next sign. $n$ is from here on the number of
+# products in a sum, $KH \cdot KW \cdot C$:
 #
 # $$s = \operatorname{sgn}\!\big(\alpha z \cdot \text{scale} + \text{shift}\big), \qquad z \in \{-n, \dots, n\}$$
 #
@@ -308,8 +312,7 @@ check("batch_norm_inference", multiply_add)
 # three filters:
 
 # %%
-n, alpha, z = 9, 0.5, np.arange(-9, 10)
-figure = new_figure(9, 2.8)
+figure, alpha, z = new_figure(9, 2.8), 0.5, np.arange(-9, 10)
 filters = {"gamma > 0": (0.8, -1.0), "gamma < 0": (-0.8, -1.0), "gamma = 0": (0.0, -1.0)}
 for axis, (name, (scale, shift)) in zip(figure.subplots(1, 3, sharey=True), filters.items()):
     real = alpha * z * scale + shift
@@ -320,7 +323,8 @@ for axis, (name, (scale, shift)) in zip(figure.subplots(1, 3, sharey=True), filt
         axis.axvline(t - 0.5, linestyle="--", color="black")
         axis.text(t, -4.4, f"t = {t}")
     axis.axhline(0, color="black", linewidth=0.5)
-    axis.set(title=name, xlabel="z", ylabel="alpha z scale + shift")
+    axis.set(title=name, xlabel="z")
+figure.axes[0].set_ylabel("alpha z scale + shift")
 figure
 
 # %% [markdown]
@@ -330,21 +334,20 @@ figure
 # $$s = +1 \quad\text{where}\quad (z \ge t) \ne \text{flip}$$
 #
 # with a whole number $t$, the first $z$ at which the sign is another than at $-n$, and a bit, `flip`, which is set if
-# the sign at $-n$ is +1. If the sign never changes, $t$ is $n + 1$, which no $z$ reaches. So $\gamma < 0$ turns the
-# comparison round, and $\gamma = 0$ is a constant, $\operatorname{sgn}(\beta)$.
+# the sign at $-n$ is +1. If the sign never changes, $t$ is $n + 1$, which no $z$ reaches. For $\alpha > 0$,
+# $\gamma < 0$ turns the comparison round. $\gamma = 0$ gives a constant, $\operatorname{sgn}(\beta)$.
 #
 # (FINN, Umuroglu 2017, arXiv 1612.07119, for the comparison; the flip is *ours*. Those who met $\gamma < 0$:
 # larq/compute-engine#375, #387, #391, #490, Xilinx/finn#687.)
 #
-# **Predict** `t` and `flip` (0 or 1) for $n = 9$, $\alpha = 1$ and these two numbers.
+# **Predict** `t` and `flip` (0 or 1) for $n = 9$, $\alpha = 1$ and this scale and shift.
 
 # %% prediction="threshold"
 SCALE = 0.5  # variant: -0.5 | -2.0
 SHIFT = -2.25  # variant: 1.25 | -3.0
 ### BEGIN SOLUTION
-positive = z * SCALE + SHIFT >= 0
-t = z[positive != positive[0]][0]
-flip = int(positive[0])
+t = next(k for k in z if (k * SCALE + SHIFT >= 0) != (z[0] * SCALE + SHIFT >= 0))
+flip = int(z[0] * SCALE + SHIFT >= 0)
 ### END SOLUTION
 
 # %% check="threshold"
@@ -393,12 +396,12 @@ check("threshold_sign", lambda z, threshold: sign_bits(z, *threshold))
 #
 # ### Exercise: `fold_batch_norm`
 #
-# How is `t` found? On paper one solves for $z$. For $\gamma > 0$:
+# How is `t` found? On paper one solves for $z$. For $\alpha, \gamma > 0$ (for $\gamma < 0$ it is rounded down, plus 1):
 #
 # $$t = \left\lceil \frac{\mu - \beta \sqrt{\sigma^2 + \varepsilon}/\gamma}{\alpha} \right\rceil$$
 #
 # That divides by $\gamma$, which may be 0, and it rounds in other places than the float network does. There is a way
-# without either: ask the float expression itself, for every $z$.
+# without either: ask the float expression itself, `batch_norm_inference(alpha * z, ...)`, for every $z$.
 
 
 # %% exercise="fold_batch_norm"
@@ -437,9 +440,10 @@ check("fold_batch_norm", fold)
 #
 # <details><summary>Answer</summary>
 #
-# Nothing, in filters of random numbers. But where the expression is *exactly* 0 on paper, for some whole $z$, rounding
-# decides in which sign it ends, and the formula rounds elsewhere. Round parameters do that. A packed network that
-# differs in one sign of a hundred thousand is hard to debug; so fold without the formula.
+# Nothing, in filters of random numbers, and the check above may pass it. But where the expression is *exactly* 0 on
+# paper, for some whole $z$, rounding decides in which sign it ends, and the formula rounds elsewhere. Round parameters
+# do that. A packed network that differs in one sign of a hundred thousand is hard to debug; so fold without the
+# formula.
 #
 # </details>
 

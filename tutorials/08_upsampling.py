@@ -23,8 +23,9 @@ from tinybnn.train import Training, start, train
 # %% [markdown]
 # ## Four ways to make a map large
 #
-# A dense predictor makes maps small, to see more of the image at once. At the end it owes a label to every pixel, so it
-# must make them large again. Four ways are in use. Here each of them doubles a map with one slanted edge.
+# A dense predictor makes maps small, to see more of the image at once. At the end it must give a label to
+# every pixel, so it makes them large again. Four ways are in use. Here each of them doubles a map with one slanted
+# edge. Black is 0, white 1.8.
 
 # %%
 edge = (np.add.outer(np.arange(6), np.arange(6)) >= 5).astype(float).reshape(1, 6, 6, 1)
@@ -43,7 +44,7 @@ pictures({name: y[0, :, :, 0] for name, y in large.items()}, cmap="gray", vmin=0
 # - **Bilinear** draws straight lines between values: the edge becomes a slope.
 # - A **transposed convolution** lays a copy of its kernel, scaled by the value, on the large map for every pixel of the
 #   small one, and adds. The kernel is learnt. Here a kernel of 3 x 3 lies at every second place, so copies overlap:
-#   some places get one, some two, some four. That is the **checkerboard**, where the small map is flat.
+#   some places get one, some two, some four. The small map is flat there, and the large one is a **checkerboard**.
 # - **Sub-pixel**: a convolution makes four numbers for each pixel, and `depth_to_space` deals them out to the four
 #   places of its block. The numbers are learnt; four that differ (here by hand: `four`) are a checkerboard too.
 #   (Of these channels two orders are in use, TensorFlow's and PyTorch's: onnx/onnx#2163.)
@@ -54,8 +55,9 @@ pictures({name: y[0, :, :, 0] for name, y in large.items()}, cmap="gray", vmin=0
 #
 # ### The specification of nearest
 #
-# Every position of the large map asks in which block it lies: $y_{nijc} = x_{n,\,\lfloor i/SH \rfloor,\,
-# \lfloor j/SW \rfloor,\,c}$. The scale is a pair $(SH, SW)$, rows first.
+# Every position of the large map asks in which block it lies. The scale is a pair $(SH, SW)$, rows first:
+#
+# $$y_{nijc} = x_{n,\,\lfloor i/SH \rfloor,\,\lfloor j/SW \rfloor,\,c}$$
 
 # %%
 tiny = np.array([1.0, 2.0, 3.0, 4.0]).reshape(1, 2, 2, 1)
@@ -88,9 +90,10 @@ check("upsample_nearest", copy_blocks, options={"scale": [(2, 3), (3, 1)]})
 #
 # </details>
 #
-# **In the library**: `upsample_nearest` in `tinybnn/upsample.py`, the same two calls. A network calls it rarely: a
-# convolution of a map of copies can be had from the small map. `tinybnn/phases.py` adds up the taps of the kernel that
-# see the same pixel: four kernels of 2 x 2 give what one of 3 x 3 gives. Their weights are sums of up to four signs:
+# **In the library**: `upsample_nearest` in `tinybnn/upsample.py`, the same two calls. A network calls it rarely. If
+# a convolution follows, it can work on the small map. `tinybnn/phases.py` adds up the taps of the kernel that see
+# copies of the same pixel. Each place of a 2 x 2 block then has a kernel of 2 x 2 of its own, in the place of one of
+# 3 x 3. Its weights are sums of up to four signs. Here the four kernels of 8 filters stand side by side, as 32:
 
 # %%
 rng = np.random.default_rng(0)
@@ -100,22 +103,22 @@ small_kernels = tinybnn.phases.phase_kernel(w, (2, 2))
 (slow == tinybnn.upsample_conv2d(x, w, pad=1, pad_value=0)[0]).all(), small_kernels.shape, np.unique(small_kernels)
 
 # %% [markdown]
-# The results are equal by `==`, with 16 products for each small pixel in the place of 36. The price: weights of 4, 2, 0
-# are not signs, so this saves time where floats count (notebook 11), not where bits are counted.
+# The results are equal by `==`, with 4 x 4 products for each small pixel and channel in the place of 4 x 9. The price:
+# weights of 4, 2 and 0 are no signs. Floats can hold them, words of bits cannot.
 #
 # **What would break if** you took `np.tile` for `np.repeat`?
 #
 # <details><summary>Answer</summary>
 #
-# The shape is right, and so is every value of a map of one pixel. Any larger map becomes four small copies of the
-# image, side by side.
+# The shape is right, and so is every value of a map of one pixel. Any larger map becomes several small images, side by
+# side.
 #
 # </details>
 #
 # ### Back down
 #
-# A value that was copied into a block of $SH \times SW$ had a part in each of its copies. Its gradient is therefore the
-# **sum** of the gradients of the block.
+# A value was copied into a block of $SH \times SW$, and each copy goes its own way to the loss. So the gradient of the
+# value is the **sum** of the gradients of its block.
 #
 # **Predict.** The scale is $(1, 2)$, and the gradient `dy` of the large map comes from above. What is `dx`, 2 x 2?
 
@@ -171,7 +174,8 @@ check("upsample_nearest_backward", sum_blocks)
 #
 # There is a test that needs no finite differences. Upsampling is linear: $y = A x$ for some matrix $A$. Its backward
 # pass must be the transpose, $A^\top$, so $\langle A x, dy \rangle = \langle x, A^\top dy \rangle$ for any `x` and
-# `dy`. With whole numbers both sides are exact, and are compared by `==`:
+# `dy`. ($\langle a, b \rangle$ is the sum of all products $a\,b$, element by element.) With whole numbers both sides
+# are exact, and are compared by `==`:
 
 # %%
 x, dy = rng.integers(-9, 10, (1, 3, 4, 2)).astype(float), rng.integers(-9, 10, (1, 6, 8, 2)).astype(float)
@@ -181,8 +185,9 @@ y, cache = upsample_nearest(x)
 # %% [markdown]
 # ## Bilinear: where do the pixels lie?
 #
-# Bilinear upsampling asks where on the small map a large pixel lies, and mixes the two neighbours by nearness, along
-# rows and along columns. There are two answers to *where*:
+# Bilinear upsampling asks at which place $p$ of the small map the large pixel $i$ lies. It mixes the two neighbours of
+# $p$: one at the distance $d$ counts $1 - d$. It does so along rows and along columns. There are two answers to
+# *where*, for $H$ small pixels and a scale $S$:
 #
 # $$p = \frac{i + \tfrac12}{S} - \tfrac12 \quad\text{(half-pixel centres)} \qquad\qquad
 # p = i\,\frac{H - 1}{S H - 1} \quad\text{(aligned corners)}$$
@@ -221,8 +226,8 @@ two = np.array([0.0, 3.0]).reshape(1, 1, 2, 1)
 # In a binary network a sign follows. Packed code would like to take the sign *first*: on the small map, where one word
 # holds 64 channels. May it?
 #
-# **Predict.** A large pixel lies between two neighbours: `LEFT` counts $\tfrac14$, `RIGHT` $\tfrac34$. First the mix of
-# the two values, then the mix of their signs.
+# **Predict.** A large pixel lies between two neighbours: `LEFT` counts $\tfrac14$, `RIGHT` $\tfrac34$. What is the mix
+# of the two values, and what is the mix of their signs? A list of the two.
 
 # %% prediction="mixes"
 LEFT = 4.0  # variant: 5.0 | 6.0
@@ -247,14 +252,14 @@ for name, up in (("nearest", upsample_nearest), ("bilinear", upsample_bilinear))
     print(f"{name:9} {100 * share:5.2f} % of the signs differ")
 
 # %% [markdown]
-# That is the further reason for nearest. `upsample_nearest_packed` repeats words of 64 signs. No other upsampling here
+# That is the other reason for nearest. `upsample_nearest_packed` repeats words of 64 signs. No other upsampling here
 # has a packed form.
 #
 # ## One sign is crude
 #
-# Nearest upsampling, then a sign, then a binary convolution: this is the plain way, and it loses accuracy. After the
-# sign only one thing is known about a value: on which side of a threshold it lies. All four copies in a block are
-# alike, and what made 0.1 differ from 3 is gone.
+# Nearest upsampling, then a sign, then a binary convolution: this is the plain way. It loses accuracy; how much stands
+# at the end. After the sign only one thing is known about a value: on which side of a threshold it lies. All four
+# copies in a block are alike, and what made 0.1 differ from 3 is gone.
 #
 # The remedy is to ask several times, each time with another threshold $\tau_r$, and to add the answers.
 #
@@ -272,7 +277,7 @@ check_prediction(levels, sum(binarize(x[:, None], np.array([t]))[0] for t in TAU
 
 # %% [markdown]
 # $R$ thresholds cut the line into $R + 1$ pieces, so the sum has $R + 1$ levels. Here is a ramp, seen through 1, 2, 3
-# and 5 thresholds (by the function that the next section explains, with kernels of one tap):
+# and 5 thresholds (by the function that the next section explains, with one tap of weight 1 and the scale $1/R$):
 
 # %%
 figure, ramp = new_figure(7, 2.3), np.linspace(-1, 1, 241)
@@ -285,7 +290,7 @@ for axis, R in zip(figure.subplots(1, 4, sharey=True), (1, 2, 3, 5)):
     axis.plot(ramp, ramp, color="#999999", lw=1, ls="--")
     axis.plot(ramp, seen.ravel(), color="#1f4e79")
     axis.set(xlabel="value", title=f"R = {R}: {len(np.unique(seen.round(9)))} levels")
-figure.axes[0].set_ylabel("what is left of it")
+figure.axes[0].set_ylabel("(sum of R signs) / R")
 figure
 
 # %% [markdown]
@@ -298,14 +303,14 @@ figure
 # \operatorname{sgn}(w_r)\big), \qquad
 # Y = \sum_{r=1}^{R} \sigma(\theta_r) \odot y_r, \qquad \sigma(\theta) = \frac{1}{1 + e^{-\theta}}$$
 #
-# $\odot$ is the Hadamard product, element by element; $\circledast$ is the convolution of notebook 04. $\theta_r$ has a
-# number a filter, or a number for each position and filter.
+# $\odot$ is the Hadamard product, element by element; $\circledast$ is the convolution of notebook 04. $\theta_r$ is
+# one number for each filter, or one for each position and filter.
 #
 # Where this comes from. The paper that this project follows (Ding and others 2024, arXiv 2405.17776) tells of several
 # parallel branches, learnt weights, a sigmoid and a Hadamard product. Its exact equations were not available to us.
 # So the formula above is a **reconstruction**: the words are the paper's, where thresholds and scales stand is ours.
 # An ancestor is Group-Net (Zhuang 2019, arXiv 1811.10413): several binary branches stand for one group of float layers.
-# Its gate is another one: the closed part of it lets the mean of all branches through. And it left upsampling in float.
+# Its gate is another one: as far as it is closed, the mean of all branches passes. And its upsampling stays in float.
 #
 # The specification in loops, on a map of three values, with two branches whose gates are half open:
 
@@ -337,14 +342,13 @@ truth = [multi_branch_upsample(one, 0 * answers, np.ones((2, 1, 1, 1, 1)), answe
 check_prediction(merged, np.ravel(truth))
 
 # %% [markdown]
-# Four laws follow: $\theta_r = -\infty$ removes a branch; all $\theta = 0$ give half the sum; one branch with its gate
-# wide open, $\theta = \infty$, is the plain way; and the cost is exactly $R$ times that of one branch. The gates do not
-# compete: any number of them may be open at once.
+# So $\theta_r = -\infty$ removes a branch, and all $\theta = 0$ give half of the sum. One branch with its gate wide
+# open, $\theta = \infty$, is the plain way. The gates do not compete: any number of them may be open at once.
 #
 # ### Exercise: `multi_branch_upsample`
 #
 # Put it together from `binarize`, `binary_conv2d` and `sigmoid`. Each of the three returns a pair, value and cache.
-# `up.forward(x, scale=scale)`, too.
+# So does `up.forward(x, scale=scale)`, the upsampling of one branch: nearest, or one of the bilinear two.
 
 
 # %% exercise="multi_branch_upsample"
@@ -453,7 +457,8 @@ check("multi_branch_upsample_backward", with_gate_gradient, max_examples=30)
 # ## What is recovered
 #
 # First without any network. Take one number at a time, from a photograph made large by bilinear upsampling, and let it
-# be imitated by $R$ signs, each with the best scale (least squares). What share of its variance is missed?
+# be imitated by $R$ signs and a constant. Each has the scale that makes the squared error smallest (`lstsq`). What
+# share of the variance is missed?
 
 # %%
 photo = load("photos", "val")[3].image.mean(-1, dtype=float)[None, ..., None]
@@ -482,7 +487,8 @@ for R in (1, 2, 3, 5, 8):
 #
 # ### A trained layer, looked into
 #
-# Three branches at each upsampling, trained for 40 steps on photographs, about four seconds:
+# Three branches at each upsampling, trained for 40 steps on photographs. `zoom` and `paint` change the size and the
+# colours of the crops, so that no two are alike. It takes some seconds:
 
 # %% tags=["varies"]
 training = Training(steps=40, batch=8, crop=64, zoom=(0.66, 0.9), paint=1.0)
@@ -494,8 +500,9 @@ branches(run, load("photos", "val")[3].image)
 # %% [markdown]
 # Top: what share of the channels each branch of the last upsampling sees as $+1$. The thresholds start at quantiles of
 # what comes in: the first is low, so most is above it (bright); the third is high (dark). So one map becomes three
-# binary views that differ. Middle: the mean size of each answer. Below: the gates, one bar a filter. They began at one
-# half, and 40 steps move them little; 40 steps make no good prediction, either.
+# binary views that differ. Middle: the mean size of each answer, bright for large. Below: the gates, one bar a filter
+# (which is a channel of the result). They began at one half, and 40 steps move them little; 40 steps make no good
+# prediction, either.
 #
 # The price is exact, and no measurement: $R$ times the multiplications.
 

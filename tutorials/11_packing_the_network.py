@@ -6,7 +6,7 @@
 #
 # Afterwards you can
 #
-# - pack a trained network, prove that it gives the same logits, and compute how many bytes its weights take;
+# - pack a trained network, check that it gives the same logits, and compute how many bytes its weights take;
 # - say what becomes of each layer in words, and write three of the pieces;
 # - explain where "58 times faster" comes from, why NumPy does not show it, and how a float can do two sums at once.
 
@@ -53,10 +53,10 @@ print(f"{different} of {sum(p.label.size for p in photos) * run.config.classes:,
 #
 # ## Less memory
 #
-# One bit a weight for 32 is 32 times smaller. But each filter begins a new word at every tap, and a word has 64 bits.
+# One bit in the place of 32 is 32 times smaller. But words have 64 bits, and a filter begins a new word at each tap.
 #
 # **Predict.** A 3 x 3 layer with `C` channels and 32 filters. How many bytes do its weights take as float32, and how
-# many as words of 8 bytes?
+# many as words of 8 bytes? A list of the two.
 
 # %% prediction="nbytes"
 C = 16  # variant: 96 | 48
@@ -87,8 +87,8 @@ rest = sum(a.nbytes for a in packed.arrays.values()) - after
 print(f"what stays float (stem, classifier, thresholds, scales, gates): {rest:,} bytes")
 
 # %% [markdown]
-# So a narrow binary network is not 32 times smaller. And what stays float, next to nothing before, is nearly a third of
-# the packed arrays.
+# So a narrow binary network is not 32 times smaller. And what stays float was next to nothing among float weights; of
+# the packed arrays it is nearly a third.
 #
 # ### "The file is as large as before"
 #
@@ -115,11 +115,12 @@ with TemporaryDirectory() as folder:
 # | scale, then batch norm | one scale and one shift for each filter (notebook 06) |
 # | all that, then a sign | one comparison of the whole number (notebook 06), where nothing real comes between |
 # | nearest upsampling | words are repeated |
-# | maximum of signs | one operation on words (below) |
+# | maximum of signs (in other networks: this one takes none) | one operation on words (below) |
 # | stem, classifier, softmax of the attention | as they were |
 #
 # When does something real come between? Behind the float stem; where a shortcut adds real values; and where gates add
-# up several branches:
+# up several branches. A layer that needs only one comparison of whole numbers has its thresholds $t$ among the packed
+# arrays. It gives words, and the next layer receives them:
 
 # %%
 for residual, R in ((True, 3), (True, 1), (False, 3), (False, 1)):
@@ -132,7 +133,8 @@ for residual, R in ((True, 3), (True, 1), (False, 3), (False, 1)):
 # ### Exercise: `binarize_packed`
 #
 # Where values are real, the first step is this one: threshold and pack, with no $\pm 1$ in between.
-# `pack_bits(negative)` packs booleans, where True means $-1$; you wrote such a function in notebook 03.
+# `pack_bits(negative)` packs booleans (..., C), where True means $-1$. It is your `pack` of notebook 03 without
+# `x < 0`.
 
 
 # %% exercise="binarize_packed"
@@ -172,7 +174,7 @@ check("binarize_packed", words_of)
 #
 # ### The maximum of signs
 #
-# A max pooling of signs: the largest of a window is $+1$ wherever one of them is.
+# Many binary networks pool signs by their maximum. The largest of a window is $+1$ wherever one of them is.
 #
 # **Predict.** Four words are the four pixels of a 2 x 2 window, with four channels each. A bit of 1 means $-1$. Which
 # word is the maximum, channel by channel? (Write it as `0b0110` or as the number 6: Python reads both alike.)
@@ -236,7 +238,8 @@ check("max_pool2d_packed", pool_words, options={"stride": None})
 # ## How much faster?
 #
 # XNOR-Net (Rastegari 2016, arXiv 1603.05279) counts operations. A convolution has $cN$ multiplications for each output:
-# $c$ channels, $N$ taps. In bits 64 of them are one operation, and one real multiplication for the scale stays:
+# $c$ channels, $N$ taps. In bits 64 of them are one operation, and one real multiplication for the scale stays. The
+# ratio is:
 #
 # $$\frac{cN}{cN / 64 + 1} = \frac{64\,cN}{cN + 64}$$
 #
@@ -259,8 +262,8 @@ check_prediction(ratio, count.binary / (count.binary / 64 + count.scale))
 # multiplies and adds 8 or 16 of them.
 #
 # Now the time, on one thread. The product of a middle layer: 4096 pixels, 576 signs each, 64 filters. Each form of the
-# library prepares both sides once (`left`, `right`), and then takes all dot products (`dots`). Answers are checked
-# first: only the names of those that are right are listed.
+# library prepares both sides once (`left`, `right`), and then takes all dot products (`dots`). `moved` counts bytes:
+# what each must read and write at least. Answers are checked first: only the names of those that are right are listed.
 
 # %%
 M, n, F = 4096, 576, 64
@@ -274,7 +277,7 @@ for form in (product.POPCOUNT, product.DIGITS, product.TRIPLES):
     bits = form is product.POPCOUNT
     moved[form.name] = y.nbytes + (words_a.nbytes + words_b.nbytes if bits else left.nbytes + right.w.nbytes)
 functions["one broadcast"] = lambda: n - 2 * np.bitwise_count(words_a[:, None] ^ words_b).sum(-1, dtype=np.int16)
-moved["one broadcast"] = words_a.nbytes + words_b.nbytes + y.nbytes
+moved["one broadcast"] = moved["popcount"] + 18 * M * F * n // 64  # 8 bytes of XOR and 1 of count, out and in
 [name for name, function in functions.items() if (function() == a @ bt).all()]
 
 
@@ -303,10 +306,11 @@ for name in functions:
     print(f"{name:14} {times_faster:5.2f} times as fast as float BLAS, {moved[name] / 1e6:6.2f} MB moved at least")
 
 # %% [markdown]
-# *One broadcast* is what one writes first: XOR of everything with everything, in one expression. *Popcount* is the
-# library's: the same counts, in runs of words that stay in the cache. *Digits* and *triples* come below: one product of
-# BLAS does the work of two and of three. So they cannot be more than 2 and 3 times as fast, and a larger number in this
-# table tells that something else was running. In memory the words win by far. In time they win little, for two reasons:
+# *One broadcast* is what one writes first: XOR of everything with everything, in one expression. Its results in between
+# are large, and go to memory and back. *Popcount* is the library's: the same counts, in runs of words that stay in the
+# cache. *Digits* and *triples* come below: one product of BLAS does the work of two and of three. So they cannot be
+# more than 2 and 3 times as fast, and a larger number in this table tells that something else was running. In memory
+# the words win by far. In time they win little or nothing, for two reasons:
 #
 # - NumPy's `bitwise_count` counts **one word** an instruction, where BLAS handles 8 or 16 floats in one.
 # - Every NumPy call writes its result to memory, and the next call reads it back. A kernel in C keeps it in a register.
@@ -315,8 +319,9 @@ for name in functions:
 # (docs/speed.md). The bits are not slow, but NumPy does not offer that instruction; and a binary network in PyTorch
 # multiplies floats like any other (asked in jiecaoyu/XNOR-Net-PyTorch#40).
 #
-# A picture says the same. To the right is more work for each byte; upward is faster. Under the slanted line a program
-# waits for memory, under the flat ones for arithmetic.
+# A picture says the same. To the right is more work for each byte; upward is faster. The slanted line is what the
+# memory allows, the flat ones what arithmetic allows: in float BLAS, and in C where that was measured. Under the
+# slanted line a program waits for memory, under a flat one for arithmetic.
 
 # %% tags=["varies"]
 large = np.ones(2**24, np.float32)
@@ -372,9 +377,10 @@ check_prediction(decoded, [d0, (UNITS - d0) // 4096])
 # %% [markdown]
 # ### Exercise: `packed_matmul` by digits
 #
-# Two blocks of packed rows, one product of floats for both. Sums of more than 2047 signs do not fit: cut them into
-# pieces of at most 2047, decode each piece, and add. `unpack(rows, n)` gives the `n` signs of each row, in float32. The
-# specification is `packed_matmul_loops` in `tinybnn/product.py`: XOR and a count, with Python's own integers.
+# Two blocks of packed rows, `low` (each row an $x_0$) and `high` ($x_1$); one product of floats for both. Sums of more
+# than 2047 signs do not fit: cut them into pieces of at most 2047, decode each piece, and add. `unpack(rows, n)` gives
+# the `n` signs of each row, in float32. The specification is `packed_matmul_loops` in `tinybnn/product.py`: XOR and a
+# count, with Python's own integers.
 
 
 # %% exercise="packed_matmul"

@@ -82,3 +82,14 @@ def two_products(low, high, b, n):
         whole = np.floor(total)
         d0, d1 = d0 + (total - whole) * 4096, d1 + whole
     return d0, d1
+
+
+# %% exercise="packed_matmul" cause="the halves of the rows exchanged"
+def two_products(low, high, b, n):
+    w, x = unpack(b, n).T, unpack(high, n) + unpack(low, n) / 4096
+    d0 = d1 = 0
+    for k in range(0, n, 2047):
+        total = x[:, k : k + 2047] @ w[k : k + 2047]
+        whole = np.rint(total)
+        d0, d1 = d0 + (total - whole) * 4096, d1 + whole
+    return d1, d0
