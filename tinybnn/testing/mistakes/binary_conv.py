@@ -18,16 +18,13 @@ def with_scale(change: Callable[[Array, Array], Array]) -> Callable:
     return lambda x, w, alpha, **options: binary_conv2d(x, w, change(w, alpha), **options)[0]
 
 
-def latent_weights(x: Array, w: Array, alpha: Array, *, quantizer: Any = None, **options: Any) -> Array:
-    return conv2d(x, w, **options)[0] * alpha
+def with_weights(read: Callable[[Array], Array]) -> Callable:
+    """binary_conv2d that reads its latent weights otherwise than by their sign."""
 
+    def forward(x: Array, w: Array, alpha: Array, *, quantizer: Any = None, **options: Any) -> Array:
+        return conv2d(x, read(w), **options)[0] * alpha
 
-def with_signs(signs_of: Callable[[Array], Array]) -> Callable:
-    return lambda x, w, alpha, **options: binary_conv2d(x, signs_of(w), alpha, **options)[0]
-
-
-def ternary_weights(x: Array, w: Array, alpha: Array, *, quantizer: Any = None, **options: Any) -> Array:
-    return conv2d(x, np.sign(w), **options)[0] * alpha
+    return forward
 
 
 def padded_with(value: int) -> Callable:
@@ -72,19 +69,19 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake(
         "binary_conv2d",
         "a latent weight of 0 read as -1",
-        with_signs(lambda w: np.where(w > 0, w.dtype.type(1), w.dtype.type(-1))),
+        with_weights(lambda w: np.where(w > 0, w.dtype.type(1), w.dtype.type(-1))),
         "nothing, until a weight is exactly 0, as one is that started so",
     ),
     Mistake(
         "binary_conv2d",
         "ternary weights: np.sign of a latent weight of 0",
-        ternary_weights,
+        with_weights(np.sign),
         "nothing, until a weight is exactly 0; packed it has no third value, and differs",
     ),
     Mistake(
         "binary_conv2d",
         "convolves latent weights, not their signs",
-        latent_weights,
+        with_weights(lambda w: w),
         "it trains better than a binary network should; the packed network is far worse than it",
     ),
     Mistake(

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ...binarize import sign
 from ...notation import Array
 from ..ops.course import bop_step, latent_step
 from .binarize import in_float64
@@ -15,10 +16,6 @@ from .mistake import Mistake
 def clipped_sum(move: Callable[[Array, Array, float], Array]) -> Callable:
     """``clip(move(w, g, lr), -1, 1)``."""
     return lambda w, g, *, lr: np.clip(move(w, g, lr), -1, 1)
-
-
-def signs_of(w: Array) -> Array:
-    return np.where(w >= 0, 1, -1).astype(w.dtype)
 
 
 def latent_in_place(w: Array, g: Array, *, lr: float) -> Array:
@@ -91,13 +88,13 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake(
         "latent_step",
         "steps from the sign, not from the latent weight",
-        clipped_sum(lambda w, g, lr: signs_of(w) - lr * g),
+        clipped_sum(lambda w, g, lr: sign(w) - lr * g),
         "nothing ever flips at a small rate: what earlier steps have gathered is forgotten each time",
     ),
     Mistake(
         "latent_step",
         "keeps the sign and throws the latent weight away",
-        lambda w, g, *, lr: signs_of(latent_step(w, g, lr=lr)),
+        lambda w, g, *, lr: sign(latent_step(w, g, lr=lr)),
         "nothing ever flips at a rate below 1 / |g|: from -1 or +1 no single step reaches 0",
     ),
     Mistake(
