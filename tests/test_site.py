@@ -146,6 +146,8 @@ def test_every_notebook_has_a_page_with_its_answers_folded_and_offers_the_studen
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         folded = sum("hide-input" in cell["metadata"].get("tags", []) for cell in cells)
         assert len(re.findall(r"<details class=[^>]*above-input", text)) == folded
+        exercises = sum("exercise" in cell["metadata"] for cell in cells)
+        assert text.count(">NotImplementedError<") >= exercises, f"{path.stem} does not show what is asked"
         assert re.search(rf'_downloads/\w+/{path.stem}\.ipynb"', text), f"{path.stem} does not offer the notebook"
 
 

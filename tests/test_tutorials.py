@@ -18,6 +18,7 @@ import nbformat  # noqa: E402
 
 from tutorials import build, lesson  # noqa: E402
 from tutorials.__main__ import main, parser  # noqa: E402
+from tutorials.lesson import cells_of  # noqa: E402
 
 SOURCES = lesson.sources()
 LESSONS = pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
@@ -37,11 +38,6 @@ def _said(answer, check):
         return str(error)
     return "nothing: it passed"
 """
-
-
-def cells_of(notebook, kind):
-    """The cells marked as exercise, prediction or check, by name."""
-    return {cell.metadata[kind]: cell for cell in notebook.cells if kind in cell.metadata}
 
 
 def wrong_answers(path):
@@ -99,7 +95,7 @@ def test_a_solution_passes_all_its_checks_and_says_what_it_said_when_it_was_buil
     notebook = executed[path][0].result()
     kept = nbformat.read(lesson.HERE / "solutions" / f"{path.stem}.ipynb", 4)
     run = [cell for cell in code_of(notebook) if cell.id.startswith(path.stem)]
-    for now, then in zip(run, code_of(kept)):
+    for now, then in zip(run, code_of(kept), strict=True):
         assert not [out for out in now.outputs if out.output_type == "error" or out.get("name") == "stderr"], now.source
         if "check" in now.metadata:
             assert not now.outputs, f"{now.metadata.check}: a check that passes says nothing"
@@ -123,7 +119,7 @@ def test_a_wrong_answer_is_told_its_cause(path, executed):
 def test_an_untouched_notebook_fails_its_checks_in_one_line_and_nothing_else(path, executed):
     for cell in code_of(executed[path][1].result()):
         errors = [out for out in cell.outputs if out.output_type == "error"]
-        assert bool(errors) == ("check" in cell.metadata), cell.source + "\n" + "\n".join(errors[0].traceback)
+        assert bool(errors) == ("check" in cell.metadata), f"{cell.source}\n{errors}"
         assert not [out for out in cell.outputs if out.get("name") == "stderr"], cell.source
         for error in errors:
             assert len(error.traceback) == 1 and "\n" not in error.traceback[0], error.traceback

@@ -9,9 +9,8 @@ from tinybnn.store import save_json
 from tinybnn.testing.grade import MISSING, OK, WRONG, Verdict, gradescope
 
 from .build import execute
-from .lesson import HERE, student
+from .lesson import HERE, cells_of, student
 
-MARKS = ("exercise", "prediction", "check")
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, nbformat.ValidationError)
 """What a file that is no notebook, or none of the course's, does to whoever reads it."""
 
@@ -32,22 +31,13 @@ def grade(path: Path) -> list[Verdict]:
         notebook = student(HERE / Path(about["source"]).name, about["variant"])
     except UNREADABLE as error:
         raise ValueError(f"grade: {path} is no notebook of this course ({type(error).__name__})") from None
-    answers = {mark_of(cell): cell.source for cell in handed_in.cells if mark_of(cell)}
-    for cell in notebook.cells:
-        if "check" not in cell.metadata and mark_of(cell) in answers:
-            cell.source = answers[mark_of(cell)]
-    exercises = {cell.metadata.exercise for cell in notebook.cells if "exercise" in cell.metadata}
-    cells = execute(notebook, allow_errors=True).cells
-    return [
-        verdict(cell, ("exercise", cell.metadata.check) in answers)
-        for cell in cells
-        if cell.metadata.get("check") in exercises
-    ]
-
-
-def mark_of(cell: Any) -> tuple[str, str] | None:
-    """Which exercise, prediction or check a cell is, as ("exercise", "sign")."""
-    return next(((kind, cell.metadata[kind]) for kind in MARKS if kind in cell.metadata), None)
+    for kind in ("exercise", "prediction"):
+        answers = cells_of(handed_in, kind)
+        for name, cell in cells_of(notebook, kind).items():
+            cell.source = answers[name].source if name in answers else cell.source
+    answered, exercises = cells_of(handed_in, "exercise"), cells_of(notebook, "exercise")
+    checks = cells_of(execute(notebook, allow_errors=True), "check")
+    return [verdict(cell, name in answered) for name, cell in checks.items() if name in exercises]
 
 
 def verdict(cell: Any, answered: bool) -> Verdict:

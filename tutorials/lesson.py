@@ -38,7 +38,7 @@ def student(path: Path, variant: int | None = None, where: str = CLONE) -> Any:
     """The notebook with stubs in the place of answers. A check that fails does not stop "Run All"."""
     notebook = skeleton(path, variant, where)
     for cell in notebook.cells:
-        if "exercise" in cell.metadata or "prediction" in cell.metadata:
+        if is_asked(cell):
             cell.source = without_answer(cell.source, "exercise" in cell.metadata)
         if "check" in cell.metadata:
             tag(cell, "raises-exception")
@@ -49,7 +49,7 @@ def solution(path: Path, variant: int | None = None, where: str = CLONE_OF_SOLUT
     """The notebook with its answers, not executed yet. A site may fold what is tagged "hide-input"."""
     notebook = skeleton(path, variant, where)
     for cell in notebook.cells:
-        if "exercise" in cell.metadata or "prediction" in cell.metadata:
+        if is_asked(cell):
             cell.source = "\n".join(line for line in cell.source.splitlines() if line.strip() not in (BEGIN, END))
             tag(cell, "hide-input")
     return notebook
@@ -61,7 +61,7 @@ def nbgrader(path: Path, variant: int | None = None, where: str = CLONE) -> Any:
     Predictions are the student's: they are not graded, and nbgrader has one stub for all answers.
     """
     notebook, plain = skeleton(path, variant, where), student(path, variant, where)
-    exercises = {cell.metadata.exercise for cell in notebook.cells if "exercise" in cell.metadata}
+    exercises = cells_of(notebook, "exercise")
     for cell, stub in zip(notebook.cells, plain.cells):
         checked = cell.metadata.get("check") in exercises
         if "exercise" not in cell.metadata and not checked:
@@ -125,6 +125,16 @@ def without_answer(code: str, exercise: bool) -> str:
     if not marked.search(code):
         raise ValueError(f"a cell to be answered has no {BEGIN} and {END}:\n{code}")
     return marked.sub(stub, code).rstrip("\n")
+
+
+def is_asked(cell: Any) -> bool:
+    """Whether the student is to answer in this cell."""
+    return "exercise" in cell.metadata or "prediction" in cell.metadata
+
+
+def cells_of(notebook: Any, kind: str) -> dict[str, Any]:
+    """The cells marked as ``"exercise"``, ``"prediction"`` or ``"check"``, by name."""
+    return {cell.metadata[kind]: cell for cell in notebook.cells if kind in cell.metadata}
 
 
 def tag(cell: Any, name: str) -> None:
