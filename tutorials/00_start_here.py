@@ -103,8 +103,8 @@ check_prediction(logits_shape, logits.shape)
 check_prediction(labels_shape, logits.argmax(-1).shape)
 
 # %% [markdown]
-# A check that says nothing is content. What you write as `name = ...` is a prediction: do it in your head or on paper,
-# before you run anything. A wrong one costs nothing here, and shows you where to read again.
+# A silent check means that all is right. What you write as `name = ...` is a prediction: do it in your head or on
+# paper, before you run anything. A wrong one costs nothing here, and shows you where to read again.
 
 # %% [markdown]
 # ## A network, trained in front of you
@@ -246,7 +246,7 @@ for count in (confusion_matrix_loops, confusion_matrix):
 # %% [markdown]
 # ### Exercise: `confusion_matrix`
 #
-# Now without a loop over pixels.
+# Now without a loop over pixels. (The label to be ignored could be another; `options` keeps the check to 255.)
 
 
 # %% exercise="confusion_matrix"
@@ -286,9 +286,9 @@ check("confusion_matrix", count_pairs, options={"ignore": 255})
 # <details><summary>Answer</summary>
 #
 # The library refuses: among the "predictions" is 255, which is no class. In a scene without ignored pixels nothing
-# would be refused, and the table would be turned over: what was missed looks like a false alarm. IoU, below, cannot
-# tell the two apart and stays the same, so the mistake stays unseen until somebody reads a row. Four public projects
-# that had it are in [the catalogue of mistakes](../docs/mistakes.md).
+# would be refused, and rows and columns would change places: what was missed looks like a false alarm. IoU, below,
+# cannot tell the two apart and stays the same, so the mistake stays unseen until somebody reads a row. Four public
+# projects that had it are in [the catalogue of mistakes](../docs/mistakes.md).
 #
 # </details>
 
@@ -395,7 +395,7 @@ check("mean_iou", mean_of_ious)
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# `np.isnan` finds them, and `~` turns a boolean array over. A boolean array as index keeps what is True. An empty
+# `np.isnan` finds them, and `~` exchanges True and False. A boolean array as index keeps what is True. An empty
 # array has no mean, so ask `.any()` before.
 #
 # </details>

@@ -17,7 +17,7 @@ from math import comb
 
 import numpy as np
 
-from tinybnn import batch_norm, cost, load, max_pool2d, polynomial, sign
+from tinybnn import cost, load, polynomial, sign
 from tinybnn.arms import ARMS, train_arm
 from tinybnn.evaluate import evaluate, predict, probability
 from tinybnn.metrics import confusion_matrix, iou_per_class
@@ -114,20 +114,9 @@ check_prediction(parameters, block.parameters)
 # ### In which order?
 #
 # Threshold and sign, convolution, batch norm, sum, activation: readers of other code ask whether this order matters,
-# and where pooling goes (jiecaoyu/XNOR-Net-PyTorch#35, #90). It does. Pool signs by the maximum, and nearly all of
-# them are $+1$: one $+1$ in a window is enough. Pool the real values first and let batch norm centre them, and half of
-# the signs are left on each side:
-
-# %%
-z = np.random.default_rng(0).normal(size=(1, 64, 64, 8))
-one, zero = np.ones(8), np.zeros(8)
-signs_first = max_pool2d(sign(batch_norm(z, one, zero)[0]))[0]
-pool_first = sign(batch_norm(max_pool2d(z)[0], one, zero)[0])
-for order, y in (("norm, sign, pool", signs_first), ("pool, norm, sign", pool_first)):
-    print(f"{order}: {100 * (y > 0).mean():.0f} % of the outputs are +1")
-
-# %% [markdown]
-# This network pools only in the shortcut, by the mean, and only real values.
+# and where pooling goes (jiecaoyu/XNOR-Net-PyTorch#35, #90). It does: in notebook 06 the maximum of signs was $+1$
+# nearly everywhere, and no norm behind it could mend that. This network pools only in the shortcut, by the mean, and
+# only real values.
 #
 # ### Exercise: the activation
 #
@@ -189,10 +178,12 @@ kinds = {"stem and head": [r for r in rows if r.name in ("stem", "head")], "all 
 for name, some in kinds.items():
     count, bits, work = cost.total(some)
     print(f"{name:14s} {count:8,} parameters  {work.binary:12,} binary and {work.real:10,} float multiplications")
+(few, _, theirs), (many, _, all_work) = (cost.total(some) for some in kinds.values())
+print(f"one parameter in {many / few:.0f}, one multiplication for {all_work.binary / theirs.real:.0f} binary ones")
 
 # %% [markdown]
-# One parameter in 190, and 38 binary multiplications for each float one. (In time their share is larger: many binary
-# ones go into one instruction.) Second, signs would lose much. A stem that reads signs sees this of a photograph:
+# (In time their share is larger: many binary multiplications go into one instruction.) Second, signs would lose much. A
+# stem that reads signs sees this of a photograph:
 
 # %%
 photos = load("photos", "train")
@@ -226,7 +217,8 @@ for function in (forward, backward):
 #
 # A network of so many hand-written pieces is checked as one sign was in notebook 01: relax the quantizers, and the
 # same backward must agree with finite differences. Here along one random direction `v` of all parameters at once. The
-# loss is a sum of the logits, each times a random weight, `dlogits`.
+# loss is a sum of the logits, each times a random weight, `dlogits`. The first cell has two functions; the second makes
+# what they need and calls them.
 
 
 # %% tags=["varies"]
@@ -303,7 +295,8 @@ figure
 #
 # $$F = \frac{(1 + \beta^2)\,P R}{\beta^2 P + R}, \qquad \beta^2 = 0.3$$
 #
-# (Achanta 2009; status *from code*). One would like to know what no skill at all is worth: mark every pixel, $p = 1$.
+# (Achanta 2009; status *from code*). `f_curve` gives it at 256 thresholds; at each of them "mark
+# everything" marks the same. One would like to know what no skill at all is worth: mark every pixel, $p = 1$.
 #
 # **Predict.** For this mask: the IoU of the object, the MAE and the $F$ of "mark everything". Two decimals.
 
@@ -522,11 +515,11 @@ for k in (3, 4, 5):
 # be beyond 2.8 (Student's t, two sides, 5 %) before chance is an unlikely explanation. So, in the words that may be
 # used:
 #
-# - **Signs cost** 0.07 of mIoU on the streets: five of five, and far beyond chance. On the photographs 0.04, five of
-#   five, with a spread as large.
+# - **Signs cost** 0.07 of mIoU on the streets: five of five, and far beyond chance. On the photographs 0.04, with a
+#   spread as large: five of five, which coins do in 3 of 100 trials, but a ratio below the bar.
 # - **Multi-branch upsampling on the streets**: 0.014 more mIoU, four of five, for three times the decoder's binary
-#   multiplications. By itself that is a hint, no proof: a coin does it in one of five trials. It has support: the
-#   training loss is lower in all five seeds, by 0.030 ± 0.020 (README.md).
+#   multiplications (README.md). By itself that is a hint, no proof: a coin does it in one of five trials. It has
+#   support: the training loss is lower in all five seeds, by 0.030 ± 0.020 (README.md).
 # - **Multi-branch upsampling on the photographs**: not shown. Three of five, and the spread is three times the mean.
 #   Nor is it shown that it does not help: with this spread, five seeds cannot tell a gain of 0.01 from none.
 # - **Attention**: shown on the photographs, a hint on the streets.
