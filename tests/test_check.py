@@ -259,6 +259,11 @@ def test_a_kernel_that_takes_pairs_is_given_pairs_and_one_that_takes_numbers_num
     check("conv2d", by_pairs)
     check("conv2d", by_numbers, options={"stride": [1, 2], "pad": [0, 1], "dilation": 1})
 
+    def pool_by_numbers(x, *, kernel, stride, pad):  # the fixed cases of pooling are spelt as pairs
+        return max_pool2d(x, kernel=kernel + 0, stride=stride + 0, pad=pad + 0)[0]
+
+    check("max_pool2d", pool_by_numbers, options={"kernel": 3, "stride": [1, 2], "pad": [0, 1]})
+
 
 def test_an_option_that_changes_no_value_need_not_be_taken():
     """A forward kernel has no use for a surrogate."""
