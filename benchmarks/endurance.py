@@ -56,9 +56,10 @@ def page(rows, examples):
 
 
 def merged(old, new):
-    """The old page with the lines of functions that were tried anew."""
+    """The old page with the lines of functions that were tried anew, and of those that it did not have."""
     lines = {line.split("|")[1]: line for line in new.splitlines() if line.startswith("| `")}
-    return "\n".join(lines.get(line.split("|")[1] if "|" in line else "", line) for line in old.splitlines()) + "\n"
+    kept = [lines.pop(line.split("|")[1] if "|" in line else "", line) for line in old.splitlines()]
+    return "\n".join([*kept, *lines.values()]) + "\n"
 
 
 def main():
