@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from tinybnn import cost, net
-from tinybnn.attention import attention, attention_loops
-from tinybnn.pyramid import LEVELS
-from tinybnn.reduced_attention import (
+from tinybnn.model import cost, net
+from tinybnn.ops.attention import attention, attention_loops
+from tinybnn.ops.pyramid import LEVELS
+from tinybnn.ops.reduced_attention import (
     pooled_attention_loops,
     pooled_attention_packed,
     two_part_attention_loops,

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from tinybnn.binarize import sign
-from tinybnn.bitpack import binarize_packed
-from tinybnn.conv import conv2d, conv2d_loops
-from tinybnn.packed_conv import pack_weights
-from tinybnn.packed_tiles import convolve, plan_conv, prepare
-from tinybnn.product import DIGITS, POPCOUNT
+from tinybnn.fast.packed_conv import pack_weights
+from tinybnn.fast.packed_tiles import convolve, plan_conv, prepare
+from tinybnn.fast.product import DIGITS, POPCOUNT
+from tinybnn.ops.binarize import sign
+from tinybnn.ops.bitpack import binarize_packed
+from tinybnn.ops.conv import conv2d, conv2d_loops
 
 from .harness import THREADS, Row, check, in_turn, installed, peak
 

@@ -13,8 +13,8 @@ import hypothesis
 import numpy as np
 
 import tinybnn
-from tinybnn.report import table
-from tinybnn.store import write_whole
+from tinybnn.app.table import table
+from tinybnn.data.store import write_whole
 from tinybnn.testing import RUNGS, Mismatch, check
 
 OUT = Path(__file__).parent / "ENDURANCE.md"

@@ -11,13 +11,13 @@ import argparse
 import numpy as np
 from tqdm import tqdm
 
-from tinybnn.conv import conv2d
-from tinybnn.data import load
-from tinybnn.multibranch import multi_branch_upsample, multi_branch_upsample_backward
-from tinybnn.optim import adam, clip_latent, learning_rate
-from tinybnn.plot import new_figure, save_figure
-from tinybnn.report import table
-from tinybnn.upsample import upsample_bilinear
+from tinybnn.app.pictures import new_figure, save_figure
+from tinybnn.app.table import table
+from tinybnn.data.samples import load
+from tinybnn.model.optim import adam, clip_latent, learning_rate
+from tinybnn.ops.conv import conv2d
+from tinybnn.ops.multibranch import multi_branch_upsample, multi_branch_upsample_backward
+from tinybnn.ops.upsample import upsample_bilinear
 
 CHANNELS, SIZE, BATCH = 8, 32, 8
 LR = 0.02

@@ -4,13 +4,13 @@ from functools import partial
 
 import numpy as np
 
-from tinybnn.binarize import clipped
-from tinybnn.bitpack import pack
-from tinybnn.fold import Threshold
-from tinybnn.norm import batch_norm, update_running
+from tinybnn.ops.binarize import clipped
+from tinybnn.ops.bitpack import pack
+from tinybnn.ops.fold import Threshold
+from tinybnn.ops.norm import batch_norm, update_running
+from tinybnn.ops.upsample import NEAREST
 from tinybnn.testing import RUNGS, Case
 from tinybnn.testing.op import bare
-from tinybnn.upsample import NEAREST
 
 from .harness import Row, check, in_turn
 

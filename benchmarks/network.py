@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tinybnn import net
-from tinybnn.deploy import forward_packed, pack_network, ready, save_packed, weight_bytes
+from tinybnn.model import net
+from tinybnn.model.deploy import forward_packed, pack_network, ready, save_packed, weight_bytes
 
 from .harness import Row, check, in_turn
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from tinybnn.bitpack import pack
-from tinybnn.product import DIGITS, POPCOUNT, TRIPLES, narrow, packed_matmul_loops
+from tinybnn.fast.product import DIGITS, POPCOUNT, TRIPLES, narrow, packed_matmul_loops
+from tinybnn.ops.bitpack import pack
 
 from .harness import Row, check, in_turn
 

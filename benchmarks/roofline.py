@@ -10,8 +10,8 @@ import sys
 
 import numpy as np
 
-from tinybnn.bitpack import pack
-from tinybnn.product import DIGITS, POPCOUNT, TRIPLES, narrow, packed_matmul_loops
+from tinybnn.fast.product import DIGITS, POPCOUNT, TRIPLES, narrow, packed_matmul_loops
+from tinybnn.ops.bitpack import pack
 
 from .harness import Row, check, in_turn
 
@@ -60,7 +60,7 @@ def rows():
 
 def draw(measured, path):
     """``measured``: rows as dicts of case, value and detail."""
-    from tinybnn.plot import new_figure, save_figure
+    from tinybnn.app.pictures import new_figure, save_figure
 
     points = {r["case"]: (float(r["detail"].split()[0]), r["value"]) for r in measured if r["unit"] == "GMAC/s"}
     memory = next(r["value"] for r in measured if r["unit"] == "GB/s")

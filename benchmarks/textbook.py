@@ -9,11 +9,11 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from tinybnn import upsample
-from tinybnn.activation import PReLUCache, RPReLUGrads
-from tinybnn.binarize import Quantizer
-from tinybnn.conv import ConvCache, ConvGrads
-from tinybnn.norm import BatchNormCache, BatchNormGrads
+from tinybnn.ops import upsample
+from tinybnn.ops.activation import PReLUCache, RPReLUGrads
+from tinybnn.ops.binarize import Quantizer
+from tinybnn.ops.conv import ConvCache, ConvGrads
+from tinybnn.ops.norm import BatchNormCache, BatchNormGrads
 
 
 def conv2d(x, w, *, stride=1, pad=0, pad_value=0.0, dilation=1, groups=1):

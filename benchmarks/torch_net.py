@@ -6,7 +6,7 @@ A witness from outside, and what the training step is timed against. Status: our
 import torch
 import torch.nn.functional as F
 
-from tinybnn import net
+from tinybnn.model import net
 
 
 class Sign(torch.autograd.Function):

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tinybnn import net
-from tinybnn.optim import adam
-from tinybnn.train import loss_and_gradient
+from tinybnn.model import net
+from tinybnn.model.optim import adam
+from tinybnn.model.train import loss_and_gradient
 
 from . import textbook
 from .harness import THREADS, Row, check, in_turn, installed, peak

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tinybnn.street import kitti_road_colours, street_scene
+from tinybnn.data.street import kitti_road_colours, street_scene
 
 HERE = Path(__file__).resolve().parent / "street"
 SEED = 1874
@@ -26,7 +26,7 @@ CATEGORIES = (("uu", 0), ("um", 2), ("umm", 4))
 
 README = """# Street samples
 
-Small street scenes, 64 x 128 pixels, drawn by this project's own `tinybnn/street.py`. No photograph, no other data set
+Small street scenes, 64 x 128 pixels, drawn by this project's own `tinybnn/data/street.py`. No photograph, no other data set
 and no model went into them.
 
 - **Origin**: scene k is `street_scene(np.random.default_rng([{seed}, k]), lanes=(0, 2, 4)[k % 3])`; k is the number in
@@ -40,7 +40,7 @@ and no model went into them.
   1 ego vehicle (the bonnet). The other eight scored classes are absent: leave them out of a mean, as the metric does.
 - **`kitti-road/`**: the same scenes in the layout of KITTI road; scene k is number k // 3 of category uu (no lane
   markings), um (two lanes) or umm (four lanes), for k % 3 = 0, 1, 2. Magenta is road, red is valid and not road, black
-  is ignored. Numbers divisible by five are held out, as `tinybnn.data` does with this layout.
+  is ignored. Numbers divisible by five are held out, as `tinybnn.data.samples` does with this layout.
 
 ## sha256 of each file
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from tinybnn.activation import (
+from tinybnn.ops.activation import (
     hardtanh,
     hardtanh_backward,
     prelu,
@@ -15,7 +15,7 @@ from tinybnn.activation import (
     sigmoid_backward,
     sigmoid_loops,
 )
-from tinybnn.binarize import clipped, sign
+from tinybnn.ops.binarize import clipped, sign
 from tinybnn.testing.strategies import distinct, generators, integers, reals
 
 law = settings(derandomize=True, database=None, deadline=None, max_examples=30)

@@ -6,13 +6,15 @@ origins bear the names that a caller knows.
 
 import inspect
 import re
-from importlib import import_module
+import sys
 
 import numpy as np
 import pytest
 from test_docs import promised_shapes
 
-from tinybnn.testing import OPS
+from tinybnn.ops.attend import packed_dots
+from tinybnn.ops.norm import scale_shift
+from tinybnn.testing import OPS, RUNGS
 
 
 def real(*shape):
@@ -124,8 +126,9 @@ FITTING = {
 NEEDED = {"pad_value": 1, "size": (3, 2), "grid": (3, 4)}
 """Options without a default, where a function has one of that name."""
 
+ELSEWHERE = {f.__name__: f for f in (scale_shift, packed_dots)}
 ARGUMENTS = {name: args for functions in FITTING.values() for name, args in functions.items()}
-FUNCTIONS = {name: getattr(import_module(f"tinybnn.{room}"), name) for room, names in FITTING.items() for name in names}
+FUNCTIONS = {name: RUNGS[name].function if name in RUNGS else ELSEWHERE[name] for name in ARGUMENTS}
 PARAMETERS = {name: inspect.signature(f).parameters for name, f in FUNCTIONS.items()}
 OPTIONS = {
     name: {k: v for k, v in NEEDED.items() if k in p and p[k].default is p[k].empty} for name, p in PARAMETERS.items()
@@ -237,7 +240,7 @@ GIVES_BACK = {
 
 def beside(suffix):
     """The functions whose name with that suffix is one too: their backward passes, or their specifications."""
-    rooms = {name: import_module(f"tinybnn.{room}") for room, names in FITTING.items() for name in names}
+    rooms = {name: sys.modules[f.__module__] for name, f in FUNCTIONS.items()}
     return {name: getattr(room, name + suffix) for name, room in rooms.items() if hasattr(room, name + suffix)}
 
 

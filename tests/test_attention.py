@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from tinybnn import binarize
-from tinybnn.attend import (
+from tinybnn.model.gradcheck import adjoint_gap
+from tinybnn.ops import binarize
+from tinybnn.ops.attend import (
     attend,
     attend_backward,
     attend_loops,
@@ -18,7 +19,7 @@ from tinybnn.attend import (
     split_heads,
     transposed,
 )
-from tinybnn.attention import (
+from tinybnn.ops.attention import (
     attention,
     attention_backward,
     attention_loops,
@@ -30,7 +31,6 @@ from tinybnn.attention import (
     linear_attention_backward,
     linear_attention_loops,
 )
-from tinybnn.gradcheck import adjoint_gap
 
 N, T, S, A, D = 2, 5, 8, 3, 4
 ATOL = 1e-13

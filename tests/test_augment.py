@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinybnn.augment import (
+from tinybnn.data.augment import (
     colour_jitter,
     crop_back,
     draw_batch,

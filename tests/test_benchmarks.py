@@ -8,7 +8,8 @@ import pytest
 
 from benchmarks import loops, training
 from benchmarks.harness import Row, check, in_turn, peak
-from tinybnn import conv, net, upsample
+from tinybnn.model import net
+from tinybnn.ops import conv, upsample
 from tinybnn.testing import RUNGS
 
 ROOT = Path(__file__).parent.parent

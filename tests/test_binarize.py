@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinybnn.binarize import (
+from tinybnn.model.gradcheck import numeric_vjp
+from tinybnn.ops.binarize import (
     QUANTIZERS,
     binarize,
     binarize_backward,
@@ -21,7 +22,6 @@ from tinybnn.binarize import (
     tanh,
     tanh_sharpness,
 )
-from tinybnn.gradcheck import numeric_vjp
 
 law = settings(derandomize=True, database=None, deadline=None, max_examples=40)
 GRID = np.linspace(-3, 3, 601)

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinybnn.binarize import binarize, sign
-from tinybnn.bitpack import (
+from tinybnn.fast.product import packed_matmul
+from tinybnn.ops.binarize import binarize, sign
+from tinybnn.ops.bitpack import (
     binarize_packed,
     pack,
     pack_bits,
@@ -17,7 +18,6 @@ from tinybnn.bitpack import (
     unpack_loops,
     words,
 )
-from tinybnn.product import packed_matmul
 from tinybnn.testing.strategies import generators, signs, word_edges
 
 law = settings(derandomize=True, database=None, deadline=None, max_examples=40)

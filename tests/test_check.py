@@ -46,7 +46,7 @@ def test_a_message_has_the_place_the_cause_the_input_and_the_specification():
           likely cause: ternary: sign(0) = 0
           smallest failing input (float64):
             x = np.array([[[0.]]], np.float64)
-          specification: tinybnn/binarize.py, sign_loops, version 1""")
+          specification: tinybnn/ops/binarize.py, sign_loops, version 1""")
 
 
 def test_the_input_in_a_message_can_be_typed_in_again_and_fails_again():
@@ -152,7 +152,9 @@ def test_what_is_drawn_does_not_depend_on_what_else_is_loaded(tmp_path):
 
 
 def test_without_hypothesis_it_says_what_is_missing():
-    code = "import sys; sys.modules['hypothesis'] = None; import tinybnn.cli as c; exit(c.main(['check', '--list']))"
+    code = (
+        "import sys; sys.modules['hypothesis'] = None; import tinybnn.app.cli as c; exit(c.main(['check', '--list']))"
+    )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert run.returncode == 2 and not run.stdout
     assert run.stderr == "tinybnn: tinybnn.testing draws its cases with Hypothesis: pip install 'tinybnn[test]'\n"

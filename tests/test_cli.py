@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tinybnn.cli import main
-from tinybnn.data import samples_root
-from tinybnn.deploy import load_packed
-from tinybnn.train import load_run
+from tinybnn.app.cli import main
+from tinybnn.data.samples import samples_root
+from tinybnn.model.deploy import load_packed
+from tinybnn.model.train import load_run
 
 TINY = ["--width", "4", "--stages", "1", "--depth", "1", "--batch", "2", "--crop", "32", "--levels", "1", "2"]
 

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from scipy.signal import convolve2d, correlate
 
-from tinybnn.conv import (
+from tinybnn.model.gradcheck import adjoint_gap
+from tinybnn.ops.conv import (
     conv2d,
     conv2d_backward,
     conv2d_loops,
@@ -13,7 +14,6 @@ from tinybnn.conv import (
     conv_transpose2d_backward,
     conv_transpose2d_loops,
 )
-from tinybnn.gradcheck import adjoint_gap
 from tinybnn.testing.ops.conv import geometry
 from tinybnn.testing.strategies import Limits, generators, integers
 
@@ -112,7 +112,7 @@ def test_the_size_of_a_band_changes_nothing(band, monkeypatch):
     x, w = integers(rng, 3, 6, 5, 2), integers(rng, 3, 3, 2, 4)
     y, cache = conv2d(x, w, pad=1)
     gradients = conv2d_backward(y, cache)
-    monkeypatch.setattr("tinybnn.conv.BAND", band)
+    monkeypatch.setattr("tinybnn.ops.conv.BAND", band)
     again, cache = conv2d(x, w, pad=1)
     assert np.array_equal(y, again)
     assert all(np.array_equal(a, b) for a, b in zip(gradients, conv2d_backward(y, cache)))

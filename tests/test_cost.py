@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from tinybnn import cost, net
-from tinybnn.attention import attention_loops, binary_attention_loops, linear_attention_loops
-from tinybnn.binary_conv import binary_conv2d_loops
-from tinybnn.conv import conv2d, conv2d_loops
-from tinybnn.cost import Count
-from tinybnn.multibranch import multi_branch_upsample_loops
-from tinybnn.reduced_attention import channel_attention_loops, pooled_attention_loops, two_part_attention_loops
+from tinybnn.model import cost, net
+from tinybnn.model.cost import Count
+from tinybnn.ops.attention import attention_loops, binary_attention_loops, linear_attention_loops
+from tinybnn.ops.binary_conv import binary_conv2d_loops
+from tinybnn.ops.conv import conv2d, conv2d_loops
+from tinybnn.ops.multibranch import multi_branch_upsample_loops
+from tinybnn.ops.reduced_attention import channel_attention_loops, pooled_attention_loops, two_part_attention_loops
 
 
 class Counted:

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tinybnn import data
-from tinybnn.data import LAYOUTS, DataError, Sample, category, load
+from tinybnn.data import samples as data
+from tinybnn.data.samples import LAYOUTS, DataError, Sample, category, load
 
 ROAD = np.array([[[0, 0, 0], [255, 0, 0], [255, 0, 255]]] * 2, np.uint8)
 
@@ -153,7 +153,7 @@ def test_loading_reads_no_pixel(tmp_path):
 
 
 def test_shipped_samples_are_found_beside_or_inside_the_package(tmp_path, monkeypatch):
-    monkeypatch.setattr(data, "__file__", str(tmp_path / "site/tinybnn/data.py"))
+    monkeypatch.setattr(data, "__file__", str(tmp_path / "site/tinybnn/data/samples.py"))
     inside, beside = tmp_path / "site/tinybnn/data_samples", tmp_path / "site/data_samples"
     with pytest.raises(DataError) as caught:
         data.samples_root()

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tinybnn import demo as demo_module
-from tinybnn.arms import ARMS
-from tinybnn.cli import main
-from tinybnn.deploy import load_packed
-from tinybnn.train import load_run
+from tinybnn.app import demo as demo_module
+from tinybnn.app.cli import main
+from tinybnn.app.variants import ARMS
+from tinybnn.model.deploy import load_packed
+from tinybnn.model.train import load_run
 
 PICTURES = ["attention.png", "branches.png", "curves.png", "predictions.png"]
 

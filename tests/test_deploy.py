@@ -6,10 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_net import TINY, VARIANTS
 
-from tinybnn import deploy, net, packed_tiles
-from tinybnn.data import Sample
-from tinybnn.deploy import differing_logits, forward_packed, load_packed, pack_network, save_packed
-from tinybnn.product import DIGITS, POPCOUNT
+from tinybnn.data.samples import Sample
+from tinybnn.fast import packed_tiles
+from tinybnn.fast.product import DIGITS, POPCOUNT
+from tinybnn.model import deploy, net
+from tinybnn.model.deploy import differing_logits, forward_packed, load_packed, pack_network, save_packed
 
 BINARY = {k: v for k, v in VARIANTS.items() if v.get("binary", True)}
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from tinybnn.cli import parser
+from tinybnn.app.cli import parser
 from tinybnn.testing import OPS
 from tinybnn.testing.op import bare
 from tinybnn.testing.strategies import Limits

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tinybnn.binarize import clipped, sign
-from tinybnn.gradcheck import adjoint_gap, check_gradients, numeric_vjp
+from tinybnn.model.gradcheck import adjoint_gap, check_gradients, numeric_vjp
+from tinybnn.ops.binarize import clipped, sign
 from tinybnn.validate import need_finite, need_pm1, need_shape
 
 

@@ -7,7 +7,7 @@ import textwrap
 
 import pytest
 
-from tinybnn.cli import main
+from tinybnn.app.cli import main
 from tinybnn.testing.grade import Limit, functions_in, grade
 
 SUBMISSION = """

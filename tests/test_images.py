@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tinybnn.images import (
+from tinybnn.data.images import (
     CITY_CLASSES,
     IGNORE,
     TRAIN_ID,

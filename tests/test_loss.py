@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinybnn.loss import (
+from tinybnn.ops.loss import (
     binary_cross_entropy,
     binary_cross_entropy_backward,
     cross_entropy,

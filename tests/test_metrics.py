@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from tinybnn.images import CITY_CLASSES, TRAIN_ID
-from tinybnn.metrics import (
+from tinybnn.data.images import CITY_CLASSES, TRAIN_ID
+from tinybnn.metrics.labels import (
     confusion_matrix,
     iou_per_class,
     mean_iou,

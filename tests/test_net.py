@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from tinybnn import net
-from tinybnn.binarize import QUANTIZERS, real
-from tinybnn.blocks import ATTENTION
-from tinybnn.gradcheck import check_gradients
-from tinybnn.train import LOSSES, loss_and_gradient
-from tinybnn.upsample import UPSAMPLERS
+from tinybnn.model import net
+from tinybnn.model.blocks import ATTENTION
+from tinybnn.model.gradcheck import check_gradients
+from tinybnn.model.train import LOSSES, loss_and_gradient
+from tinybnn.ops.binarize import QUANTIZERS, real
+from tinybnn.ops.upsample import UPSAMPLERS
 
 TINY = net.Config(width=2, stages=1, depth=2, branches=2, heads=1, levels=(1, 2), size=8)
 

@@ -5,12 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinybnn.activation import rprelu
-from tinybnn.binarize import sign
-from tinybnn.binary_conv import binary_conv2d
-from tinybnn.bitpack import pack, pack_bits
-from tinybnn.fold import Threshold, fold_batch_norm, fold_threshold, threshold_sign, threshold_sign_loops
-from tinybnn.norm import (
+from tinybnn.fast.packed_conv import conv2d_packed, pack_activations, pack_weights
+from tinybnn.ops.activation import rprelu
+from tinybnn.ops.binarize import sign
+from tinybnn.ops.binary_conv import binary_conv2d
+from tinybnn.ops.bitpack import pack, pack_bits
+from tinybnn.ops.fold import Threshold, fold_batch_norm, fold_threshold, threshold_sign, threshold_sign_loops
+from tinybnn.ops.norm import (
     batch_norm,
     batch_norm_backward,
     batch_norm_inference,
@@ -18,7 +19,6 @@ from tinybnn.norm import (
     update_running,
     update_running_loops,
 )
-from tinybnn.packed_conv import conv2d_packed, pack_activations, pack_weights
 from tinybnn.testing.strategies import distinct, generators, reals, signs
 
 law = settings(derandomize=True, database=None, deadline=None, max_examples=30)

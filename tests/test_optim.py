@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tinybnn.optim import adam, bop, clip_latent, learning_rate, sgd
+from tinybnn.model.optim import adam, bop, clip_latent, learning_rate, sgd
 
 P = {"w": np.array([1.0, -2.0]), "b": np.array([0.5])}
 G = {"w": np.array([0.1, 0.2]), "b": np.array([-1.0])}

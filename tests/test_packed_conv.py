@@ -5,14 +5,14 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from tinybnn import packed_tiles
-from tinybnn.bitpack import unpack
-from tinybnn.conv import conv2d
-from tinybnn.packed_conv import conv2d_packed, pack_activations, pack_weights, upsample_conv2d_packed
-from tinybnn.packed_tiles import conv_tiles, convolve, plan_conv, prepare
-from tinybnn.product import DIGITS, POPCOUNT, TRIPLES
+from tinybnn.fast import packed_tiles
+from tinybnn.fast.packed_conv import conv2d_packed, pack_activations, pack_weights, upsample_conv2d_packed
+from tinybnn.fast.packed_tiles import conv_tiles, convolve, plan_conv, prepare
+from tinybnn.fast.product import DIGITS, POPCOUNT, TRIPLES
+from tinybnn.ops.bitpack import unpack
+from tinybnn.ops.conv import conv2d
+from tinybnn.ops.upsample import upsample_nearest
 from tinybnn.testing.strategies import signs
-from tinybnn.upsample import upsample_nearest
 
 RNG = np.random.default_rng(0)
 FORMS = pytest.mark.parametrize("form", [POPCOUNT, DIGITS], ids=lambda form: form.name)

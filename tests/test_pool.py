@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinybnn.binarize import sign
-from tinybnn.bitpack import pack
-from tinybnn.gradcheck import adjoint_gap
-from tinybnn.pool import (
+from tinybnn.model.gradcheck import adjoint_gap
+from tinybnn.ops.binarize import sign
+from tinybnn.ops.bitpack import pack
+from tinybnn.ops.pool import (
     adaptive_avg_pool2d,
     adaptive_avg_pool2d_backward,
     avg_pool2d,

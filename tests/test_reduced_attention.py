@@ -5,11 +5,11 @@ import pytest
 from scipy.special import softmax
 from test_attention import A, D, N, S, T, close, draw, heads_of, refused, whole
 
-from tinybnn.attend import exchange
-from tinybnn.attention import binary_attention, binary_attention_backward, binary_attention_packed
-from tinybnn.gradcheck import adjoint_gap
-from tinybnn.pyramid import pyramid_pool, pyramid_pool_backward, pyramid_pool_loops
-from tinybnn.reduced_attention import (
+from tinybnn.model.gradcheck import adjoint_gap
+from tinybnn.ops.attend import exchange
+from tinybnn.ops.attention import binary_attention, binary_attention_backward, binary_attention_packed
+from tinybnn.ops.pyramid import pyramid_pool, pyramid_pool_backward, pyramid_pool_loops
+from tinybnn.ops.reduced_attention import (
     channel_attention,
     channel_attention_backward,
     channel_attention_loops,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tinybnn.saliency import e_curve, e_measure, f_curve, mae, max_f, s_measure
+from tinybnn.metrics.saliency import e_curve, e_measure, f_curve, mae, max_f, s_measure
 from tinybnn.testing.ops.saliency import image_cases
 from tinybnn.testing.strategies import Limits, generators
 

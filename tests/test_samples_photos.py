@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from tinybnn.data import load
+from tinybnn.data.samples import load
 
 SAMPLES = Path(__file__).parent.parent / "data_samples" / "photos"
 LIMIT = 1_900_000

@@ -6,8 +6,8 @@ import pickle
 import numpy as np
 import pytest
 
-from tinybnn.store import load_arrays, options, save_arrays, save_json, write_whole
-from tinybnn.train import Training
+from tinybnn.data.store import load_arrays, options, save_arrays, save_json, write_whole
+from tinybnn.model.train import Training
 
 ARRAYS = {"a/b.c": np.arange(6, dtype=np.uint64).reshape(2, 3), "x": np.array([-0.0, np.inf], np.float32)}
 

@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinybnn import stage
-from tinybnn.data import CITY_CLASSES, load, road_label
-from tinybnn.street import kitti_road_colours, street_scene
-from tinybnn.street_things import EGO, LABELS, ROAD, SKY, UNLABELED
+from tinybnn.data import street as stage
+from tinybnn.data.samples import CITY_CLASSES, load, road_label
+from tinybnn.data.street import EGO, LABELS, ROAD, SKY, UNLABELED, kitti_road_colours, street_scene
 
 SAMPLES = Path(__file__).parent.parent / "data_samples" / "street"
 LIMIT = 2_800_000

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from test_net import TINY
 
-from tinybnn import net
-from tinybnn.data import Sample
-from tinybnn.train import OPTIMIZERS, Training, TrainingError, load_run, save_run, start, step, train
+from tinybnn.data.samples import Sample
+from tinybnn.model import net
+from tinybnn.model.train import OPTIMIZERS, Training, TrainingError, load_run, save_run, start, step, train
 
 TINY_OF = {"bop": TINY._replace(quantizer="clipped")}
 """The network for an optimizer that cannot train every one."""

@@ -5,24 +5,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinybnn.binarize import sign
-from tinybnn.bitpack import pack
-from tinybnn.conv import conv2d
-from tinybnn.gradcheck import adjoint_gap
-from tinybnn.subpixel import depth_to_space, space_to_depth
-from tinybnn.testing.strategies import distinct, generators, integers, pairs
-from tinybnn.upsample import (
+from tinybnn.model.gradcheck import adjoint_gap
+from tinybnn.ops.binarize import sign
+from tinybnn.ops.bitpack import pack
+from tinybnn.ops.conv import conv2d
+from tinybnn.ops.upsample import (
     BILINEAR,
     BILINEAR_CORNERS,
     NEAREST,
     UPSAMPLERS,
+    depth_to_space,
     interpolation,
+    space_to_depth,
     upsample_bilinear,
     upsample_bilinear_backward,
     upsample_nearest,
     upsample_nearest_backward,
     upsample_nearest_packed,
 )
+from tinybnn.testing.strategies import distinct, generators, integers, pairs
 
 law = settings(derandomize=True, database=None, deadline=None, max_examples=30)
 

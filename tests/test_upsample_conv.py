@@ -5,10 +5,15 @@ import itertools
 import numpy as np
 import pytest
 
-from tinybnn.conv import conv2d, conv2d_backward
-from tinybnn.phases import phase_kernel, shared_taps
-from tinybnn.upsample import upsample_nearest, upsample_nearest_backward
-from tinybnn.upsample_conv import upsample_conv2d, upsample_conv2d_backward, upsample_conv2d_loops
+from tinybnn.ops.conv import conv2d, conv2d_backward
+from tinybnn.ops.upsample import upsample_nearest, upsample_nearest_backward
+from tinybnn.ops.upsample_conv import (
+    phase_kernel,
+    shared_taps,
+    upsample_conv2d,
+    upsample_conv2d_backward,
+    upsample_conv2d_loops,
+)
 
 GEOMETRIES = list(itertools.product((1, 2, 3), (1, 2, 4), (1, 2, 3, 4, 5), (1, 3), (0, 1, 2, 3), (0, 1)))
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from tinybnn import conv2d, conv2d_backward, packed_dot
-from tinybnn.cli import main
-from tinybnn.store import load_arrays, save_arrays
+from tinybnn.app.cli import main
+from tinybnn.data.store import load_arrays, save_arrays
 from tinybnn.testing import RUNGS, load_vectors, save_vectors, vectors
 from tinybnn.testing.vector_files import FORMATS
 from tinybnn.testing.vectors import sha256
@@ -119,7 +119,7 @@ def drawn(name, count):
 
 def test_a_filter_written_out_by_hand_in_that_convention():
     """Channels 0, 31 and 32 are -1: bits 0 and 31 of the first word, bit 0 of the second."""
-    from tinybnn.packed_conv import pack_weights
+    from tinybnn.fast.packed_conv import pack_weights
     from tinybnn.testing import Words
     from tinybnn.testing import words as in_words
 

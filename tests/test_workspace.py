@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from tinybnn.workspace import borrow
+from tinybnn.fast.workspace import borrow
 
 
 def test_the_same_name_is_the_same_memory_and_two_names_never_are():

@@ -14,7 +14,7 @@ for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "
 
 def main() -> int:
     """Run the command line; return its exit status."""
-    from .cli import main
+    from .app.cli import main
 
     return main()
 

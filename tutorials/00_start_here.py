@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 0. Start here
 #
-# 40 minutes · needs nothing · explains `tinybnn/data.py`, `tinybnn/metrics.py`, `tinybnn/evaluate.py`
+# 40 minutes · needs nothing · explains `tinybnn/data/samples.py`, `tinybnn/metrics/labels.py`, `tinybnn/model/evaluate.py`
 #
 # Afterwards you can
 #
@@ -15,12 +15,13 @@ import time
 
 import numpy as np
 
-from tinybnn import Config, confusion_matrix, cost, forward, init, iou_per_class, load, mean_iou, pack
-from tinybnn.evaluate import evaluate, predict
-from tinybnn.metrics import confusion_matrix_loops
-from tinybnn.plot import colours, new_figure, pictures
+from tinybnn import Config, confusion_matrix, forward, init, iou_per_class, load, mean_iou, pack
+from tinybnn.app.pictures import colours, new_figure, pictures
+from tinybnn.metrics.labels import confusion_matrix_loops
+from tinybnn.model import cost
+from tinybnn.model.evaluate import evaluate, predict
+from tinybnn.model.train import Training, logits_of, start, train
 from tinybnn.testing import Mismatch, check, check_prediction
-from tinybnn.train import Training, logits_of, start, train
 
 # %% [markdown]
 # ## A label for every pixel
@@ -165,7 +166,7 @@ weights = np.ones((1, WEIGHTS), np.float32)
 check_prediction([as_floats, as_bits], [weights.nbytes, pack(weights).nbytes])
 
 # %% [markdown]
-# Of the whole network you saw, `tinybnn.cost` counts every parameter:
+# Of the whole network you saw, `tinybnn.model.cost` counts every parameter:
 
 # %%
 parameters, bits, _ = cost.total(cost.layers(run.config, (64, 128)))
@@ -277,7 +278,7 @@ check("confusion_matrix", count_pairs, options={"ignore": 255})
 #
 # </details>
 #
-# **In the library**: `confusion_matrix` in `tinybnn/metrics.py`. It refuses a class that is out of range, which
+# **In the library**: `confusion_matrix` in `tinybnn/metrics/labels.py`. It refuses a class that is out of range, which
 # `np.bincount` may put into another class's place without a word.
 #
 # **What would break if** you exchanged `predicted` and `labels`? Try it with the library's function: in a new cell,
@@ -345,7 +346,7 @@ check("iou_per_class", iou_of)
 #
 # </details>
 #
-# **In the library**: `iou_per_class` in `tinybnn/metrics.py`, and `evaluate` in `tinybnn/evaluate.py`, which predicts
+# **In the library**: `iou_per_class` in `tinybnn/metrics/labels.py`, and `evaluate` in `tinybnn/model/evaluate.py`, which predicts
 # every sample, adds the tables and scores the sum. It takes images of any size: `predict` mirrors them up to a
 # multiple of 8, the network's stride, and cuts the answer back.
 #
@@ -400,7 +401,7 @@ check("mean_iou", mean_of_ious)
 #
 # </details>
 #
-# **In the library**: `mean_iou` in `tinybnn/metrics.py`.
+# **In the library**: `mean_iou` in `tinybnn/metrics/labels.py`.
 #
 # **What would break if** you scored each image, and took the mean of those scores? Here are both for the network
 # above.

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 1. Sign and the straight-through estimator
 #
-# 35 minutes · needs 00 · explains `tinybnn/binarize.py`
+# 35 minutes · needs 00 · explains `tinybnn/ops/binarize.py`
 #
 # Afterwards you can
 #
@@ -13,8 +13,8 @@
 import numpy as np
 
 from tinybnn import QUANTIZERS, clipped, numeric_vjp, polynomial, sign
-from tinybnn.binarize import binarize
-from tinybnn.plot import new_figure
+from tinybnn.app.pictures import new_figure
+from tinybnn.ops.binarize import binarize
 from tinybnn.testing import check, check_prediction
 
 # %% [markdown]
@@ -87,7 +87,7 @@ check("sign", sign_of)
 #
 # </details>
 #
-# **In the library**: `sign` in `tinybnn/binarize.py`. It computes $2\,[x \ge 0] - 1$, where $[\ldots]$ is 1 if what
+# **In the library**: `sign` in `tinybnn/ops/binarize.py`. It computes $2\,[x \ge 0] - 1$, where $[\ldots]$ is 1 if what
 # stands inside is true, and 0 if not. And it refuses NaN, which has no sign.
 #
 # **What would break if** you took `np.sign`? Try it: hand `np.sign` to the check above.
@@ -198,7 +198,7 @@ check("binarize_backward", clipped_backward, options={"quantizer": clipped})
 #
 # </details>
 #
-# **In the library**: `binarize` and `binarize_backward` in `tinybnn/binarize.py`.
+# **In the library**: `binarize` and `binarize_backward` in `tinybnn/ops/binarize.py`.
 #
 # **What would break if** the mask were strict, `< 1`?
 #
@@ -299,7 +299,7 @@ check("binarize_backward", backward_with_slope, options={"quantizer": polynomial
 #
 # </details>
 #
-# **In the library**: the table at the top of `tinybnn/binarize.py`, and `QUANTIZERS`.
+# **In the library**: the table at the top of `tinybnn/ops/binarize.py`, and `QUANTIZERS`.
 #
 # **What would break if** the forward pass ran the polynomial too, and not the sign?
 #

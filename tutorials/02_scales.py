@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 2. Scales: why mean |W|
 #
-# 40 minutes · needs 01 · explains `tinybnn/binarize.py`, `tinybnn/binary_conv.py`
+# 40 minutes · needs 01 · explains `tinybnn/ops/binarize.py`, `tinybnn/ops/binary_conv.py`
 #
 # Afterwards you can
 #
@@ -13,9 +13,9 @@
 import numpy as np
 
 from tinybnn import load, mean_abs, mean_abs_backward, numeric_vjp, sign
-from tinybnn.binarize import mean_abs_loops
-from tinybnn.optim import adam
-from tinybnn.plot import new_figure, pictures
+from tinybnn.app.pictures import new_figure, pictures
+from tinybnn.model.optim import adam
+from tinybnn.ops.binarize import mean_abs_loops
 from tinybnn.testing import check, check_prediction
 
 # %% [markdown]
@@ -138,7 +138,7 @@ check("mean_abs", scales_of)
 #
 # </details>
 #
-# **In the library**: `mean_abs` in `tinybnn/binarize.py`. It takes any number of axes before F, and returns a cache
+# **In the library**: `mean_abs` in `tinybnn/ops/binarize.py`. It takes any number of axes before F, and returns a cache
 # beside the scale, as every forward function here (notebook 01).
 #
 # **What would break if** you took the root mean square, `np.sqrt((w**2).mean(...))`? Then $\alpha b$ would be as long
@@ -278,7 +278,7 @@ check("binary_conv2d", on_windows, pad_values=[1], options={"pad": 0, "stride": 
 #
 # </details>
 #
-# **In the library**: `binary_conv2d` in `tinybnn/binary_conv.py`, step (3). `quantizer.hard(w)` in step (1) is the
+# **In the library**: `binary_conv2d` in `tinybnn/ops/binary_conv.py`, step (3). `quantizer.hard(w)` in step (1) is the
 # sign. The scale comes after the sum. The check passes `x @ (alpha * sign(w))` too, for it lets floats differ by
 # their rounding.
 #
@@ -353,8 +353,8 @@ check("mean_abs_backward", scales_backward)
 #
 # </details>
 #
-# **In the library**: `mean_abs_backward` in `tinybnn/binarize.py`. `binary_conv2d_backward` gives the other part and
-# `dalpha`; `weight_scale_backward` in `tinybnn/blocks.py` adds the two.
+# **In the library**: `mean_abs_backward` in `tinybnn/ops/binarize.py`. `binary_conv2d_backward` gives the other part and
+# `dalpha`; `weight_scale_backward` in `tinybnn/model/blocks.py` adds the two.
 #
 # **What would break if** the scale were treated as a constant, without a gradient?
 #

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 3. Bits: packing, XOR, popcount
 #
-# 45 minutes · needs 01 · explains `tinybnn/bitpack.py`, `tinybnn/product.py`
+# 45 minutes · needs 01 · explains `tinybnn/ops/bitpack.py`, `tinybnn/ops/bitpack.py`
 #
 # Afterwards you can
 #
@@ -13,9 +13,9 @@
 import numpy as np
 
 from tinybnn import load, pack, packed_dot, packed_matmul, sign, unpack
-from tinybnn.bitpack import pack_loops, packed_dot_loops
-from tinybnn.plot import new_figure, pictures
-from tinybnn.product import packed_matmul_loops
+from tinybnn.app.pictures import new_figure, pictures
+from tinybnn.fast.product import packed_matmul_loops
+from tinybnn.ops.bitpack import pack_loops, packed_dot_loops
 from tinybnn.testing import check, check_prediction
 
 # %% [markdown]
@@ -173,7 +173,7 @@ check("pack", packed_signs)
 #
 # </details>
 #
-# **In the library**: `pack` in `tinybnn/bitpack.py`. It refuses values that are no signs. Its bytes, not its bits, are
+# **In the library**: `pack` in `tinybnn/ops/bitpack.py`. It refuses values that are no signs. Its bytes, not its bits, are
 # filled up, and rows that end with a byte are packed as one long row, which is faster.
 #
 # **What would break if** you packed without `bitorder="little"`? Try it with two rows: is their dot product, below,
@@ -330,7 +330,7 @@ check("packed_dot", dots)
 #
 # </details>
 #
-# **In the library**: `packed_dot` in `tinybnn/bitpack.py`, the same line behind a check of its arguments.
+# **In the library**: `packed_dot` in `tinybnn/ops/bitpack.py`, the same line behind a check of its arguments.
 #
 # **What would break if** you took `n = 64 * a.shape[-1]`, the number of bits that are there?
 #
@@ -391,7 +391,7 @@ check("unpack", signs_of)
 #
 # </details>
 #
-# **In the library**: `unpack` in `tinybnn/bitpack.py`. Its dtype can be chosen.
+# **In the library**: `unpack` in `tinybnn/ops/bitpack.py`. Its dtype can be chosen.
 #
 # **What would break if** you computed `1 - 2 * bits` first and made floats of the result?
 #
@@ -457,7 +457,7 @@ check("packed_matmul", all_dots)
 #
 # </details>
 #
-# **In the library**: `packed_matmul` in `tinybnn/product.py`. `popcount_dots` never makes the array (M, F, words): it
+# **In the library**: `packed_matmul` in `tinybnn/ops/bitpack.py`. `popcount_dots` never makes the array (M, F, words): it
 # takes one word of one filter against thousands of rows, adds up to three counts in a `uint8` (3 · 64 < 256) and only
 # then widens.
 #

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 4. Binary convolution, and what padding really is
 #
-# 45 minutes · needs 01, 02, 03 · explains `tinybnn/conv.py`, `tinybnn/binary_conv.py`, `tinybnn/packed_conv.py`
+# 45 minutes · needs 01, 02, 03 · explains `tinybnn/ops/conv.py`, `tinybnn/ops/binary_conv.py`, `tinybnn/ops/binary_conv.py`
 #
 # Afterwards you can
 #
@@ -13,8 +13,8 @@
 import numpy as np
 
 from tinybnn import binary_conv2d, conv2d, conv2d_packed, mean_abs, pack_activations, pack_weights, sign
-from tinybnn.conv import conv2d_loops, pad2d, windows
-from tinybnn.plot import new_figure, pictures
+from tinybnn.app.pictures import new_figure, pictures
+from tinybnn.ops.conv import conv2d_loops, pad2d, windows
 from tinybnn.testing import check, check_prediction
 
 # %% [markdown]
@@ -47,7 +47,7 @@ check_prediction(y, conv2d_loops(row, taps).ravel())
 # %% [markdown]
 # ### The specification
 #
-# It is `conv2d_loops` in `tinybnn/conv.py`: seven loops, one multiplication a line. Here the map holds the digits 1 to
+# It is `conv2d_loops` in `tinybnn/ops/conv.py`: seven loops, one multiplication a line. Here the map holds the digits 1 to
 # 9 and the taps count 1000, 100, 10 and 1. So each result spells out what its window saw, and 0 is padding:
 
 # %%
@@ -156,7 +156,7 @@ check("conv2d", conv_by_columns, options={"groups": 1, "dilation": 1})
 #
 # </details>
 #
-# **In the library**: `conv2d` in `tinybnn/conv.py`. It copies the columns in bands of some rows, about 600 kB of
+# **In the library**: `conv2d` in `tinybnn/ops/conv.py`. It copies the columns in bands of some rows, about 600 kB of
 # float32 at a time: they are still in the processor's cache when they are multiplied.
 #
 # **What would break if** you left out the `transpose`? Try it.
@@ -245,7 +245,7 @@ check("binary_conv2d", scaled_conv, options={"groups": 1, "dilation": 1})
 #
 # </details>
 #
-# **In the library**: `binary_conv2d` in `tinybnn/binary_conv.py`. It has no default for `pad_value`, and refuses any
+# **In the library**: `binary_conv2d` in `tinybnn/ops/binary_conv.py`. It has no default for `pad_value`, and refuses any
 # but -1, 0 and 1.
 #
 # **What would break if** `pad_value` had a default of 0, as it has in `conv2d`?
@@ -420,8 +420,8 @@ check("conv2d_packed", conv_padded_with_0, pad_values=[0], options=limits)
 #
 # </details>
 #
-# **In the library**: `conv2d_packed` in `tinybnn/packed_conv.py`. The sums $s$ are made once, when the weights are
-# prepared, and only rows and columns of the border are corrected (`tinybnn/packed_tiles.py`). That padding with 0 runs
+# **In the library**: `conv2d_packed` in `tinybnn/ops/binary_conv.py`. The sums $s$ are made once, when the weights are
+# prepared, and only rows and columns of the border are corrected (`tinybnn/fast/packed_tiles.py`). That padding with 0 runs
 # as $+1$ with a correction is *ours*, as is the code; Larq's engine has the same idea.
 #
 # **What would break if** you ran the convolution twice, padded with $+1$ and with $-1$, and took the mean? Try it.

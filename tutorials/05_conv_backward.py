@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 5. The way back through a convolution
 #
-# 45 minutes · needs 01, 04 · explains `tinybnn/conv.py`, `tinybnn/binary_conv.py`, `tinybnn/gradcheck.py`
+# 45 minutes · needs 01, 04 · explains `tinybnn/ops/conv.py`, `tinybnn/ops/binary_conv.py`, `tinybnn/model/gradcheck.py`
 #
 # Afterwards you can
 #
@@ -13,8 +13,8 @@
 import numpy as np
 
 from tinybnn import adjoint_gap, binary_conv2d, binary_conv2d_backward, conv2d, conv2d_backward, numeric_vjp, sign
-from tinybnn.conv import pad2d, windows
-from tinybnn.plot import new_figure, pictures
+from tinybnn.app.pictures import new_figure, pictures
+from tinybnn.ops.conv import pad2d, windows
 from tinybnn.testing import check, check_prediction
 from tinybnn.testing.mistakes import MISTAKES
 
@@ -132,7 +132,7 @@ check(
 #
 # </details>
 #
-# **In the library**: `weight_gradient` in `tinybnn/conv.py`. It makes the columns again, in bands, as the forward pass
+# **In the library**: `weight_gradient` in `tinybnn/ops/conv.py`. It makes the columns again, in bands, as the forward pass
 # did: to keep them would take $KH \cdot KW$ times the memory of the map.
 #
 # **What would break if** the forward pass padded with $+1$, and `dw` were made with columns padded with 0? Try it.
@@ -278,7 +278,7 @@ check(
 #
 # </details>
 #
-# **In the library**: `conv_transpose2d` in `tinybnn/conv.py`, which gathers. It is its own public function, for as a
+# **In the library**: `conv_transpose2d` in `tinybnn/ops/conv.py`, which gathers. It is its own public function, for as a
 # forward pass it is an upsampling with a learnt kernel, and its backward pass is `conv2d`: two functions, four passes.
 #
 # **What would break if** you wrote `=` for `+=`? Try it.
@@ -342,7 +342,7 @@ check_prediction(left, (y.ravel() * DY).sum())
 check_prediction(right, (conv2d_backward(np.reshape(DY, y.shape).astype(float), cache).dx.ravel() * X).sum())
 
 # %% [markdown]
-# `adjoint_gap` in `tinybnn/gradcheck.py` is the difference of both sides. On whole numbers nothing is rounded, so the
+# `adjoint_gap` in `tinybnn/model/gradcheck.py` is the difference of both sides. On whole numbers nothing is rounded, so the
 # gap of a right backward pass is 0, by `==`: no tolerance to choose. `y` is linear in `w` also. Third, a wrong backward
 # pass: its cache is a copy (`_replace`) with the kernel turned.
 
@@ -474,7 +474,7 @@ check("binary_conv2d_backward", back_through_binary)
 #
 # </details>
 #
-# **In the library**: `binary_conv2d_backward` in `tinybnn/binary_conv.py`, with its steps numbered as here. If the
+# **In the library**: `binary_conv2d_backward` in `tinybnn/ops/binary_conv.py`, with its steps numbered as here. If the
 # scale is `mean_abs(w)` (notebook 02), `w` has a second way to the loss. `mean_abs_backward` gives its gradient, and
 # both are added.
 #

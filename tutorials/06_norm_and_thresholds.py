@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 6. Batch norm, and the threshold it becomes
 #
-# 45 minutes · needs 01, 03, 04 · explains `tinybnn/norm.py`, `tinybnn/fold.py`
+# 45 minutes · needs 01, 03, 04 · explains `tinybnn/ops/norm.py`, `tinybnn/ops/fold.py`
 #
 # Afterwards you can
 #
@@ -13,8 +13,8 @@
 import numpy as np
 
 from tinybnn import fold_batch_norm, max_pool2d, numeric_vjp, sign, update_running
-from tinybnn.norm import batch_norm, batch_norm_backward, batch_norm_inference, batch_norm_loops, scale_shift
-from tinybnn.plot import new_figure
+from tinybnn.app.pictures import new_figure
+from tinybnn.ops.norm import batch_norm, batch_norm_backward, batch_norm_inference, batch_norm_loops, scale_shift
 from tinybnn.testing import check, check_prediction
 
 # %% [markdown]
@@ -44,7 +44,7 @@ normalised = GAMMA * (z - z.mean()) / z.std() + BETA
 check_prediction(normalised, batch_norm(z[:, None], np.array([GAMMA]), np.array([BETA]))[0][:, 0])
 
 # %% [markdown]
-# The specification, `batch_norm_loops` in `tinybnn/norm.py`, takes one channel after the other. Here are two, of
+# The specification, `batch_norm_loops` in `tinybnn/ops/norm.py`, takes one channel after the other. Here are two, of
 # different mean and deviation. After the norm both have mean 0 and deviation 1:
 
 # %%
@@ -183,7 +183,7 @@ check("batch_norm_backward", norm_backward)
 #
 # </details>
 #
-# **In the library**: `batch_norm_backward` in `tinybnn/norm.py`, with the same three terms in place, one after another.
+# **In the library**: `batch_norm_backward` in `tinybnn/ops/norm.py`, with the same three terms in place, one after another.
 #
 # **What would break if** you took the mean and the variance for constants, and sent back $\gamma/s \cdot dy$ alone?
 #
@@ -383,7 +383,7 @@ check("threshold_sign", lambda z, threshold: sign_bits(z, *threshold))
 #
 # </details>
 #
-# **In the library**: `threshold_sign` in `tinybnn/fold.py`; `tinybnn/deploy.py` packs what it gives.
+# **In the library**: `threshold_sign` in `tinybnn/ops/fold.py`; `tinybnn/model/deploy.py` packs what it gives.
 #
 # **What would break if** you wrote `>` for `>=`?
 #
@@ -432,8 +432,8 @@ check("fold_batch_norm", fold)
 #
 # </details>
 #
-# **In the library**: `fold_batch_norm` in `tinybnn/fold.py`, by `fold_threshold`, which takes any rising or falling
-# function and refuses others. `tinybnn/deploy.py` hands it all that lies between a convolution and the next sign, the
+# **In the library**: `fold_batch_norm` in `tinybnn/ops/fold.py`, by `fold_threshold`, which takes any rising or falling
+# function and refuses others. `tinybnn/model/deploy.py` hands it all that lies between a convolution and the next sign, the
 # activation too.
 #
 # **What would break if** you took the closed formula after all? The next cell tries it.

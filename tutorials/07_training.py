@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 7. Training without autograd: latent weights, clipping, flips
 #
-# 45 minutes · needs 01, 02, 05, 06 · explains `tinybnn/loss.py`, `tinybnn/optim.py`, `tinybnn/train.py`
+# 45 minutes · needs 01, 02, 05, 06 · explains `tinybnn/ops/loss.py`, `tinybnn/model/optim.py`, `tinybnn/model/train.py`
 #
 # Afterwards you can
 #
@@ -14,11 +14,12 @@ import tempfile
 
 import numpy as np
 
-from tinybnn import bop, clip_latent, clipped, draw_batch, load, net, polynomial, sgd, sign
-from tinybnn.loss import cross_entropy, cross_entropy_backward, cross_entropy_loops
-from tinybnn.plot import colours, new_figure, pictures
+from tinybnn import bop, clip_latent, clipped, draw_batch, load, polynomial, sgd, sign
+from tinybnn.app.pictures import colours, new_figure, pictures
+from tinybnn.model import net
+from tinybnn.model.train import Training, load_run, save_run, start, step
+from tinybnn.ops.loss import cross_entropy, cross_entropy_backward, cross_entropy_loops
 from tinybnn.testing import check, check_prediction
-from tinybnn.train import Training, load_run, save_run, start, step
 
 # %% [markdown]
 # ## Where the gradient begins
@@ -93,7 +94,7 @@ check("cross_entropy_backward", loss_backward, options={"class_weights": None})
 #
 # </details>
 #
-# **In the library**: `cross_entropy` and `cross_entropy_backward` in `tinybnn/loss.py`. They take weights for classes
+# **In the library**: `cross_entropy` and `cross_entropy_backward` in `tinybnn/ops/loss.py`. They take weights for classes
 # too; then the sum of the weights stands in the place of $P$.
 #
 # **What would break if** you divided by all pixels, ignored ones too?
@@ -175,7 +176,7 @@ check("latent_step", one_step)
 #
 # </details>
 #
-# **In the library**: `sgd` and `adam` in `tinybnn/optim.py` make the step, for float parameters too; `clip_latent` goes
+# **In the library**: `sgd` and `adam` in `tinybnn/model/optim.py` make the step, for float parameters too; `clip_latent` goes
 # over the latent weights afterwards, and over nothing else.
 #
 # **What would break if** you clipped the *gradient* to $[-1, 1]$ in the place of the weight?
@@ -295,7 +296,7 @@ for rate in (0.3, 3.0, 30.0):
 
 # %% [markdown]
 # At last the loss no longer falls, and still signs turn, to and fro. A smaller rate has fewer such flips and a lower
-# loss. That is what a schedule is for: `learning_rate` in `tinybnn/optim.py` has a cosine, the trainer's default.
+# loss. That is what a schedule is for: `learning_rate` in `tinybnn/model/optim.py` has a cosine, the trainer's default.
 #
 # ### What weight decay is
 #
@@ -372,7 +373,7 @@ check("bop_step", flip)
 #
 # </details>
 #
-# **In the library**: `bop` in `tinybnn/optim.py`. It hands the new averages on in its state, and every float parameter
+# **In the library**: `bop` in `tinybnn/model/optim.py`. It hands the new averages on in its state, and every float parameter
 # to another optimizer.
 #
 # **What would break if** the weights' surrogate were Bi-Real Net's polynomial (notebook 01)? Look at the next cell.

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 8. Upsampling: what several branches recover
 #
-# 45 minutes · needs 01, 04 · explains `tinybnn/upsample.py`, `tinybnn/subpixel.py`, `tinybnn/multibranch.py`
+# 45 minutes · needs 01, 04 · explains `tinybnn/ops/upsample.py`, `tinybnn/ops/upsample.py`, `tinybnn/ops/multibranch.py`
 #
 # Afterwards you can
 #
@@ -14,11 +14,11 @@ import numpy as np
 
 import tinybnn
 from tinybnn import binary_conv2d, load, multi_branch_upsample, sigmoid, sign, upsample_bilinear, upsample_nearest
-from tinybnn.binarize import binarize
-from tinybnn.multibranch import multi_branch_upsample_loops
-from tinybnn.plot import branches, new_figure, pictures
+from tinybnn.app.pictures import branches, new_figure, pictures
+from tinybnn.model.train import Training, start, train
+from tinybnn.ops.binarize import binarize
+from tinybnn.ops.multibranch import multi_branch_upsample_loops
 from tinybnn.testing import check, check_prediction
-from tinybnn.train import Training, start, train
 
 # %% [markdown]
 # ## Four ways to make a map large
@@ -61,7 +61,7 @@ pictures({name: y[0, :, :, 0] for name, y in large.items()}, cmap="gray", vmin=0
 
 # %%
 tiny = np.array([1.0, 2.0, 3.0, 4.0]).reshape(1, 2, 2, 1)
-tinybnn.upsample.upsample_nearest_loops(tiny, scale=(2, 3))[0, :, :, 0]
+tinybnn.ops.upsample.upsample_nearest_loops(tiny, scale=(2, 3))[0, :, :, 0]
 
 # %% [markdown]
 # ### Exercise: `upsample_nearest`
@@ -90,8 +90,8 @@ check("upsample_nearest", copy_blocks, options={"scale": [(2, 3), (3, 1)]})
 #
 # </details>
 #
-# **In the library**: `upsample_nearest` in `tinybnn/upsample.py`, the same two calls. A network calls it rarely. If
-# a convolution follows, it can work on the small map. `tinybnn/phases.py` adds up the taps of the kernel that see
+# **In the library**: `upsample_nearest` in `tinybnn/ops/upsample.py`, the same two calls. A network calls it rarely. If
+# a convolution follows, it can work on the small map. `tinybnn/ops/upsample_conv.py` adds up the taps of the kernel that see
 # copies of the same pixel. Each place of a 2 x 2 block then has a kernel of 2 x 2 of its own, in the place of one of
 # 3 x 3. Its weights are sums of up to four signs. Here the four kernels of 8 filters stand side by side, as 32:
 
@@ -99,7 +99,7 @@ check("upsample_nearest", copy_blocks, options={"scale": [(2, 3), (3, 1)]})
 rng = np.random.default_rng(0)
 x, w = sign(rng.normal(size=(1, 5, 5, 3))), sign(rng.normal(size=(3, 3, 3, 8)))
 slow = tinybnn.conv2d(upsample_nearest(x)[0], w, pad=1)[0]
-small_kernels = tinybnn.phases.phase_kernel(w, (2, 2))
+small_kernels = tinybnn.ops.upsample_conv.phase_kernel(w, (2, 2))
 (slow == tinybnn.upsample_conv2d(x, w, pad=1, pad_value=0)[0]).all(), small_kernels.shape, np.unique(small_kernels)
 
 # %% [markdown]
@@ -385,7 +385,7 @@ check("multi_branch_upsample", merge_branches, max_examples=50)
 #
 # </details>
 #
-# **In the library**: `multi_branch_upsample` in `tinybnn/multibranch.py`. Where the upsampling is nearest it takes the
+# **In the library**: `multi_branch_upsample` in `tinybnn/ops/multibranch.py`. Where the upsampling is nearest it takes the
 # sign first, on the small map, and never makes the copies.
 #
 # **What would break if** the gates were a softmax over the branches, as in attention?
@@ -508,7 +508,7 @@ branches(run, load("photos", "val")[3].image)
 
 # %%
 for R in (1, 3):
-    count = tinybnn.cost.multi_branch_count(1, 48, 48, 3, 3, 16, 16, R)
+    count = tinybnn.model.cost.multi_branch_count(1, 48, 48, 3, 3, 16, 16, R)
     print(f"R = {R}: {count.binary:,} binary multiplications, {count.scale:,} scales and gates")
 
 # %% [markdown]

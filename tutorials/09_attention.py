@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 9. Attention: what it costs, and how little of it is enough
 #
-# 45 minutes · needs 01, 03, 05 · explains `tinybnn/attend.py`, `tinybnn/attention.py`, `tinybnn/pyramid.py`,
-# `tinybnn/reduced_attention.py`, `tinybnn/cost.py`
+# 45 minutes · needs 01, 03, 05 · explains `tinybnn/ops/attend.py`, `tinybnn/ops/attention.py`, `tinybnn/ops/pyramid.py`,
+# `tinybnn/ops/reduced_attention.py`, `tinybnn/model/cost.py`
 #
 # Afterwards you can
 #
@@ -16,12 +16,13 @@ import time
 
 import numpy as np
 
-from tinybnn import cost, load, sign
-from tinybnn.attend import AttendCache, attend, attend_backward, merge_heads, split_heads
-from tinybnn.attention import attention, attention_loops, binary_attention, binary_attention_packed
-from tinybnn.bitpack import pack
-from tinybnn.plot import new_figure, pictures
-from tinybnn.pyramid import LEVELS, pyramid_pool, pyramid_pool_backward
+from tinybnn import load, sign
+from tinybnn.app.pictures import new_figure, pictures
+from tinybnn.model import cost
+from tinybnn.ops.attend import AttendCache, attend, attend_backward, merge_heads, split_heads
+from tinybnn.ops.attention import attention, attention_loops, binary_attention, binary_attention_packed
+from tinybnn.ops.bitpack import pack
+from tinybnn.ops.pyramid import LEVELS, pyramid_pool, pyramid_pool_backward
 from tinybnn.testing import check, check_prediction
 
 # %% [markdown]
@@ -132,7 +133,7 @@ check("attend", weighted_mean)
 #
 # </details>
 #
-# **In the library**: `attend` in `tinybnn/attend.py`. It computes the exponentials in place, because `(N, A, T, S)` is
+# **In the library**: `attend` in `tinybnn/ops/attend.py`. It computes the exponentials in place, because `(N, A, T, S)` is
 # the largest array of the layer.
 #
 # **What would break if** you forgot to divide by $\sqrt D$? With $D = 64$ scores would be eight times as large: try
@@ -235,7 +236,7 @@ check("attend_backward", weighted_mean_backward)
 #
 # </details>
 #
-# **In the library**: `attend_backward` in `tinybnn/attend.py`. Every form of attention with softmax ends in it.
+# **In the library**: `attend_backward` in `tinybnn/ops/attend.py`. Every form of attention with softmax ends in it.
 #
 # **What would break if** one score were far above the others? Try it:
 #
@@ -290,7 +291,7 @@ attention_loops(x, x, x)
 print(Counting.products, cost.attention_count(1, T, T, D).real)
 
 # %% [markdown]
-# Every count of `tinybnn/cost.py` is held against its loops in this way, in `tests/test_cost.py`.
+# Every count of `tinybnn/model/cost.py` is held against its loops in this way, in `tests/test_cost.py`.
 #
 # ### Three ways out of the square
 #
@@ -413,7 +414,7 @@ check("pyramid_pool", means_of_cells)
 #
 # </details>
 #
-# **In the library**: `pyramid_pool` in `tinybnn/pyramid.py`. A level is two matrix products, one for rows and one for
+# **In the library**: `pyramid_pool` in `tinybnn/ops/pyramid.py`. A level is two matrix products, one for rows and one for
 # columns, and its backward pass the same two, transposed.
 #
 # **What would break if** keys were pooled row by row, and values column by column?
@@ -455,8 +456,8 @@ for stride in (8, 16, 32):
 # - The output is their **sum**.
 
 # %%
-from tinybnn.attend import exchange
-from tinybnn.reduced_attention import channel_attention, pooled_attention, two_part_attention
+from tinybnn.ops.attend import exchange
+from tinybnn.ops.reduced_attention import channel_attention, pooled_attention, two_part_attention
 
 q, k, v = np.random.default_rng(1).normal(size=(3, 1, 24 * 24, 8))
 one, grid = np.ones(1), (24, 24)
@@ -540,8 +541,8 @@ check("binary_attention_packed", attention_with(scores_by_xor))
 #
 # </details>
 #
-# **In the library**: `packed_dots` in `tinybnn/attend.py`, which takes some queries at a time so that the XORs stay
-# small, and `binary_attention_packed` in `tinybnn/attention.py`. The trained form is `binary_attention`; its backward
+# **In the library**: `packed_dots` in `tinybnn/ops/attend.py`, which takes some queries at a time so that the XORs stay
+# small, and `binary_attention_packed` in `tinybnn/ops/attention.py`. The trained form is `binary_attention`; its backward
 # pass is yours, followed by the straight-through estimator of notebook 01.
 #
 # **What would break if** the weights became bits too, 1 for a score of at least 0 and 0 for the others?
@@ -625,8 +626,8 @@ for name in forms:
 
 # %% tags=["varies"]
 from tinybnn import Config
-from tinybnn.plot import attention as draw_attention
-from tinybnn.train import Training, start, train
+from tinybnn.app.pictures import attention as draw_attention
+from tinybnn.model.train import Training, start, train
 
 data = load("photos", "train")
 run = start(Config(branches=1, levels=(1, 3, 6)), Training(steps=100, paint=0.5))
@@ -641,7 +642,7 @@ draw_attention(run, photo.astype(np.float32), queries=[(0.5, 0.5), (0.15, 0.2)])
 #
 # ### Do the shortcuts do all the work?
 #
-# `attention_block` in `tinybnn/blocks.py` returns $x + \text{norm}(\text{attention}(\ldots))$: a real-valued shortcut
+# `attention_block` in `tinybnn/model/blocks.py` returns $x + \text{norm}(\text{attention}(\ldots))$: a real-valued shortcut
 # passes everything by. A reader of another project asked whether such shortcuts leave the binary branch useless
 # (Phuoc-Hoan-Le/BinaryViT#1). The answer there: not if a batch norm before the sum gives the branch a size that counts,
 # as here.

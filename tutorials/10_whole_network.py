@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 10. The whole network
 #
-# 45 minutes · needs 04, 06, 07, 08, 09 · explains `tinybnn/blocks.py`, `tinybnn/net.py`, `tinybnn/arms.py`
+# 45 minutes · needs 04, 06, 07, 08, 09 · explains `tinybnn/model/blocks.py`, `tinybnn/model/net.py`, `tinybnn/app/variants.py`
 #
 # Afterwards you can
 #
@@ -17,20 +17,21 @@ from math import comb
 
 import numpy as np
 
-from tinybnn import cost, load, polynomial, sign
-from tinybnn.arms import ARMS, train_arm
-from tinybnn.evaluate import evaluate, predict, probability
-from tinybnn.metrics import confusion_matrix, iou_per_class
-from tinybnn.net import Config, backward, forward, init
-from tinybnn.plot import attention, branches, new_figure, pictures, predictions
-from tinybnn.saliency import f_curve, mae, max_f
+from tinybnn import load, polynomial, sign
+from tinybnn.app.pictures import attention, branches, new_figure, pictures, predictions
+from tinybnn.app.variants import ARMS, train_arm
+from tinybnn.metrics.labels import confusion_matrix, iou_per_class
+from tinybnn.metrics.saliency import f_curve, mae, max_f
+from tinybnn.model import cost
+from tinybnn.model.evaluate import evaluate, predict, probability
+from tinybnn.model.net import Config, backward, forward, init
+from tinybnn.model.train import logits_of
 from tinybnn.testing import check, check_prediction
-from tinybnn.train import logits_of
 
 # %% [markdown]
 # ## One picture
 #
-# All parts are there. `tinybnn/net.py` puts them in a row, and `tinybnn.cost.layers` lists what it puts there.
+# All parts are there. `tinybnn/model/net.py` puts them in a row, and `tinybnn.model.cost.layers` lists what it puts there.
 
 
 # %%
@@ -153,7 +154,7 @@ check("rprelu", bend)
 #
 # </details>
 #
-# **In the library**: `rprelu` in `tinybnn/activation.py`; `activate` in `tinybnn/blocks.py` chooses between it and two
+# **In the library**: `rprelu` in `tinybnn/ops/activation.py`; `activate` in `tinybnn/model/blocks.py` chooses between it and two
 # simpler ones by which parameters are there.
 #
 # **What would break if** you wrote `x -= shift_in`?
@@ -212,7 +213,7 @@ for function in (forward, backward):
 
 # %% [markdown]
 # There is no autograd. Every block's forward leaves a cache; its backward takes the last one from the list. The blocks
-# in `tinybnn/blocks.py` have the same form, one level further down. Where a value goes two ways, into the binary
+# in `tinybnn/model/blocks.py` have the same form, one level further down. Where a value goes two ways, into the binary
 # branch and into the shortcut, its two gradients are added, and that `+` stands in the code.
 #
 # A network of so many hand-written pieces is checked as one sign was in notebook 01: relax the quantizers, and the
@@ -245,7 +246,7 @@ print("differences: ", slope_along(v, weighted_sum, p))
 # ### The float twin
 #
 # `Config(binary=False)` is one switch: every quantizer becomes the identity, and all else stays: the same parameters,
-# the same code, the same batches. So what the twin does better is what the signs cost. `tinybnn/arms.py` has four
+# the same code, the same batches. So what the twin does better is what the signs cost. `tinybnn/app/variants.py` has four
 # networks that differ by one step each:
 
 # %%
@@ -353,7 +354,7 @@ check("mae", mean_error)
 #
 # </details>
 #
-# **In the library**: `mae` in `tinybnn/saliency.py`, which sums in float64 and refuses probabilities outside of [0,
+# **In the library**: `mae` in `tinybnn/metrics/saliency.py`, which sums in float64 and refuses probabilities outside of [0,
 # 1].
 #
 # **What would break if** you stretched every prediction to [0, 1] first, as `py_sod_metrics` does unless told
@@ -396,7 +397,7 @@ check("max_f", best_f)
 #
 # </details>
 #
-# **In the library**: `max_f` in `tinybnn/saliency.py`; `evaluate` in `tinybnn/evaluate.py` collects the curves and
+# **In the library**: `max_f` in `tinybnn/metrics/saliency.py`; `evaluate` in `tinybnn/model/evaluate.py` collects the curves and
 # calls it. The threshold is chosen on the held-out set itself, which flatters every network a little.
 #
 # **What would break if** each image took its own best threshold? Try both on the network from above:

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 11. Packing the network: the same bits, less memory, and how much faster
 #
-# 40 minutes · needs 03, 04, 06, 10 · explains `tinybnn/deploy.py`, `tinybnn/packed_conv.py`, `tinybnn/product.py`,
-# `tinybnn/digits.py`
+# 40 minutes · needs 03, 04, 06, 10 · explains `tinybnn/model/deploy.py`, `tinybnn/ops/binary_conv.py`, `tinybnn/ops/bitpack.py`,
+# `tinybnn/fast/digits.py`
 #
 # Afterwards you can
 #
@@ -23,11 +23,13 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 import tinybnn
-from tinybnn import Config, deploy, load, net, pack, product, unpack
-from tinybnn.bitpack import pack_bits
-from tinybnn.plot import new_figure
+from tinybnn import Config, load, pack, unpack
+from tinybnn.app.pictures import new_figure
+from tinybnn.fast import product
+from tinybnn.model import deploy, net
+from tinybnn.model.train import Training, start, train
+from tinybnn.ops.bitpack import pack_bits
 from tinybnn.testing import check, check_prediction
-from tinybnn.train import Training, start, train
 
 # %% [markdown]
 # ## The same bits
@@ -160,7 +162,7 @@ check("binarize_packed", words_of)
 #
 # </details>
 #
-# **In the library**: `binarize_packed` in `tinybnn/bitpack.py`. It also refuses NaN, for which every comparison is
+# **In the library**: `binarize_packed` in `tinybnn/ops/bitpack.py`. It also refuses NaN, for which every comparison is
 # False: a NaN would become a $+1$ in silence.
 #
 # **What would break if** you packed `np.signbit(x - tau)`, the sign bit that the float has already?
@@ -191,7 +193,7 @@ check_prediction(largest, tinybnn.max_pool2d_packed(np.array(WINDOW, np.uint64).
 # %% [markdown]
 # ### Exercise: `max_pool2d_packed`
 #
-# The specification is `max_pool2d_loops` in `tinybnn/pool.py`, on the signs; the words must hold the same signs.
+# The specification is `max_pool2d_loops` in `tinybnn/ops/pool.py`, on the signs; the words must hold the same signs.
 # Windows lie side by side. Rows and columns at the end that fill no window are left out: $OH = \lfloor H / KH \rfloor$.
 
 
@@ -222,7 +224,7 @@ check("max_pool2d_packed", pool_words, options={"stride": None})
 #
 # </details>
 #
-# **In the library**: `max_pool2d_packed` in `tinybnn/pool.py`, with strides and windows that overlap. It combines
+# **In the library**: `max_pool2d_packed` in `tinybnn/ops/pool.py`, with strides and windows that overlap. It combines
 # shifted views of the map, one for each tap.
 #
 # **What would break if** you had taken OR?
@@ -252,7 +254,7 @@ ratio = 64 * CHANNELS * 9 / (CHANNELS * 9 + 64)
 ### END SOLUTION
 
 # %% check="ratio"
-count = tinybnn.cost.conv2d_count(1, 1, 1, 3, 3, CHANNELS, 1, binary=True)
+count = tinybnn.model.cost.conv2d_count(1, 1, 1, 3, 3, CHANNELS, 1, binary=True)
 check_prediction(ratio, count.binary / (count.binary / 64 + count.scale))
 
 # %% [markdown]
@@ -379,7 +381,7 @@ check_prediction(decoded, [d0, (UNITS - d0) // 4096])
 #
 # Two blocks of packed rows, `low` (each row an $x_0$) and `high` ($x_1$); one product of floats for both. Sums of more
 # than 2047 signs do not fit: cut them into pieces of at most 2047, decode each piece, and add. `unpack(rows, n)` gives
-# the `n` signs of each row, in float32. The specification is `packed_matmul_loops` in `tinybnn/product.py`: XOR and a
+# the `n` signs of each row, in float32. The specification is `packed_matmul_loops` in `tinybnn/ops/bitpack.py`: XOR and a
 # count, with Python's own integers.
 
 
@@ -420,8 +422,8 @@ check("packed_matmul", by_halves)
 #
 # </details>
 #
-# **In the library**: `tinybnn/digits.py`. It looks eight signs up at a time and never makes the unpacked halves.
-# `tinybnn/triples.py` puts three digits of base 256 into a float. `conv2d_packed` takes popcount or digits, whichever
+# **In the library**: `tinybnn/fast/digits.py`. It looks eight signs up at a time and never makes the unpacked halves.
+# `tinybnn/fast/triples.py` puts three digits of base 256 into a float. `conv2d_packed` takes popcount or digits, whichever
 # should be faster for a shape.
 #
 # **What would break if** you decoded by `np.floor`, as one does with hours and minutes?

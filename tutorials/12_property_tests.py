@@ -15,7 +15,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from tinybnn import pack, packed_dot, unpack
-from tinybnn.plot import new_figure
+from tinybnn.app.pictures import new_figure
 from tinybnn.testing import Mismatch, check, check_prediction, check_property, suspects
 
 SEED = 3  # variant: 4 | 5

@@ -130,7 +130,7 @@ check("max_pool2d", pool_nchw, layout="NCHW", options={"kernel": 2, "stride": No
 #
 # </details>
 #
-# **In the library**: `max_pool2d` in `tinybnn/pool.py`, for any kernel, stride and padding, and channels last. The
+# **In the library**: `max_pool2d` in `tinybnn/ops/pool.py`, for any kernel, stride and padding, and channels last. The
 # message of a failing check shows its input in the *library's* layout; the candidate was given it transposed, as a view
 # that is not contiguous.
 #
@@ -199,7 +199,7 @@ check("pack", pack_32, adapter=words(32))
 #
 # </details>
 #
-# **In the library**: `pack_bits` in `tinybnn/bitpack.py` does this with `"<u8"`. The bytes are the same; only the rows
+# **In the library**: `pack_bits` in `tinybnn/ops/bitpack.py` does this with `"<u8"`. The bytes are the same; only the rows
 # end elsewhere. So a file of Larq's words can be read as ours where channels are a multiple of 64.
 #
 # **What would break if** you left out `bitorder="little"`?

@@ -11,7 +11,7 @@ import nbformat
 from nbclient import NotebookClient
 from tqdm import tqdm
 
-from tinybnn.store import write_whole
+from tinybnn.data.store import write_whole
 
 from . import lesson
 from .lesson import HERE, text_of

@@ -5,7 +5,7 @@ from typing import Any
 
 import nbformat
 
-from tinybnn.store import save_json
+from tinybnn.data.store import save_json
 from tinybnn.testing.grade import MISSING, OK, WRONG, Verdict, gradescope
 
 from .build import execute

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ..store import save_json
+from ..data.store import save_json
 from .candidate import in_one_line
 from .checks import Mismatch, check
 from .drawing import some_cases

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..store import save_json
+from ..data.store import save_json
 from .rungs import RUNGS, rung_of
 
 OK, WRONG, MISSING, FAILED = "ok", "wrong", "missing", "failed"

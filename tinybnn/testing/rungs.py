@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..binarize import Quantizer
-from ..bitpack import pack
-from ..gradcheck import numeric_vjp
+from ..model.gradcheck import numeric_vjp
 from ..notation import Array
+from ..ops.binarize import Quantizer
+from ..ops.bitpack import pack
 from .op import Case, Op, Packed, Words, bare, in_dtype, is_float
 from .ops import OPS
 from .strategies import Limits

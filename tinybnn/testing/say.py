@@ -67,7 +67,7 @@ def shown_array(a: Array) -> str:
 
 
 def specification(rung: Rung) -> str:
-    """Where the numbers come from, as ``tinybnn/conv.py, conv2d_loops``."""
+    """Where the numbers come from, as ``tinybnn/ops/conv.py, conv2d_loops``."""
     spec = inspect.unwrap(rung.op.spec)
     path = Path(inspect.getsourcefile(spec) or "").resolve()
     parts = path.parts[path.parts.index("tinybnn") :] if "tinybnn" in path.parts else path.parts[-1:]

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from ..binarize import QUANTIZERS
 from ..notation import Array
+from ..ops.binarize import QUANTIZERS
 from .op import Case, Words
 
 FAR = 987_654_321_987

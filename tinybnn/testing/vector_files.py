@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
+from ..data.store import load_arrays, save_arrays, save_json, write_whole
 from ..notation import Array
-from ..store import load_arrays, save_arrays, save_json, write_whole
 from .rungs import rung_of
 from .vectors import Vector, sha256, vectors
 from .vectors_c import c_files

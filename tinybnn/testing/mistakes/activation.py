@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ...activation import hardtanh, hardtanh_backward, sigmoid_backward
 from ...notation import Array
+from ...ops.activation import hardtanh, hardtanh_backward, sigmoid_backward
 from .binarize import CLIP, NO_MASK, in_float64
 from .mistake import Mistake
 

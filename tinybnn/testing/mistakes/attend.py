@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from ...attend import AttendCache, AttendGrads, attend_backward, transposed
 from ...notation import Array
+from ...ops.attend import AttendCache, AttendGrads, attend_backward, transposed
 from .mistake import Mistake
 
 

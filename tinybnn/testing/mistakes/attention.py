@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ...attend import attend, merge_heads, split_heads, transposed
-from ...attention import AttentionCache, AttentionGrads, attention, attention_backward
 from ...notation import Array
+from ...ops.attend import attend, merge_heads, split_heads, transposed
+from ...ops.attention import AttentionCache, AttentionGrads, attention, attention_backward
 from .attend import after, over_queries, without_maximum
 from .mistake import Mistake
 

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ... import pool
 from ...notation import Array, Pair
-from ...pool import AdaptivePoolCache, AvgPoolCache
+from ...ops import pool
+from ...ops.pool import AdaptivePoolCache, AvgPoolCache
 from .binarize import in_float64
 from .mistake import Mistake
 from .pool import (

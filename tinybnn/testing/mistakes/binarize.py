@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from ... import binarize
-from ...binarize import BinarizeCache, BinarizeGrads
 from ...notation import Array
+from ...ops import binarize
+from ...ops.binarize import BinarizeCache, BinarizeGrads
 from .mistake import Mistake
 
 # -- signs ----------------------------------------------------------------------------------------------------------

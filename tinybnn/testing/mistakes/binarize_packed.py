@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ...binarize import binarize
-from ...bitpack import pack_bits
 from ...notation import Array
+from ...ops.binarize import binarize
+from ...ops.bitpack import pack_bits
 from .mistake import Mistake
 from .packing import FROM_THE_POINTER, PACKERS, POINTER_MET, POINTER_SYMPTOM, as_it_lies
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from ...attend import attend, attend_backward, merge_heads, split_heads, transposed
-from ...attention import BinaryAttentionCache, BinaryAttentionGrads, binary_attention_backward
-from ...binarize import Quantizer, clipped, sign
 from ...notation import Array
+from ...ops.attend import attend, attend_backward, merge_heads, split_heads, transposed
+from ...ops.attention import BinaryAttentionCache, BinaryAttentionGrads, binary_attention_backward
+from ...ops.binarize import Quantizer, clipped, sign
 from .attend import after
 from .attention import mean
 from .mistake import Mistake

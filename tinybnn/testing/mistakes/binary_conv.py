@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from ...binarize import mean_abs
-from ...binary_conv import BinaryConvCache, BinaryConvGrads, binary_conv2d, binary_conv2d_backward
-from ...conv import conv2d, conv2d_backward
 from ...notation import Array
+from ...ops.binarize import mean_abs
+from ...ops.binary_conv import BinaryConvCache, BinaryConvGrads, binary_conv2d, binary_conv2d_backward
+from ...ops.conv import conv2d, conv2d_backward
 from .binarize import CLIP, NO_MASK, in_float64
 from .mistake import Mistake
 

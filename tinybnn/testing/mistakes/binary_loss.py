@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from ... import loss
-from ...activation import sigmoid
 from ...notation import IGNORE, Array
+from ...ops import loss
+from ...ops.activation import sigmoid
 from .binarize import in_float64
 from .loss import (
     BY_IMAGE,

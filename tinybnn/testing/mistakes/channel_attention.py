@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ...attend import exchange, merge_heads, split_heads, transposed
-from ...attention import BinaryAttentionCache, BinaryAttentionGrads, binary_attention, binary_attention_packed
-from ...binarize import Quantizer, clipped, sign
 from ...notation import Array
-from ...reduced_attention import channel_attention, channel_attention_backward
+from ...ops.attend import exchange, merge_heads, split_heads, transposed
+from ...ops.attention import BinaryAttentionCache, BinaryAttentionGrads, binary_attention, binary_attention_packed
+from ...ops.binarize import Quantizer, clipped, sign
+from ...ops.reduced_attention import channel_attention, channel_attention_backward
 from .attend import after, softmax
 from .binary_attention import dscale_forgotten
 from .mistake import Mistake

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from ...conv import ConvCache, ConvGrads, ConvTransposeCache, conv2d, conv2d_backward, conv_transpose2d
 from ...notation import Array
+from ...ops.conv import ConvCache, ConvGrads, ConvTransposeCache, conv2d, conv2d_backward, conv_transpose2d
 from .binarize import in_float64
 from .mistake import Mistake
 from .packing import FROM_THE_POINTER, POINTER_MET, POINTER_SYMPTOM, as_it_lies

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from ...conv import ConvTransposeCache, ConvTransposeGrads, conv_transpose2d, conv_transpose2d_backward
 from ...notation import Array
+from ...ops.conv import ConvTransposeCache, ConvTransposeGrads, conv_transpose2d, conv_transpose2d_backward
 from .conv import FLIP_BACK, SIZE, stamps_overwrite, turned
 from .mistake import Mistake
 from .upsample import pair

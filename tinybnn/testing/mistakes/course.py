@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ...binarize import sign
 from ...notation import Array
+from ...ops.binarize import sign
 from ..ops.course import bop_step, latent_step
 from .binarize import in_float64
 from .mistake import Mistake

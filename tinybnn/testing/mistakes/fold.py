@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from ...fold import Threshold, fold_batch_norm, threshold_sign
 from ...notation import Array
+from ...ops.fold import Threshold, fold_batch_norm, threshold_sign
 from .mistake import Mistake
 
 # -- folding --------------------------------------------------------------------------------------------------------

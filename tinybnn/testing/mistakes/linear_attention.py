@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ...attend import merge_heads, split_heads, transposed
-from ...attention import AttentionGrads, LinearAttentionCache, linear_attention, linear_attention_backward
 from ...notation import Array
+from ...ops.attend import merge_heads, split_heads, transposed
+from ...ops.attention import AttentionGrads, LinearAttentionCache, linear_attention, linear_attention_backward
 from .attend import after
 from .attention import attention_with
 from .mistake import Mistake

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from ... import loss
 from ...notation import IGNORE, Array
+from ...ops import loss
 from .binarize import in_float64
 from .mistake import Mistake
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from ... import loss
-from ...activation import sigmoid_backward
-from ...loss import BinaryCache, CrossEntropyCache, DiceCache
 from ...notation import Array
+from ...ops import loss
+from ...ops.activation import sigmoid_backward
+from ...ops.loss import BinaryCache, CrossEntropyCache, DiceCache
 from .binarize import in_float64
 from .mistake import Mistake
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ... import metrics
+from ...metrics import labels as metrics
 from ...notation import IGNORE, Array
 from .loss import WHATEVER, everything, not_255, not_ignored
 from .mistake import Mistake

@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from ...activation import sigmoid
-from ...binarize import binarize, identity
-from ...binary_conv import binary_conv2d
-from ...multibranch import MultiBranchCache, MultiBranchGrads, multi_branch_upsample, multi_branch_upsample_backward
 from ...notation import Array, Pair
-from ...upsample import NEAREST, Upsampler
+from ...ops.activation import sigmoid
+from ...ops.binarize import binarize, identity
+from ...ops.binary_conv import binary_conv2d
+from ...ops.multibranch import MultiBranchCache, MultiBranchGrads, multi_branch_upsample, multi_branch_upsample_backward
+from ...ops.upsample import NEAREST, Upsampler
 from .mistake import Mistake
 from .prelu import mean_over, spoilt
 

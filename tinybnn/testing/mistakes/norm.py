@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ... import norm
-from ...norm import BatchNormCache, BatchNormGrads, batch_norm_backward
 from ...notation import Array
+from ...ops import norm
+from ...ops.norm import BatchNormCache, BatchNormGrads, batch_norm_backward
 from .binarize import in_float64
 from .mistake import Mistake
 from .prelu import mean_over, spoilt

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ...attend import attend, merge_heads, pack_heads, split_heads
-from ...bitpack import pack_bits, words
 from ...notation import Array
+from ...ops.attend import attend, merge_heads, pack_heads, split_heads
+from ...ops.bitpack import pack_bits, words
 from .binary_attention import binary_with, dots, scaled_before_the_root
 from .mistake import Mistake
 

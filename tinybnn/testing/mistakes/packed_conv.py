@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from ...bitpack import pack
-from ...conv import output_size, pad2d, windows
+from ...fast.packed_conv import conv2d_packed, upsample_conv2d_packed
+from ...fast.product import POPCOUNT
 from ...notation import Array
-from ...packed_conv import conv2d_packed, upsample_conv2d_packed
-from ...product import POPCOUNT
-from ...upsample import upsample_nearest_packed
+from ...ops.bitpack import pack
+from ...ops.conv import output_size, pad2d, windows
+from ...ops.upsample import upsample_nearest_packed
 from .conv import swapped
 from .mistake import Mistake
 from .packing import FROM_THE_POINTER, POINTER_MET, POINTER_SYMPTOM, as_it_lies

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from ...digits import Filters, signs
+from ...fast.digits import Filters, signs
+from ...fast.product import DIGITS, TRIPLES, Product, packed_matmul
+from ...fast.triples import TripleFilters
 from ...notation import Array
-from ...product import DIGITS, TRIPLES, Product, packed_matmul
-from ...triples import TripleFilters
 from .mistake import Mistake
 from .packing import FROM_THE_POINTER, POINTER_MET, POINTER_SYMPTOM, as_it_lies
 from .product import COUNTS, FIRST_WORD, HALF_PRECISION, TAIL

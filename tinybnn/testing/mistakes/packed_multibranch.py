@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from ...bitpack import pack
-from ...multibranch_packed import multi_branch_upsample_packed
+from ...fast.multibranch_packed import multi_branch_upsample_packed
 from ...notation import Array
-from ...upsample import NEAREST
+from ...ops.bitpack import pack
+from ...ops.upsample import NEAREST
 from .mistake import Mistake
 from .multibranch import changed, first_for_all, gate
 

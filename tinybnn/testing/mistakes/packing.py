@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from ...bitpack import pack, words
 from ...notation import Array
+from ...ops.bitpack import pack, words
 from .mistake import Mistake
 
 # -- words that others do not read ----------------------------------------------------------------------------------

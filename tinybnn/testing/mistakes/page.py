@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterable
 
-from ...store import write_whole
+from ...data.store import write_whole
 from ..ops import ROOMS
 from ..rungs import RUNGS
 from . import MISTAKES

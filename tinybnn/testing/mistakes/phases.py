@@ -5,11 +5,20 @@ from typing import Any
 
 import numpy as np
 
-from ...conv import conv2d, pad2d
 from ...notation import HW, Array
-from ...phases import Phases, deal_out, phase_kernel, phase_kernel_backward, plan_phases
-from ...upsample import upsample_nearest
-from ...upsample_conv import UpsampleConvCache, UpsampleConvGrads, upsample_conv2d, upsample_conv2d_backward
+from ...ops.conv import conv2d, pad2d
+from ...ops.upsample import upsample_nearest
+from ...ops.upsample_conv import (
+    Phases,
+    UpsampleConvCache,
+    UpsampleConvGrads,
+    deal_out,
+    phase_kernel,
+    phase_kernel_backward,
+    plan_phases,
+    upsample_conv2d,
+    upsample_conv2d_backward,
+)
 from .mistake import Mistake
 from .upsample import pair
 

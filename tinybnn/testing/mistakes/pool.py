@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from ... import pool
-from ...conv import pad2d
 from ...notation import HW, Array, Pair
-from ...pool import MaxPoolCache
+from ...ops import pool
+from ...ops.conv import pad2d
+from ...ops.pool import MaxPoolCache
 from .binarize import in_float64
 from .mistake import Mistake
 from .packing import FROM_THE_POINTER, POINTER_MET, POINTER_SYMPTOM, as_it_lies

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ...attention import BinaryAttentionGrads, binary_attention
-from ...binarize import Quantizer, clipped, sign
 from ...notation import Array
-from ...pyramid import LEVELS, pyramid_pool
-from ...reduced_attention import PooledAttentionCache, pooled_attention_backward, pooled_attention_packed
+from ...ops.attention import BinaryAttentionGrads, binary_attention
+from ...ops.binarize import Quantizer, clipped, sign
+from ...ops.pyramid import LEVELS, pyramid_pool
+from ...ops.reduced_attention import PooledAttentionCache, pooled_attention_backward, pooled_attention_packed
 from .attend import after
 from .binary_attention import dscale_forgotten
 from .mistake import Mistake

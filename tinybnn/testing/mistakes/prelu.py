@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from ...activation import prelu, prelu_backward, rprelu, rprelu_backward
-from ...binarize import channel_sum
 from ...notation import Array
+from ...ops.activation import prelu, prelu_backward, rprelu, rprelu_backward
+from ...ops.binarize import channel_sum
 from .binarize import in_float64
 from .mistake import Mistake
 

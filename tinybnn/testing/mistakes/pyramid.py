@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from ...notation import Array
-from ...pool import AdaptivePoolCache
-from ...pyramid import LEVELS, pyramid_pool, pyramid_pool_backward
+from ...ops.pool import AdaptivePoolCache
+from ...ops.pyramid import LEVELS, pyramid_pool, pyramid_pool_backward
 from .attend import after
 from .mistake import Mistake
 

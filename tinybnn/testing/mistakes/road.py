@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from ... import metrics
-from ...metrics import RoadScores
+from ...metrics import labels as metrics
+from ...metrics.labels import RoadScores
 from ...notation import IGNORE, Array
 from .loss import WHATEVER, everything, not_255, not_ignored
 from .mistake import Mistake

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from ... import saliency
-from ...metrics import threshold_counts
+from ...metrics import saliency
+from ...metrics.labels import threshold_counts
 from ...notation import Array
 from .binarize import in_float64
 from .mistake import Mistake

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ... import binarize
 from ...notation import Array
+from ...ops import binarize
 from .binarize import in_float64
 from .mistake import Mistake
 

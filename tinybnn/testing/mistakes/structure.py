@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ... import saliency
+from ...metrics import saliency
 from ...notation import Array
 from .binarize import in_float64
 from .mistake import Mistake

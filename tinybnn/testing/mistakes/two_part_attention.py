@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-from ...attention import binary_attention_packed
-from ...binarize import Quantizer, clipped
 from ...notation import Array
-from ...pyramid import LEVELS
-from ...reduced_attention import (
+from ...ops.attention import binary_attention_packed
+from ...ops.binarize import Quantizer, clipped
+from ...ops.pyramid import LEVELS
+from ...ops.reduced_attention import (
     TwoPartCache,
     TwoPartGrads,
     channel_attention,

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from ...binarize import sign
 from ...notation import HW, Array
-from ...upsample import (
+from ...ops.binarize import sign
+from ...ops.upsample import (
     BilinearCache,
     NearestCache,
     upsample_bilinear,

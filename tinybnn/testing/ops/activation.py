@@ -1,4 +1,4 @@
-"""Records of :mod:`tinybnn.activation`."""
+"""Records of :mod:`tinybnn.ops.activation`."""
 
 from collections.abc import Callable
 from functools import partial
@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from ... import activation
 from ...notation import Array
+from ...ops import activation
 from ..laws import doubles, follows, idempotent, keeps_order
 from ..op import Case, Op, Refusal
 from ..strategies import Limits, distinct, generators, integers, reals

@@ -1,4 +1,4 @@
-"""Records of :mod:`tinybnn.attend`, :mod:`tinybnn.attention`, :mod:`tinybnn.pyramid`, :mod:`tinybnn.reduced_attention`.
+"""Records of :mod:`tinybnn.ops.attend`, :mod:`tinybnn.ops.attention`, :mod:`tinybnn.ops.pyramid`, :mod:`tinybnn.ops.reduced_attention`.
 
 Tokens T, keys S and width D are drawn pairwise distinct. Where keys are pooled before their sign is taken they are
 real: the mean of whole numbers may be 0 in one order of summing and -1e-17 in another.
@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from ... import attend, attention, binarize, pyramid, reduced_attention
 from ...notation import Array
+from ...ops import attend, attention, binarize, pyramid, reduced_attention
 from ..laws import doubles, follows, images_apart, twice, unmoved
 from ..op import Case, Op, Packed, Refusal
 from ..strategies import Limits, distinct, generators, integers, one_of, quantizers, reals, whole

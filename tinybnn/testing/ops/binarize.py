@@ -1,10 +1,11 @@
-"""Records of :mod:`tinybnn.binarize`, :mod:`tinybnn.bitpack` and :mod:`tinybnn.product`."""
+"""Records of :mod:`tinybnn.ops.binarize`, :mod:`tinybnn.ops.bitpack` and :mod:`tinybnn.ops.bitpack`."""
 
 import numpy as np
 from hypothesis import strategies as st
 
-from ... import binarize, bitpack, product
+from ...fast import product
 from ...notation import Array
+from ...ops import binarize, bitpack
 from ..laws import blind_to_doubling, doubles, follows, idempotent, inverse, unmoved
 from ..op import Case, Law, Op, Packed, Refusal, Words
 from ..strategies import Limits, distinct, generators, integers, one_of, quantizers, reals, signs, word_edges

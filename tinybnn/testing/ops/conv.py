@@ -1,4 +1,4 @@
-"""Records of :mod:`tinybnn.conv`, :mod:`tinybnn.binary_conv`, :mod:`tinybnn.packed_conv`, :mod:`tinybnn.phases`."""
+"""Records of :mod:`tinybnn.ops.conv`, :mod:`tinybnn.ops.binary_conv`, :mod:`tinybnn.ops.binary_conv`, :mod:`tinybnn.ops.upsample_conv`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from ... import binary_conv, conv, packed_conv, phases, upsample_conv
-from ...binarize import clipped
+from ...fast import packed_conv
+from ...fast.product import forms
 from ...notation import HW, Array
-from ...product import forms
-from ...upsample import upsample_nearest
+from ...ops import binary_conv, conv, upsample_conv
+from ...ops import upsample_conv as phases
+from ...ops.binarize import clipped
+from ...ops.upsample import upsample_nearest
 from ..laws import additive, adjoint, blind_to_doubling, doubles, images_apart
 from ..op import Case, Law, Op, Packed, Refusal, Words
 from ..strategies import (

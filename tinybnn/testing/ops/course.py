@@ -1,9 +1,9 @@
-"""Records of single steps of :mod:`tinybnn.optim`, as the course asks for them: one array, and what becomes of it."""
+"""Records of single steps of :mod:`tinybnn.model.optim`, as the course asks for them: one array, and what becomes of it."""
 
 import numpy as np
 from hypothesis import strategies as st
 
-from ... import optim
+from ...model import optim
 from ...notation import Array
 from ...validate import need_float, need_shape
 from ..laws import follows, twice

@@ -1,4 +1,4 @@
-"""Records of :mod:`tinybnn.loss`."""
+"""Records of :mod:`tinybnn.ops.loss`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from ... import loss
 from ...notation import Array
+from ...ops import loss
 from ..laws import ignored_do_not_count
 from ..op import Case, Law, Op, Refusal
 from ..strategies import Limits, distinct, generators, one_of, reals

@@ -1,4 +1,4 @@
-"""Records of :mod:`tinybnn.metrics`."""
+"""Records of :mod:`tinybnn.metrics.labels`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from ... import metrics
+from ...metrics import labels as metrics
 from ...notation import Array
 from ..laws import blind_to_doubling, ignored_do_not_count, unmoved
 from ..op import Case, Law, Op, Refusal

@@ -1,15 +1,16 @@
-"""Records of :mod:`tinybnn.multibranch` and :mod:`tinybnn.multibranch_packed`."""
+"""Records of :mod:`tinybnn.ops.multibranch` and :mod:`tinybnn.ops.multibranch`."""
 
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
-from ... import multibranch, multibranch_packed
-from ...binarize import clipped, sign
+from ...fast import multibranch_packed
+from ...fast.packed_conv import pack_weights
 from ...notation import Array
-from ...packed_conv import pack_weights
-from ...upsample import BILINEAR, NEAREST, UPSAMPLERS
+from ...ops import multibranch
+from ...ops.binarize import clipped, sign
+from ...ops.upsample import BILINEAR, NEAREST, UPSAMPLERS
 from ..laws import blind_to_doubling, doubles, images_apart
 from ..op import Case, Op, Packed, Refusal, Words
 from ..strategies import (

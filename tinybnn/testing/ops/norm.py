@@ -1,13 +1,13 @@
-"""Records of :mod:`tinybnn.norm` and :mod:`tinybnn.fold`."""
+"""Records of :mod:`tinybnn.ops.norm` and :mod:`tinybnn.ops.fold`."""
 
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
-from ... import fold, norm
-from ...binarize import sign_loops
 from ...notation import Array
+from ...ops import fold, norm
+from ...ops.binarize import sign_loops
 from ..laws import blind_to_doubling, doubles, follows, unmoved
 from ..op import Case, Law, Op, Refusal
 from ..strategies import Limits, distinct, generators, integers, one_of, reals

@@ -1,4 +1,4 @@
-"""Records of :mod:`tinybnn.pool`."""
+"""Records of :mod:`tinybnn.ops.pool`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from ... import pool
+from ...ops import pool
 from ..laws import doubles, follows, images_apart
 from ..op import Case, Law, Op, Packed, Refusal
 from ..strategies import Limits, distinct, generators, integers, one_of, pairs, reals, signs, whole, word_edges

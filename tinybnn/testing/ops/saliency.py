@@ -1,11 +1,12 @@
-"""Records of :mod:`tinybnn.saliency` and :mod:`tinybnn.structure`."""
+"""Records of :mod:`tinybnn.metrics.saliency` and :mod:`tinybnn.metrics.saliency`."""
 
 from functools import partial
 
 import numpy as np
 from hypothesis import strategies as st
 
-from ... import saliency, structure
+from ...metrics import saliency
+from ...metrics import saliency as structure
 from ..laws import follows, twice, unmoved
 from ..op import Case, Law, Op, Refusal
 from ..strategies import Limits, distinct, generators, one_of, whole

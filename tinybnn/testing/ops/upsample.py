@@ -1,12 +1,13 @@
-"""Records of :mod:`tinybnn.upsample` and :mod:`tinybnn.subpixel`."""
+"""Records of :mod:`tinybnn.ops.upsample` and :mod:`tinybnn.ops.upsample`."""
 
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
-from ... import bitpack, subpixel, upsample
 from ...notation import Array
+from ...ops import bitpack, upsample
+from ...ops import upsample as subpixel
 from ..laws import additive, adjoint, doubles, images_apart, inverse
 from ..op import Case, Op, Packed, Refusal, Words
 from ..strategies import Limits, distinct, generators, integers, one_of, pairs, signs, whole, word_edges

@@ -1,0 +1,206 @@
+"""Images and their label maps on disk. After this page any of five kinds of folder is a list of pairs of arrays.
+
+::
+
+    KIND         image                                                label
+    cityscapes   leftImg8bit/{split}/{city}/{frame}_leftImg8bit.png   gtFine/{split}/{city}/{frame}_gtFine_labelIds.png
+    street       the same layout, drawn by this project and shipped with it
+    kitti-road   training/image_2/{category}_{number}.png             training/gt_image_2/{category}_road_{number}.png
+    ecssd        images/{number}.jpg                                  ground_truth_mask/{number}.png
+    photos       {split}/images/{number}.jpg                          {split}/ground_truth_mask/{number}.png
+
+The table is also the code: :data:`LAYOUTS` holds these very strings, and a file with another name (``um_lane_...``,
+``..._gtFine_color.png``, a thumbnail) is no part of the set. Where a layout has no ``{split}``, every frame whose
+number is divisible by five is held out as "val", in each category. That split is ours: no paper's score is comparable.
+
+What the pixels of each file mean is in ``images.py``. Whatever is wrong with a folder or a file is a
+:class:`~tinybnn.data.images.DataError` of one line.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from ..notation import Array
+from .images import CITY_CLASSES, DataError, city_label, fit_label, object_label, read_image, road_label
+
+HELD_OUT = 5
+"""Where no split exists on disk, each frame number divisible by this is "val" (status ours)."""
+
+
+class Sample(NamedTuple):
+    """One image and its label map: float32 (H, W, 3) in [0, 1], uint8 (H, W) with 255 ignored, and a name."""
+
+    image: Array
+    label: Array
+    name: str
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A list of samples: the files are known from the start, their pixels are read when asked for.
+
+    ``len(dataset)``, ``dataset[i]`` and ``for sample in dataset`` work; ``list(dataset)`` reads everything once.
+    ``task`` says which metrics apply: "labels" (mIoU), "road" (MaxF) or "saliency" (MAE, max-F, S, E).
+    """
+
+    kind: str
+    classes: tuple[str, ...]
+    task: str
+    pairs: tuple[tuple[Path, Path], ...]
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, i: int) -> Sample:
+        image_path, label_path = self.pairs[i]
+        image = read_image(image_path)
+        label = fit_label(LAYOUTS[self.kind].decode(label_path), image.shape[:2], label_path)
+        return Sample(image, label, name_of(image_path))
+
+    def __iter__(self) -> Iterator[Sample]:
+        return (self[i] for i in range(len(self)))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The name of every sample, without reading any."""
+        return tuple(name_of(image) for image, _ in self.pairs)
+
+
+def name_of(image_path: Path) -> str:
+    """The name of a sample, from its image's: ``0001``, ``um_000000``, ``frankfurt_000000_000294``."""
+    return image_path.stem.removesuffix("_leftImg8bit")
+
+
+def category(name: str) -> str:
+    """The category of a KITTI road frame, over which its counts are summed: um, umm or uu.
+
+    >>> category("umm_000042")
+    'umm'
+    """
+    return name.partition("_")[0]
+
+
+class Layout(NamedTuple):
+    """Where a kind keeps its files, and what they mean. Of several labels the first that exists is used."""
+
+    image: str
+    labels: tuple[str, ...]
+    classes: tuple[str, ...]
+    task: str
+    decode: Callable[[Path], Array]
+
+
+_ROAD = Layout(
+    "training/image_2/{category}_{number}.png", ("training/gt_image_2/{category}_road_{number}.png",),
+    ("non-road", "road"), "road", road_label,
+)  # fmt: skip
+_ECSSD = Layout(
+    "images/{number}.jpg", ("ground_truth_mask/{number}.png",), ("background", "object"), "saliency", object_label
+)
+_CITY = Layout(
+    "leftImg8bit/{split}/{city}/{frame}_leftImg8bit.png",
+    tuple("gtFine/{split}/{city}/{frame}_gtFine_" + coding for coding in ("labelIds.png", "labelTrainIds.png")),
+    tuple(CITY_CLASSES), "labels", city_label,
+)  # fmt: skip
+
+LAYOUTS = {
+    "photos": _ECSSD._replace(image="{split}/" + _ECSSD.image, labels=("{split}/" + _ECSSD.labels[0],)),
+    "street": _CITY,
+    "cityscapes": _CITY,
+    "kitti-road": _ROAD,
+    "ecssd": _ECSSD,
+}
+"""Where the files of each kind lie, and what decodes a label."""
+
+SHIPPED = {"photos": "photos", "street": "street/cityscapes"}
+"""The kinds that need no PATH, and where their files lie under :func:`samples_root`."""
+
+FIELDS = {"city": r"[^/.][^/]*", "frame": r"[^/.][^/]*", "category": r"um|umm|uu", "number": r"[0-9]+"}
+"""What may stand in the place of each field of a layout."""
+
+
+def samples_root() -> Path:
+    """The folder ``data_samples``: inside the installed package, else beside it in a checkout."""
+    package = Path(__file__).resolve().parent.parent
+    places = package / "data_samples", package.parent / "data_samples"
+    for place in places:
+        if place.is_dir():
+            return place
+    raise DataError(f"samples_root: neither {places[0]} nor {places[1]} exists, expected the shipped samples in one")
+
+
+def load(spec: str, split: str) -> Dataset:
+    """The samples of one split of a data set: ``load("kitti-road:~/kitti", "train")``.
+
+    Parameters
+    ----------
+    spec : str
+        ``KIND:PATH``, KIND a key of :data:`LAYOUTS`; or ``photos`` or ``street`` alone, for the shipped samples.
+    split : str
+        "train" or "val".
+
+    Returns
+    -------
+    Dataset
+        Sorted by city and frame, or category and number. No pixel has been read yet.
+
+    Raises
+    ------
+    DataError
+        For an unknown kind or split, a missing folder, an empty split, an image without its label or a label
+        without its image; and, from ``dataset[i]``, for files that cannot be read or hold what they should not.
+
+    Notes
+    -----
+    Source: the layouts are the publishers', status exact; the splits of kitti-road and ecssd are ours.
+    See also: :func:`tinybnn.data.augment.draw_batch`, which takes what this returns.
+    """
+    kind, colon, path = str(spec).partition(":")
+    if kind not in LAYOUTS:
+        raise DataError(f"load: kind is {kind!r}, expected one of {', '.join(LAYOUTS)}")
+    if split not in ("train", "val"):
+        raise DataError(f"load: split is {split!r}, expected 'train' or 'val'")
+    if not path and (colon or kind not in SHIPPED):
+        raise DataError(f"load: {spec!r} names no folder, expected '{kind}:PATH'")
+    root = Path(path).expanduser() if path else samples_root() / SHIPPED[kind]
+    layout = LAYOUTS[kind]
+    image, *label = (template.replace("{split}", split) for template in (layout.image, *layout.labels))
+
+    images, labels = _find(root, image), dict[tuple, Path]()
+    for template in reversed(label):  # the preferred one is found last, and wins
+        labels |= _find(root, template)
+    _need_partner(root, images, labels, "label", label[0])
+    _need_partner(root, labels, images, "image", image)
+    if not images:
+        raise DataError(f"load: {root} has an empty {split} split, expected images {image}")
+
+    if image == layout.image:  # no split on disk
+        images = {f: path for f, path in images.items() if (int(dict(f)["number"]) % HELD_OUT == 0) == (split == "val")}
+        if not images:
+            some = "a number divisible" if split == "val" else "a number not divisible"
+            raise DataError(f"load: {root} has an empty {split} split, expected an image with {some} by {HELD_OUT}")
+    return Dataset(kind, layout.classes, layout.task, tuple((path, labels[f]) for f, path in images.items()))
+
+
+def _find(root: Path, template: str) -> dict[tuple, Path]:
+    """Every file that ``template`` describes, sorted, by its fields: ``{(("city", "ulm"), ("frame", ...)): path}``."""
+    folder = template[: template.index("{")].rpartition("/")[0]
+    if not (root / folder).is_dir():
+        raise DataError(f"load: {root / folder} is not a folder, expected it to hold {template}")
+    pattern = re.sub(r"\\{(\w+)\\}", lambda field: f"(?P<{field[1]}>{FIELDS[field[1]]})", re.escape(template))
+    depth = template.count("/") - folder.count("/")
+    found = {}
+    for path in sorted((root / folder).glob("/".join("*" * depth))):
+        if match := re.fullmatch(pattern, path.relative_to(root).as_posix()):
+            found[tuple(match.groupdict().items())] = path
+    return found
+
+
+def _need_partner(root: Path, files: dict[tuple, Path], partners: dict[tuple, Path], what: str, template: str) -> None:
+    """Refuse the first file that stands alone, and name the file that should stand beside it."""
+    if alone := sorted(files.keys() - partners.keys()):
+        expected = root / template.format(**dict(alone[0]))
+        raise DataError(f"load: {files[alone[0]]} has no {what}, expected {expected}")

@@ -1,0 +1,77 @@
+"""Files that are whole or not there: written under a temporary name, then renamed; never pickled.
+
+An ``.npz`` holds arrays and one JSON text of everything else, so that a file from a stranger can hold numbers only.
+"""
+
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from ..notation import Array
+
+META = "meta.json"
+"""The entry that holds the JSON text, as bytes."""
+
+
+def write_whole(path: Path | str, write: Callable[[BinaryIO], object]) -> None:
+    """Call ``write(file)`` on a temporary binary file beside ``path``, then rename it; on any error leave nothing."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def save_arrays(path: Path | str, arrays: dict[str, Any], meta: dict[str, Any]) -> None:
+    """Write a dict of arrays and a JSON-able ``meta`` to ``path``."""
+    text: Any = np.frombuffer(json.dumps(meta).encode(), np.uint8)
+    write_whole(path, lambda file: np.savez(file, **arrays, **{META: text}))
+
+
+def load_arrays(path: Path | str, kind: str) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Read back ``(arrays, meta)``; ``meta["kind"]`` must be ``kind``. Raises ``ValueError`` in one line otherwise."""
+    try:
+        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as file:
+            arrays = {k: file[k] for k in file.files}
+        meta = json.loads(arrays.pop(META).tobytes())
+    except FileNotFoundError:
+        raise ValueError(f"{path}: no such file, expected a tinybnn {kind}") from None
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        raise ValueError(f"{path}: not a tinybnn {kind} ({str(error) or type(error).__name__})") from None
+    if meta.get("kind") != kind:
+        raise ValueError(f"{path}: holds a {meta.get('kind')}, expected a {kind}")
+    return arrays, meta
+
+
+def save_json(path: Path | str, value: Any) -> None:
+    """Write ``value`` as indented JSON."""
+    write_whole(path, lambda file: file.write((json.dumps(value, indent=2) + "\n").encode()))
+
+
+def options(kind: type[Any], values: dict[str, Any]) -> Any:
+    """A NamedTuple of options from a dict as JSON gives it: lists become tuples, unknown names are refused."""
+    unknown = sorted(set(values) - set(kind._fields))
+    if unknown:
+        raise ValueError(f"{kind.__name__}: unknown option {', '.join(unknown)}, expected {', '.join(kind._fields)}")
+    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+def _umask() -> int:
+    """The permissions withheld from new files: ``mkstemp`` withholds all but the owner's."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

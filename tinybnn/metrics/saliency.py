@@ -1,0 +1,343 @@
+"""Scores of one object that stands out, image by image: MAE, F, S and E, each with its convention written down.
+
+::
+
+    mae          how far the probabilities are from the mask               0 is best
+    f_curve      precision and recall as one number, at 256 thresholds     1 is best; over images: max_f
+    s_measure    structure: contrast of object and ground, and of parts    1 is best
+    e_curve      alignment of the two masks, at 256 thresholds             n / (n - 1) is best; its mean: e_measure
+
+Every score belongs to one image; a data set's score is the mean over its images. Nothing is normalised: many scorers
+(``py_sod_metrics`` unless told otherwise) first stretch each prediction to [0, 1], which flatters the timid ones. All
+is computed in float64 and returned in the dtype of the probability.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..notation import Array
+from ..validate import need_float, need_mask, need_number, need_shape
+from .labels import threshold_counts
+
+# -- mean absolute error --------------------------------------------------------------------------------------------
+
+
+def mae_loops(probability: Array, target: Array) -> float:
+    """Specification of :func:`mae`."""
+    total: Any = 0.0
+    for i in np.ndindex(target.shape):
+        total += 1 - probability[i] if target[i] else probability[i]
+    return total / target.size
+
+
+def mae(probability: Array, target: Array) -> np.floating:
+    """Mean absolute error of one image: ``mean |p - t|``.
+
+    Parameters
+    ----------
+    probability : float ndarray of shape (H, W)
+        In [0, 1].
+    target : ndarray of shape (H, W)
+        Booleans, or integers 0 and 1. There is no ignored label.
+
+    Returns
+    -------
+    scalar of the dtype of ``probability``, in [0, 1]
+
+    Raises
+    ------
+    ValueError, TypeError
+        For other shapes, other values, or no pixel: here and in all that follow.
+
+    Notes
+    -----
+    Exactness: agrees with :func:`mae_loops` to the rounding of one sum.
+    Source: Perazzi 2012; status exact.
+
+    Examples
+    --------
+    >>> print(mae(np.array([[0.5, 1.0]]), np.array([[0, 1]])))
+    0.25
+    """
+    t = need_mask("mae", probability, target)
+    return probability.dtype.type(np.abs(probability.astype(np.float64) - t).mean())
+
+
+# -- F --------------------------------------------------------------------------------------------------------------
+
+
+def f_curve_loops(probability: Array, target: Array, *, beta2: float = 0.3) -> Array:
+    """Specification of :func:`f_curve`: make a mask at each threshold, compare it with the target."""
+    f = np.zeros(256)
+    for k in range(256):
+        seen = both = there = 0
+        for i in np.ndindex(target.shape):
+            positive = np.float32(probability[i]) >= np.float32(k / 255)
+            seen, both, there = seen + bool(positive), both + bool(positive and target[i]), there + bool(target[i])
+        if both:
+            precision, recall = both / seen, both / there
+            f[k] = (1 + beta2) * precision * recall / (beta2 * precision + recall)
+    return f
+
+
+def f_curve(probability: Array, target: Array, *, beta2: float = 0.3) -> Array:
+    """F of one image at each threshold ``k / 255``: ``F[k] = (1 + beta2) P R / (beta2 P + R)``.
+
+    Parameters
+    ----------
+    probability, target : ndarrays of shape (H, W)
+        As in :func:`mae`: here and in all that follow.
+    beta2 : float
+        beta squared, at least 0. 0.3 weighs precision above recall; 1 is the harmonic mean of both.
+
+    Returns
+    -------
+    ndarray of shape (256,)
+        In [0, 1], in the dtype of ``probability``; 0 where no pixel of the object is found, so all 0 for an empty mask.
+
+    Notes
+    -----
+    A pixel is positive where ``p >= k / 255``, by the rounding of :func:`tinybnn.metrics.labels.threshold_counts`.
+    Exactness: agrees with :func:`f_curve_loops` to a few roundings.
+    Source: Achanta 2009; thresholds and the empty mask as in ``py_sod_metrics``, whose curve runs from k = 255 down;
+    status from code.
+    See also: :func:`max_f`.
+
+    Examples
+    --------
+    >>> f_curve(np.array([[0.2, 0.6, 1.0]]), np.array([[0, 1, 1]]))[[0, 100, 200]].round(4)
+    array([0.7222, 1.    , 0.8125])
+    """
+    need_mask("f_curve", probability, target)
+    need_number("f_curve", "beta2", beta2, low=0)
+    TP, FP, FN, _ = threshold_counts(probability, target.astype(np.uint8)).T
+    below = beta2 * (TP + FN) + TP + FP  # (1 + beta2) P R / (beta2 P + R), multiplied out
+    return ((1 + beta2) * TP / np.where(TP, below, 1)).astype(probability.dtype)
+
+
+def max_f_loops(curves: Array | Sequence[Array]) -> float:
+    """Specification of :func:`max_f`."""
+    best = 0.0
+    for k in range(256):
+        best = max(best, sum(float(curve[k]) for curve in curves) / len(curves))
+    return best
+
+
+def max_f(curves: Array | Sequence[Array]) -> np.floating:
+    """The F of a data set: average the curves over the images, then take the best threshold, the same for all.
+
+    ``max over k of (1/n sum over images of F[k])``. Of E-measure curves it gives the maximum E.
+
+    Parameters
+    ----------
+    curves : float ndarray of shape (images, 256), or a sequence of curves
+
+    Returns
+    -------
+    scalar of the dtype of the curves
+
+    Notes
+    -----
+    Exactness: agrees with :func:`max_f_loops` to the rounding of one mean.
+    Source: as ``py_sod_metrics``; status from code. Two other numbers go by this name: the older convention averages
+    precision and recall over the images and makes one F of them; and taking each image's own best threshold gives a
+    number at least as large as this one.
+
+    Examples
+    --------
+    >>> a, b = np.zeros(256), np.zeros(256)
+    >>> a[10], b[20], b[10] = 1.0, 1.0, 0.5
+    >>> print(max_f([a, b]))                                        # at k = 10, not the mean of the two maxima
+    0.75
+    """
+    curves = np.asarray(curves)
+    need_float("max_f", curves=curves)
+    if need_shape("max_f", "curves", curves, "images 256")[0] == 0:
+        raise ValueError("max_f: curves has shape (0, 256), expected at least one image")
+    return curves.dtype.type(curves.mean(0, dtype=np.float64).max())
+
+
+# -- E --------------------------------------------------------------------------------------------------------------
+
+
+def e_curve_loops(probability: Array, target: Array) -> Array:
+    """Specification of :func:`e_curve`: both masks less their means, pixel by pixel."""
+    n = target.size
+    there = sum(bool(t) for t in target.flat)
+    e = np.zeros(256)
+    for k in range(256):
+        mask = [bool(np.float32(p) >= np.float32(k / 255)) for p in probability.flat]
+        for positive, true in zip(mask, target.flat):
+            if there in (0, n):
+                e[k] += positive == bool(true)
+            else:
+                a, b = positive - sum(mask) / n, bool(true) - there / n
+                e[k] += (1 + 2 * a * b / (a**2 + b**2)) ** 2 / 4
+    return e / max(n - 1, 1)
+
+
+def e_curve(probability: Array, target: Array) -> Array:
+    """Enhanced alignment of one image at each threshold ``k / 255``.
+
+    ::
+
+        a = mask - mean(mask)          E[k] = 1 / (n - 1) sum over pixels of (1 + 2 a b / (a^2 + b^2))^2 / 4
+        b = t - mean(t)
+
+    Returns
+    -------
+    ndarray of shape (256,)
+        In [0, n / (n - 1)]. For an empty mask the part of the image where nothing is seen, for a full one where
+        something is, over n - 1 too.
+
+    Notes
+    -----
+    A pixel is positive where ``p >= k / 255``, by the rounding of :func:`tinybnn.metrics.labels.threshold_counts`. Of one
+    pixel, n - 1 is taken to be 1. The maximum E of a data set is :func:`max_f` of these curves.
+    Exactness: agrees with :func:`e_curve_loops` to a few roundings.
+    Source: Fan 2018, arXiv 1805.10421; status from code: the paper divides by n, the MATLAB code and
+    ``py_sod_metrics`` by n - 1, and so do we; a perfect mask therefore scores n / (n - 1).
+
+    Examples
+    --------
+    >>> e_curve(np.array([[0.2, 0.6, 1.0, 0.0]]), np.array([[0, 1, 1, 0]]))[[0, 100]].round(3)
+    array([0.333, 1.333])
+    """
+    need_mask("e_curve", probability, target)
+    TP, FP, FN, TN = threshold_counts(probability, target.astype(np.uint8)).T
+    n, there = target.size, TP[0] + FN[0]
+    if there in (0, n):
+        total = TP + TN
+    else:
+        seen, true = (TP + FP) / n, there / n
+        parts = ((TP, 1 - seen, 1 - true), (FP, 1 - seen, -true), (FN, -seen, 1 - true), (TN, -seen, -true))
+        total = sum(count * (1 + 2 * a * b / (a**2 + b**2)) ** 2 / 4 for count, a, b in parts)
+    return (total / max(n - 1, 1)).astype(probability.dtype)
+
+
+def e_measure_loops(probability: Array, target: Array) -> float:
+    """Specification of :func:`e_measure`."""
+    return sum(e_curve_loops(probability, target)) / 256
+
+
+def e_measure(probability: Array, target: Array) -> np.floating:
+    """The **mean** E-measure of one image: the mean of :func:`e_curve` over the 256 thresholds.
+
+    The maximum E is :func:`max_f` of the curves of all images; the adaptive one, at twice the mean probability, is not
+    given here. Papers report any of the three under one name: say which.
+
+    Notes
+    -----
+    Exactness: agrees with :func:`e_measure_loops` to the rounding of one mean.
+    Source: as :func:`e_curve`; status from code.
+
+    Examples
+    --------
+    >>> t = np.array([[0, 1, 1, 0]])
+    >>> print(e_measure(t.astype(float), t).round(3))                # 4/3 at all thresholds but 0, where it is 1/3
+    1.329
+    """
+    need_mask("e_measure", probability, target)
+    return probability.dtype.type(e_curve(probability.astype(np.float64), target).mean())
+
+
+# -- structure -------------------------------------------------------------------------------------------------------
+
+
+def s_measure_loops(probability: Array, target: Array, *, alpha: float = 0.5) -> float:
+    """Specification of :func:`s_measure`; covariances over pairs, so that what is constant has exactly none."""
+
+    def mean(v):
+        return sum(v) / len(v)
+
+    def covariance(a, b):
+        n = len(a)
+        return sum((a[i] - a[j]) * (b[i] - b[j]) for i in range(n) for j in range(i)) / max(n * (n - 1), 1)
+
+    def contrast(v):
+        return 2 * mean(v) / (mean(v) ** 2 + 1 + math.sqrt(covariance(v, v)))
+
+    def likeness(a, b):
+        x, y = mean(a), mean(b)
+        below = (x**2 + y**2) * (covariance(a, a) + covariance(b, b))
+        return 4 * x * y * covariance(a, b) / below if below else 1.0
+
+    pixels = [(i, j, float(probability[i, j]), int(target[i, j])) for i, j in np.ndindex(target.shape)]
+    mu = mean([t for *_, t in pixels])
+    if mu in (0, 1):
+        return mean([p if t else 1 - p for *_, p, t in pixels])
+    objects = mu * contrast([p for *_, p, t in pixels if t])
+    objects += (1 - mu) * contrast([1 - p for *_, p, t in pixels if not t])
+    row, column = (round(mean([pixel[axis] for pixel in pixels if pixel[3]])) for axis in (0, 1))
+    parts: dict[tuple, list] = {}
+    for i, j, p, t in pixels:
+        parts.setdefault((i > row, j > column), []).append((p, t))
+    regions = sum(len(part) / len(pixels) * likeness(*zip(*part)) for part in parts.values())
+    return max(0.0, alpha * objects + (1 - alpha) * regions)
+
+
+def s_measure(probability: Array, target: Array, *, alpha: float = 0.5) -> np.floating:
+    """Structure: ``S = max(0, alpha S_object + (1 - alpha) S_region)``.
+
+    ::
+
+        S_object = mu O(p inside) + (1 - mu) O(1 - p outside)      mu the part of the image that the object covers
+        O(v)     = 2 m / (m^2 + 1 + s)                             m, s mean and standard deviation of v
+        S_region = sum over four parts of (size / n) Q(part)       cut behind the row and the column of the centroid
+        Q        = 4 x y s_xy / ((x^2 + y^2) (s_xx + s_yy))        means, variances, covariance of p and t; 1 for 0/0
+
+    Parameters
+    ----------
+    probability, target : ndarrays of shape (H, W)
+    alpha : float
+        In [0, 1].
+
+    Returns
+    -------
+    scalar of the dtype of ``probability``, in [0, 1]
+        For an empty and for a full mask, ``1 - MAE``.
+
+    Notes
+    -----
+    Variances divide by n - 1, and one value alone has none. The centroid rounds half to even, as ``py_sod_metrics``
+    does; MATLAB rounds half up. A part without pixels, where the centroid lies in the last row or column, counts 0;
+    ``py_sod_metrics`` gives NaN there. S is not continuous: a part without object counts 1 if p is constant in it, and
+    0 if p is anything else; so variances are taken from the first pixel, and what is constant has exactly none.
+    Exactness: agrees with :func:`s_measure_loops` to the rounding of sums.
+    Source: Fan 2017, arXiv 1708.00786; rounding and n - 1 as in ``py_sod_metrics``; status from code.
+
+    Examples
+    --------
+    >>> t = np.array([[0, 0, 1, 1], [0, 0, 1, 1]])
+    >>> print(s_measure(t.astype(float), t), s_measure(np.full((2, 4), 0.5), t))
+    1.0 0.525
+    """
+    t, p = need_mask("s_measure", probability, target), probability.astype(np.float64)
+    need_number("s_measure", "alpha", alpha, low=0, high=1)
+    if t.all() or not t.any():
+        return probability.dtype.type(1 - np.abs(p - t).mean())
+    objects = t.mean() * _contrast(p[t]) + (1 - t.mean()) * _contrast(1 - p[~t])
+    row, column = (int(np.rint(at.mean())) + 1 for at in np.nonzero(t))
+    parts = [(rows, columns) for rows in np.s_[:row, row:] for columns in np.s_[:column, column:]]
+    regions = sum(p[part].size / p.size * _likeness(p[part], t[part]) for part in parts if p[part].size)
+    return probability.dtype.type(max(0.0, alpha * objects + (1 - alpha) * regions))
+
+
+def _contrast(v: Array) -> float:
+    mean = v.mean()
+    return 2 * mean / (mean**2 + 1 + math.sqrt(_covariance(v, v)))
+
+
+def _likeness(p: Array, t: Array) -> float:
+    t = t.astype(np.float64)
+    x, y = p.mean(), t.mean()
+    below = (x**2 + y**2) * (_covariance(p, p) + _covariance(t, t))
+    return 4 * x * y * _covariance(p, t) / below if below else 1.0
+
+
+def _covariance(a: Array, b: Array) -> float:
+    a, b = a - a.flat[0], b - b.flat[0]
+    return ((a - a.mean()) * (b - b.mean())).sum() / max(a.size - 1, 1)

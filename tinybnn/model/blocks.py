@@ -1,0 +1,300 @@
+"""Composite pairs: what a network is made of. Each reads top-down going forward and bottom-up coming back.
+
+A block takes its input, a dict ``p`` of parameters and a dict ``s`` of running statistics, and returns its output,
+its cache and the new statistics; its backward takes the gradient and the cache, and returns the input's gradient and
+a dict with the keys of ``p``. Which parameters are there says which variant runs: with ``alpha`` the weight scales
+are learnt, without it they are ``mean |w|``; ``slope`` makes the activation a PReLU, and ``shift_in`` an RPReLU.
+
+Where a value forks, the two gradients meet in a ``+`` that is written here, and nowhere else.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from ..notation import Array
+from ..ops.activation import hardtanh, hardtanh_backward, prelu, prelu_backward, rprelu, rprelu_backward
+from ..ops.attention import (
+    binary_attention,
+    binary_attention_backward,
+    binary_attention_packed,
+    linear_attention,
+    linear_attention_backward,
+)
+from ..ops.binarize import Quantizer, binarize, binarize_backward, mean_abs, mean_abs_backward
+from ..ops.binary_conv import binary_conv2d, binary_conv2d_backward
+from ..ops.multibranch import multi_branch_upsample, multi_branch_upsample_backward
+from ..ops.norm import (
+    BatchNormCache,
+    batch_norm,
+    batch_norm_backward,
+    batch_norm_inference,
+    scale_shift,
+    update_running,
+)
+from ..ops.pool import avg_pool2d, avg_pool2d_backward
+from ..ops.reduced_attention import (
+    pooled_attention,
+    pooled_attention_backward,
+    pooled_attention_packed,
+    two_part_attention,
+    two_part_attention_backward,
+    two_part_attention_packed,
+)
+from ..ops.upsample import Upsampler
+
+Arrays: TypeAlias = dict[str, Array]
+"""Arrays by name: parameters, gradients, running statistics."""
+
+# -- the small parts ------------------------------------------------------------------------------------------------
+
+
+def normalise(x: Array, p: Arrays, s: Arrays, train: bool) -> tuple[Array, BatchNormCache | None, Arrays]:
+    """Batch norm: by the batch's statistics while training, by the running ones afterwards."""
+    if not train:
+        return batch_norm_inference(x, p["gamma"], p["beta"], s["mean"], s["var"]), None, s
+    y, cache = batch_norm(x, p["gamma"], p["beta"])
+    mean, var = update_running(s["mean"], s["var"], cache)
+    return y, cache, {"mean": mean, "var": var}
+
+
+def scale_and_shift(p: Arrays, norm: Arrays, s: Arrays, train: bool) -> tuple[Array, Array | None]:
+    """Alpha, and None; or, where batch norm's statistics are fixed, alpha times its scale, and its shift.
+
+    One multiplication and one addition a channel are then all that stands between an integer and the activation.
+    """
+    alpha = weight_scale(p)
+    if train:
+        return alpha, None
+    scale, shift = scale_shift(norm["gamma"], norm["beta"], s["mean"], s["var"])
+    return alpha * scale, shift
+
+
+def shift_or_normalise(z: Array, p: Arrays, s: Arrays, shift: Array | None) -> tuple[Array, Any, Arrays]:
+    """What :func:`scale_and_shift` left to do: the shift, or all of batch norm."""
+    return normalise(z, p, s, train=True) if shift is None else (z + shift, None, s)
+
+
+def normalise_backward(dy: Array, cache: BatchNormCache) -> tuple[Array, Arrays]:
+    """The gradients of :func:`normalise`: of its input, and of its parameters by name."""
+    dx, dgamma, dbeta = batch_norm_backward(dy, cache)
+    return dx, {"gamma": dgamma, "beta": dbeta}
+
+
+def activate(x: Array, p: Arrays) -> tuple[Array, Any]:
+    """RPReLU, PReLU or hardtanh, as the parameters say."""
+    if "shift_in" in p:
+        return rprelu(x, p["shift_in"], p["slope"], p["shift_out"])
+    return prelu(x, p["slope"]) if "slope" in p else hardtanh(x)
+
+
+def activate_backward(dy: Array, cache: Any, p: Arrays) -> tuple[Array, Arrays]:
+    """The gradients of :func:`activate`: of its input, and of its parameters by name."""
+    if "shift_in" in p:
+        dx, dshift_in, dslope, dshift_out = rprelu_backward(dy, cache)
+        return dx, {"shift_in": dshift_in, "slope": dslope, "shift_out": dshift_out}
+    if "slope" in p:
+        dx, dslope = prelu_backward(dy, cache)
+        return dx, {"slope": dslope}
+    return hardtanh_backward(dy, cache), {}
+
+
+def weight_scale(p: Arrays) -> Array:
+    """The scale of each filter: learnt, or the mean absolute latent weight, for one filter bank or for each of R."""
+    if "alpha" in p:
+        return p["alpha"]
+    w = p["w"]
+    return mean_abs(w)[0] if w.ndim == 4 else np.stack([mean_abs(branch)[0] for branch in w])
+
+
+def weight_scale_backward(dw: Array, dalpha: Array, p: Arrays) -> Arrays:
+    """Send ``dalpha`` where ``alpha`` came from: to its own parameter, or on to the weights."""
+    if "alpha" in p:
+        return {"w": dw, "alpha": dalpha}
+    w = p["w"]
+    if w.ndim == 4:
+        return {"w": dw + mean_abs_backward(dalpha, w)}
+    return {"w": dw + np.stack([mean_abs_backward(d, branch) for d, branch in zip(dalpha, w)])}
+
+
+def gates(p: Arrays, F: int, dtype: DTypeLike) -> Array:
+    """The gates of an upsampling: learnt, or, where there is no ``theta``, wide open: sigmoid(inf) = 1."""
+    return p["theta"] if "theta" in p else np.full((len(p["tau"]), F), np.inf, dtype)
+
+
+def carry(x: Array, F: int, stride: int) -> tuple[Array, Any]:
+    """The shortcut: the input, average-pooled by the stride, and as many copies of it as fill ``F`` channels."""
+    pooled, cache = avg_pool2d(x, kernel=stride) if stride > 1 else (x, None)
+    return np.concatenate([pooled] * (F // x.shape[-1]), axis=-1), (cache, x.shape[-1])
+
+
+def carry_backward(dy: Array, cache: tuple) -> Array:
+    """The gradients of the copies added up, and spread over what was pooled."""
+    pooling, C = cache
+    dx: Any = sum(np.split(dy, dy.shape[-1] // C, axis=-1))
+    return dx if pooling is None else avg_pool2d_backward(dx, pooling)
+
+
+# -- the binary residual block --------------------------------------------------------------------------------------
+
+
+def residual_block(
+    x: Array, p: Arrays, s: Arrays, *,
+    quantizer: Quantizer, pad_value: int, train: bool, stride: int = 1, residual: bool = True,
+) -> tuple[Array, tuple, Arrays]:  # fmt: skip
+    """Threshold, binary 3x3 convolution, batch norm, a real-valued shortcut around them, activation.
+
+    ``y = act(bn(alpha * (sgn(x - tau) conv sgn(w))) + shortcut(x))``. The shortcut is the input itself; with stride 2
+    its average pool, and where the channels double, two copies of it side by side.
+
+    Source: the shortcut around every binary convolution is Bi-Real Net's (Liu 2018, arXiv 1808.00278), the threshold
+    and the RPReLU are ReActNet's (Liu 2020, arXiv 2003.03488); status exact, their arrangement ours.
+    """
+    alpha, shift = scale_and_shift(p, p, s, train)
+    b, binary = binarize(x, p["tau"], quantizer=quantizer)  # (1)
+    z, conv = binary_conv2d(b, p["w"], alpha, pad_value=pad_value, pad=1, stride=stride, quantizer=quantizer)  # (2)
+    n, norm, s = shift_or_normalise(z, p, s, shift)  # (3)
+    shortcut = None
+    if residual:
+        carried, shortcut = carry(x, n.shape[-1], stride)  # (4)
+        n = n + carried
+    y, act = activate(n, p)  # (5)
+    return y, (p, binary, conv, norm, shortcut, act), s
+
+
+def residual_block_backward(dy: Array, cache: tuple) -> tuple[Array, Arrays]:
+    """The gradients of :func:`residual_block`: of its input, and of its parameters by name."""
+    p, binary, conv, norm, shortcut, act = cache
+    dn, dp = activate_backward(dy, act, p)  # (5)
+    dz, dnorm = normalise_backward(dn, norm)  # (3)
+    db, dw, dalpha = binary_conv2d_backward(dz, conv)  # (2)
+    dx, dtau = binarize_backward(db, binary)  # (1)
+    if shortcut is not None:
+        dx = dx + carry_backward(dn, shortcut)  # (4)
+    return dx, dp | dnorm | weight_scale_backward(dw, dalpha, p) | {"tau": dtau}
+
+
+# -- attention at low resolution ------------------------------------------------------------------------------------
+
+
+class AttentionKind(NamedTuple):
+    """One way to attend: the pair and the packed form, the learnt scales, and whether it pools on a grid."""
+
+    forward: Callable
+    backward: Callable
+    packed: Callable
+    scales: tuple[str, ...]
+    pools: bool
+
+    def operands(self, n: Array, p: Arrays) -> tuple[Array, ...]:
+        """Queries, keys and values side by side in the channels of a map, as tokens; then the learnt scales."""
+        N, H, W, C = n.shape
+        tokens = (t.reshape(N, H * W, C // 3) for t in np.split(n, 3, axis=-1))
+        return (*tokens, *(p[name] for name in self.scales))
+
+    def options(self, grid: tuple[int, int], levels: tuple[int, ...], heads: int) -> dict[str, Any]:
+        """What this kind wants to know beside its operands."""
+        return {"heads": heads} | ({"grid": grid, "levels": levels} if self.pools else {})
+
+
+POSITION, BOTH = ("scale",), ("scale_position", "scale_channel")
+
+ATTENTION = {
+    "full": AttentionKind(binary_attention, binary_attention_backward, binary_attention_packed, POSITION, False),
+    "pooled": AttentionKind(pooled_attention, pooled_attention_backward, pooled_attention_packed, POSITION, True),
+    "two-part": AttentionKind(two_part_attention, two_part_attention_backward, two_part_attention_packed, BOTH, True),
+    # No signs in its scores, so nothing to pack: it runs as it is.
+    "linear": AttentionKind(
+        linear_attention,
+        linear_attention_backward,
+        lambda *qkv, heads: linear_attention(*qkv, heads=heads)[0],
+        (),
+        False,
+    ),
+}
+
+
+def attention_block(
+    x: Array, p: Arrays, s: Arrays, *, quantizer: Quantizer, train: bool, kind: str, heads: int, levels: tuple[int, ...]
+) -> tuple[Array, tuple, Arrays]:
+    """Binary projections to queries, keys and values; attention; batch norm; the input added back.
+
+    One 1x1 convolution makes all three: ``q, k, v = split(bn_qkv(alpha * (sgn(x - tau) conv sgn(w))))`` and
+    ``y = x + bn_out(attention(q, k, v))``.
+    """
+    attention = ATTENTION[kind]
+    options = attention.options(x.shape[1:3], levels, heads) | ({"quantizer": quantizer} if attention.scales else {})
+    alpha, shift = scale_and_shift(p, under(p, "qkv"), under(s, "qkv"), train)
+    b, binary = binarize(x, p["tau"], quantizer=quantizer)  # (1)
+    z, conv = binary_conv2d(b, p["w"], alpha, pad_value=1, quantizer=quantizer)  # (2)
+    n, norm, s_qkv = shift_or_normalise(z, under(p, "qkv"), under(s, "qkv"), shift)  # (3)
+    operands = attention.operands(n, p)  # (4)
+    a, attended = attention.forward(*operands, **options)  # (5)
+    o, norm_out, s_out = normalise(a.reshape(x.shape), under(p, "out"), under(s, "out"), train)  # (6)
+    return x + o, (p, binary, conv, norm, attended, norm_out, kind), over(s_qkv, "qkv") | over(s_out, "out")  # (7)
+
+
+def attention_block_backward(dy: Array, cache: tuple) -> tuple[Array, Arrays]:
+    """The gradients of :func:`attention_block`: of its input, and of its parameters by name."""
+    p, binary, conv, norm, attended, norm_out, kind = cache
+    N, H, W, C = dy.shape
+    da, dout = normalise_backward(dy, norm_out)  # (6)
+    dq, dk, dv, *dscales = ATTENTION[kind].backward(da.reshape(N, H * W, C), attended)  # (5)
+    dn = np.concatenate([dq, dk, dv], axis=-1).reshape(N, H, W, 3 * C)  # (4)
+    dz, dqkv = normalise_backward(dn, norm)  # (3)
+    db, dw, dalpha = binary_conv2d_backward(dz, conv)  # (2)
+    dx, dtau = binarize_backward(db, binary)  # (1)
+    dp = dict(zip(ATTENTION[kind].scales, dscales)) | over(dqkv, "qkv") | over(dout, "out")
+    return dy + dx, dp | weight_scale_backward(dw, dalpha, p) | {"tau": dtau}  # (7)
+
+
+# -- upsampling -----------------------------------------------------------------------------------------------------
+
+
+def up_block(
+    x: Array, p: Arrays, s: Arrays, *, quantizer: Quantizer, pad_value: int, upsampler: Upsampler, train: bool
+) -> tuple[Array, tuple, Arrays]:
+    """Multi-branch upsampling by 2, batch norm, activation. No shortcut: all that passes, passes the binary branches.
+
+    Without ``theta`` the single branch's gate stands wide open, sigmoid(inf) = 1: plain binary upsampling.
+    """
+    theta = gates(p, p["w"].shape[-1], x.dtype)
+    alpha, shift = scale_and_shift(p, p, s, train)
+    u, branches = multi_branch_upsample(  # (1)
+        x,
+        p["tau"],
+        p["w"],
+        alpha,
+        theta,
+        pad_value=pad_value,
+        upsamplers=(upsampler,) * len(theta),
+        quantizer=quantizer,
+    )
+    n, norm, s = shift_or_normalise(u, p, s, shift)  # (2)
+    y, act = activate(n, p)  # (3)
+    return y, (p, branches, norm, act), s
+
+
+def up_block_backward(dy: Array, cache: tuple) -> tuple[Array, Arrays]:
+    """The gradients of :func:`up_block`: of its input, and of its parameters by name."""
+    p, branches, norm, act = cache
+    dn, dp = activate_backward(dy, act, p)  # (3)
+    du, dnorm = normalise_backward(dn, norm)  # (2)
+    dx, dtau, dw, dalpha, dtheta = multi_branch_upsample_backward(du, branches)  # (1)
+    dp |= dnorm | weight_scale_backward(dw, dalpha, p) | {"tau": dtau}
+    return dx, dp | ({"theta": dtheta} if "theta" in p else {})
+
+
+# -- dicts within dicts ---------------------------------------------------------------------------------------------
+
+
+def under(d: Arrays, name: str) -> Arrays:
+    """The entries whose key starts with ``name.``, without it."""
+    return {k[len(name) + 1 :]: v for k, v in d.items() if k.startswith(f"{name}.")}
+
+
+def over(d: Arrays, name: str) -> Arrays:
+    """The entries with ``name.`` before each key."""
+    return {f"{name}.{k}": v for k, v in d.items()}

@@ -1,0 +1,302 @@
+"""The dense predictor: one pair of functions, read top-down forward and bottom-up backward.
+
+::
+
+    image (N, H, W, 3)
+      stem        float 3x3 convolution, stride 2      1/2       width
+      encoder     binary residual blocks, each stage   1/4, 1/8  2 width, 4 width
+                  halving the map and doubling the channels
+      attention   at the lowest resolution             1/8       4 width
+      decoder     binary multi-branch upsampling x2    1/4, 1/2, 1/1
+      classifier  float 1x1 convolution                1/1       classes
+    logits (N, H, W, L)
+
+Stem and classifier stay float, as everywhere in the field: together they hold less than one parameter in a hundred, the
+stem reads pixels, not signs, and the classifier must rank classes. There are no skips from encoder to decoder: what
+the decoder draws at high resolution has come through the binary upsampling, so that its quality shows.
+
+``binary=False`` is the one switch to the **float twin**: the same parameters and code with every quantizer
+:data:`tinybnn.ops.binarize.real`. Source: the system of arXiv 2405.17776, status reconstructed: backbone, order of blocks
+and sizes are not known to us, so they are ours.
+"""
+
+from collections.abc import Iterator
+from statistics import NormalDist
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from ..notation import Array
+from ..ops.binarize import QUANTIZERS, Quantizer, real
+from ..ops.conv import ConvCache, conv2d, conv2d_backward, weight_gradient
+from ..ops.upsample import UPSAMPLERS
+from ..validate import need_choice, need_float, need_int, need_shape
+from .blocks import (
+    ATTENTION,
+    Arrays,
+    activate,
+    activate_backward,
+    attention_block,
+    attention_block_backward,
+    normalise,
+    normalise_backward,
+    over,
+    residual_block,
+    residual_block_backward,
+    under,
+    up_block,
+    up_block_backward,
+)
+
+SLOPE = 0.25
+"""Where PReLU's slopes start (He 2015, arXiv 1502.01852)."""
+
+
+class Config(NamedTuple):
+    """Every choice of the network: an ablation changes one field."""
+
+    classes: int = 2
+    binary: bool = True  # False: the float twin
+    width: int = 16  # channels after the stem, doubled by every stage
+    stages: int = 2  # halvings after the stem's
+    depth: int = 2  # residual blocks a stage
+    residual: bool = True  # a real-valued shortcut around every binary convolution
+    activation: str = "rprelu"  # or "prelu", "hardtanh"
+    quantizer: str = "polynomial"  # the surrogate: a key of QUANTIZERS
+    scale: str = "learned"  # or "mean": alpha = mean |w|
+    pad_value: int = 1  # what pads a binary convolution: -1, 0 or +1
+    upsample: str = "nearest"  # a key of UPSAMPLERS, in every branch
+    branches: int = 3  # 1 is plain binary upsampling, with no gate
+    gate: str = "channel"  # or "position": a gate per position and channel, for images of one size
+    size: int = 64  # that size: height and width
+    attention: str = "two-part"  # or "none", or a key of ATTENTION
+    heads: int = 4
+    levels: tuple[int, ...] = (1, 2, 3)  # pyramid of pooled keys and values: 1 + 4 + 9 = 14 anchors
+
+    @property
+    def stride(self) -> int:
+        """Image height and width are multiples of this."""
+        return 2 ** (self.stages + 1)
+
+
+def check_config(config: Config) -> Config:
+    """The config, or an error that names the field."""
+    op = "net.Config"
+    for name in ("width", "stages", "depth", "branches", "heads", "size"):
+        need_int(op, name, getattr(config, name), 1)
+    need_int(op, "classes", config.classes, 2)
+    need_choice(op, "activation", config.activation, ("rprelu", "prelu", "hardtanh"))
+    need_choice(op, "quantizer", config.quantizer, tuple(QUANTIZERS))
+    need_choice(op, "scale", config.scale, ("learned", "mean"))
+    need_choice(op, "pad_value", config.pad_value, (-1, 0, 1))
+    need_choice(op, "upsample", config.upsample, tuple(UPSAMPLERS))
+    need_choice(op, "gate", config.gate, ("channel", "position"))
+    need_choice(op, "attention", config.attention, ("none", *ATTENTION))
+    if config.width * 2**config.stages % config.heads:
+        raise ValueError(
+            f"{op}: heads is {config.heads}, expected a divisor of {config.width * 2**config.stages} channels"
+        )
+    return config
+
+
+def quantizer_of(config: Config) -> Quantizer:
+    """The quantizer a config names; the float twin's is :data:`tinybnn.ops.binarize.real`."""
+    return QUANTIZERS[config.quantizer] if config.binary else real
+
+
+def encoder(config: Config) -> Iterator[tuple[str, int, int, int]]:
+    """The residual blocks: (name, channels in, channels out, stride)."""
+    for stage in range(config.stages):
+        C = config.width * 2**stage
+        yield f"enc{stage + 1}.1", C, 2 * C, 2
+        for block in range(1, config.depth):
+            yield f"enc{stage + 1}.{block + 1}", 2 * C, 2 * C, 1
+
+
+def decoder(config: Config) -> Iterator[tuple[str, int, int, int]]:
+    """The upsampling blocks: (name, channels in, channels out, how many times smaller than the image they put out)."""
+    for stage in range(config.stages + 1):
+        C = config.width * 2 ** (config.stages - stage)
+        yield f"up{stage + 1}", C, max(C // 2, config.width), config.stride // 2 ** (stage + 1)
+
+
+# -- parameters -----------------------------------------------------------------------------------------------------
+
+
+def init(config: Config, rng: np.random.Generator, dtype: DTypeLike = np.float32) -> tuple[Arrays, Arrays]:
+    """Fresh parameters and running statistics: two flat dicts, ``"enc1.2.tau"`` and so on.
+
+    Latent weights are drawn uniformly after Glorot; learnt scales start at ``mean |w|``, gates half open, thresholds at
+    0, and those of R branches where they cut a channel's values into parts of like size.
+    """
+    check_config(config)
+    p: Arrays = {}
+    s: Arrays = {}
+
+    def weights(*shape):
+        bound = np.sqrt(6 / (np.prod(shape[-4:-1]) + np.prod(shape[-4:-2]) * shape[-1]))
+        return rng.uniform(-bound, bound, shape)
+
+    def norm(name, C):
+        p[f"{name}.gamma"], p[f"{name}.beta"] = np.ones(C), np.zeros(C)
+        s[f"{name}.mean"], s[f"{name}.var"] = np.zeros(C), np.ones(C)
+
+    def activation(name, C):
+        if config.activation != "hardtanh":
+            p[f"{name}.slope"] = np.full(C, SLOPE)
+        if config.activation == "rprelu":
+            p[f"{name}.shift_in"], p[f"{name}.shift_out"] = np.zeros(C), np.zeros(C)
+
+    def scale(name):
+        if config.scale == "learned":
+            p[f"{name}.alpha"] = np.abs(p[f"{name}.w"]).mean((-4, -3, -2))
+
+    p["stem.w"] = weights(3, 3, 3, config.width)
+    norm("stem", config.width)
+    activation("stem", config.width)
+    for name, C, F, _ in encoder(config):
+        p[f"{name}.tau"], p[f"{name}.w"] = np.zeros(C), weights(3, 3, C, F)
+        scale(name)
+        norm(name, F)
+        activation(name, F)
+    if config.attention != "none":
+        C = config.width * 2**config.stages
+        p["att.tau"], p["att.w"] = np.zeros(C), weights(1, 1, C, 3 * C)
+        scale("att")
+        for name in ATTENTION[config.attention].scales:
+            p[f"att.{name}"] = np.ones(config.heads)
+        norm("att.qkv", 3 * C)
+        norm("att.out", C)
+        p["att.out.gamma"] = np.zeros(C)  # attention starts as the identity, and earns its part
+    for name, C, F, shrink in decoder(config):
+        R = config.branches
+        p[f"{name}.tau"] = np.repeat(_thresholds(R, config.activation)[:, None], C, axis=1)
+        p[f"{name}.w"] = weights(R, 3, 3, C, F)
+        scale(name)
+        if R > 1:
+            positions = (config.size // shrink,) * 2 if config.gate == "position" else ()
+            p[f"{name}.theta"] = np.zeros((R, *positions, F))
+        norm(name, F)
+        activation(name, F)
+    p["head.w"], p["head.b"] = weights(1, 1, config.width, config.classes), np.zeros(config.classes)
+    return {k: v.astype(dtype) for k, v in p.items()}, {k: v.astype(dtype) for k, v in s.items()}
+
+
+def _thresholds(R: int, activation: str) -> Array:
+    """Quantiles 1/2R, 3/2R, ... of what batch norm hands to the activation, a standard normal, seen through it."""
+    normal = np.array([NormalDist().inv_cdf((2 * r + 1) / (2 * R)) for r in range(R)])
+    return np.clip(normal, -1, 1) if activation == "hardtanh" else np.where(normal < 0, SLOPE * normal, normal)
+
+
+def binary_weights(params: Arrays) -> tuple[str, ...]:
+    """The keys of latent weights: every ``w`` but the float stem's and the float classifier's."""
+    return tuple(k for k in params if k.endswith(".w") and k not in ("stem.w", "head.w"))
+
+
+# -- the pair -------------------------------------------------------------------------------------------------------
+
+
+def forward(
+    params: Arrays, state: Arrays, x: Array, config: Config, *, train: bool = False, quantizer: Quantizer | None = None
+) -> tuple[Array, list, Arrays]:
+    """Logits for a batch of images.
+
+    Parameters
+    ----------
+    params, state : dict of ndarray
+        From :func:`init`, all of one float dtype.
+    x : float ndarray of shape (N, H, W, 3)
+        Pixel values in [0, 1]; H and W multiples of ``config.stride``.
+    train : bool
+        Normalise by the batch's statistics, and return updated running ones; otherwise by the running ones.
+    quantizer : Quantizer, optional
+        In place of the config's: a surrogate that sharpens from step to step, or a relaxed one for gradient checks.
+
+    Returns
+    -------
+    logits : ndarray of shape (N, H, W, L)
+    cache : list
+        What each part left for :func:`backward`; of use after ``train=True`` only.
+    state : dict
+    """
+    need_images("net.forward", x, params, config)
+    binary = {"quantizer": quantizer or quantizer_of(config), "train": train}
+    caches: list = []
+    new_state: Arrays = {}
+
+    def run(block, name, x, **options):
+        """One block with its own parameters, statistics and cache."""
+        y, cache, s = block(x, under(params, name), under(state, name), **options)
+        caches.append(cache)
+        new_state.update(over(s, name))
+        return y
+
+    x = run(stem, "stem", x, train=train)  # (1)
+    for name, _, _, stride in encoder(config):  # (2)
+        x = run(residual_block, name, x, **binary, pad_value=config.pad_value, stride=stride, residual=config.residual)
+    if config.attention != "none":  # (3)
+        x = run(attention_block, "att", x, **binary, kind=config.attention, heads=config.heads, levels=config.levels)
+    for name, *_ in decoder(config):  # (4)
+        x = run(up_block, name, x, **binary, pad_value=config.pad_value, upsampler=UPSAMPLERS[config.upsample])
+    logits = run(classifier, "head", x)  # (5)
+    return logits, caches, new_state
+
+
+def backward(dlogits: Array, caches: list, config: Config) -> Arrays:
+    """Gradients of every parameter, in a dict with the keys of ``params``. The image's own gradient is not kept."""
+    caches = list(caches)
+    gradients: Arrays = {}
+
+    def back(block, name, dy):
+        dx, dp = block(dy, caches.pop())
+        gradients.update(over(dp, name))
+        return dx
+
+    dx = back(classifier_backward, "head", dlogits)  # (5)
+    for name, *_ in reversed(list(decoder(config))):  # (4)
+        dx = back(up_block_backward, name, dx)
+    if config.attention != "none":  # (3)
+        dx = back(attention_block_backward, "att", dx)
+    for name, *_ in reversed(list(encoder(config))):  # (2)
+        dx = back(residual_block_backward, name, dx)
+    back(stem_backward, "stem", dx)  # (1)
+    return gradients
+
+
+def need_images(op: str, x: Array, params: Arrays, config: Config) -> None:
+    """Refuse images of another dtype than the network's, or whose sides are no multiples of its stride."""
+    need_float(op, x=x, **{"stem.w": params["stem.w"]})
+    _, H, W, _ = need_shape(op, "x", x, "N H W 3")
+    if H % config.stride or W % config.stride:
+        raise ValueError(f"{op}: x is {H} x {W}, expected multiples of {config.stride}; pad it first")
+
+
+# -- the two float ends ---------------------------------------------------------------------------------------------
+
+
+def stem(x: Array, p: Arrays, s: Arrays, *, train: bool) -> tuple[Array, tuple, Arrays]:
+    """Float 3x3 convolution with stride 2 on centred pixels, batch norm, activation."""
+    z, conv = conv2d(x - x.dtype.type(0.5), p["w"], stride=2, pad=1)  # (1)
+    n, norm, s = normalise(z, p, s, train)  # (2)
+    y, act = activate(n, p)  # (3)
+    return y, (p, conv, norm, act), s
+
+
+def stem_backward(dy: Array, cache: tuple) -> tuple[None, Arrays]:
+    """Of the parameters alone: nobody asks for the image's own gradient, and it would cost as much as all the rest."""
+    p, conv, norm, act = cache
+    dn, dp = activate_backward(dy, act, p)  # (3)
+    dz, dnorm = normalise_backward(dn, norm)  # (2)
+    return None, dp | dnorm | {"w": weight_gradient(dz, conv)}  # (1)
+
+
+def classifier(x: Array, p: Arrays, s: Arrays) -> tuple[Array, ConvCache, Arrays]:
+    """Float 1x1 convolution with a bias."""
+    y, conv = conv2d(x, p["w"])
+    return y + p["b"], conv, s
+
+
+def classifier_backward(dy: Array, conv: ConvCache) -> tuple[Array, Arrays]:
+    dx, dw = conv2d_backward(dy, conv)
+    return dx, {"w": dw, "b": dy.reshape(-1, dy.shape[-1]).sum(0)}

@@ -1,0 +1,240 @@
+"""The trainer: a loop over tiny crops, with nothing hidden and nothing random but what a seed and a step say.
+
+The whole of a run is one value, a :class:`Run`; a step is a function from one to the next. Everything random in step
+``t`` comes from ``default_rng([seed, t])``, so a run killed at any moment and resumed from its last checkpoint ends
+with the same bits as one that was never stopped: there is no generator whose state could be lost.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..data.augment import draw_batch
+from ..data.samples import Dataset, Sample
+from ..data.store import load_arrays, options, save_arrays
+from ..notation import Array
+from ..ops.binarize import QUANTIZERS, tanh, tanh_sharpness
+from ..ops.loss import (
+    binary_cross_entropy,
+    binary_cross_entropy_backward,
+    cross_entropy,
+    cross_entropy_backward,
+    dice,
+    dice_backward,
+)
+from ..validate import need_choice, need_int, need_number
+from . import net
+from .blocks import Arrays
+from .optim import Optimizer, adam, bop, clip_latent, learning_rate, sgd
+
+LOSSES = ("cross-entropy", "bce", "dice")
+OPTIMIZERS = ("adam", "sgd", "bop")
+
+
+class Training(NamedTuple):
+    """Every choice of the trainer."""
+
+    steps: int = 300
+    batch: int = 8
+    crop: int = 64
+    lr: float = 0.005
+    schedule: str = "cosine"  # or "constant", "step"
+    optimizer: str = "adam"  # or "sgd", "bop"
+    loss: str = "cross-entropy"  # or "bce", "dice", for two classes
+    clip: bool = True  # latent weights back into [-1, 1] after every step
+    zoom: tuple[float, float] = (0.75, 1.5)  # augmentation: size factor drawn from here,
+    flip: float = 0.5  # probability of a mirror image,
+    jitter: float = 0.2  # brightness and contrast,
+    paint: float = 0.0  # and probability of exchanged and bent colours
+    seed: int = 0
+
+
+class Run(NamedTuple):
+    """A training run after ``step`` steps: all that is needed to go on."""
+
+    config: net.Config
+    training: Training
+    params: Arrays
+    state: Arrays
+    moments: Arrays
+    step: int
+    losses: Array
+
+
+def logits_of(run: Run) -> Callable[[Array], Array]:
+    """The float simulation of a run, as a function from a batch of images to logits."""
+    return lambda x: net.forward(run.params, run.state, x, run.config)[0]
+
+
+class TrainingError(ArithmeticError):
+    """The loss, a gradient or a parameter stopped being a finite number."""
+
+
+def check_training(training: Training) -> Training:
+    """The training options, or an error that names the field."""
+    op = "train.Training"
+    for name, least in (("steps", 0), ("batch", 1), ("crop", 1), ("seed", 0)):
+        need_int(op, name, getattr(training, name), least)
+    need_number(op, "lr", training.lr, low=0)
+    need_choice(op, "optimizer", training.optimizer, OPTIMIZERS)
+    need_choice(op, "loss", training.loss, LOSSES)
+    learning_rate(training.schedule, 0.0)
+    return training
+
+
+def start(config: net.Config, training: Training) -> Run:
+    """A run before its first step: fresh parameters from the seed.
+
+    Raises
+    ------
+    ValueError
+        For an option that does not exist, and for Bop with a surrogate that lets no gradient through to a sign.
+    """
+    check_training(training)
+    params, state = net.init(config, np.random.default_rng([training.seed, 0]))
+    if config.binary and training.optimizer == "bop":  # Bop has no latent weights: only signs
+        if net.quantizer_of(config).dsoft(np.ones(1)) != 1:  # and wants their gradient as it is
+            full = " or ".join(repr(name) for name, q in QUANTIZERS.items() if q.dsoft(np.ones(1)) == 1)
+            raise ValueError(f"train.start: optimizer 'bop' with quantizer {config.quantizer!r}, expected {full}")
+        params |= {k: np.where(params[k] < 0, -1, 1).astype(params[k].dtype) for k in net.binary_weights(params)}
+    moments = _optimizer(config, training, params).init(params)
+    return Run(config, training, params, state, moments, 0, np.zeros(0))
+
+
+def step(run: Run, samples: Dataset | Sequence[Sample]) -> Run:
+    """One step: draw a batch, forward, loss, backward, update.
+
+    Raises
+    ------
+    TrainingError
+        If the loss is not finite, naming the step and the first bad array.
+    """
+    config, training, t = run.config, run.training, run.step + 1
+    x, labels = draw_batch(
+        samples,
+        np.random.default_rng([training.seed, t]),
+        training.batch,
+        training.crop,
+        scale=training.zoom,
+        flip=training.flip,
+        jitter=training.jitter,
+        paint=training.paint,
+    )
+    quantizer = None
+    if config.binary and config.quantizer == "tanh":  # IR-Net: a surrogate that sharpens as training goes on
+        quantizer = tanh(tanh_sharpness(t / max(training.steps, 1)))
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # _need_finite says it, and says where
+        try:
+            logits, cache, state = net.forward(run.params, run.state, x, config, train=True, quantizer=quantizer)
+        except ValueError as error:  # a NaN on its way met a sign; say which parameter it came from, if any
+            _need_finite(t, run.params)
+            raise TrainingError(f"train: step {t}: {error}") from error
+        value, dlogits = loss_and_gradient(logits, labels, training.loss)
+        _need_finite(t, {"loss": np.asarray(value), "logits": logits})
+        gradients = net.backward(dlogits, cache, config)
+        _need_finite(t, {f"gradient of {k}": g for k, g in gradients.items()})
+        lr = training.lr * learning_rate(training.schedule, run.step / max(training.steps, 1))
+        optimizer = _optimizer(config, training, run.params)
+        params, moments = optimizer.step(run.params, gradients, run.moments, lr=lr, t=t)
+        if config.binary and training.clip:
+            params = clip_latent(params, net.binary_weights(params))
+        _need_finite(t, params)
+    return run._replace(params=params, state=state, moments=moments, step=t, losses=np.append(run.losses, value))
+
+
+def train(
+    run: Run, samples: Dataset | Sequence[Sample], *,
+    each: Callable[[Run], object] | None = None, checkpoint: Path | str | None = None, every: int = 50,
+) -> Run:  # fmt: skip
+    """Run every step that is left.
+
+    Parameters
+    ----------
+    run : Run
+        From :func:`start` or :func:`load_run`.
+    samples : sequence of Sample
+    each : callable, optional
+        Called with the run after every step: a progress bar, say.
+    checkpoint : path, optional
+        Written every ``every`` steps, at the end and on Ctrl-C, whole or not at all.
+
+    Returns
+    -------
+    Run
+    """
+    need_int("train", "every", every, 1)
+    try:
+        while run.step < run.training.steps:
+            run = step(run, samples)
+            if checkpoint and (run.step % every == 0 or run.step == run.training.steps):
+                save_run(checkpoint, run)
+            if each:
+                each(run)
+    except KeyboardInterrupt:
+        if checkpoint:
+            save_run(checkpoint, run)  # a step is done or not begun: what is kept is whole
+        raise
+    return run
+
+
+def loss_and_gradient(logits: Array, labels: Array, name: str) -> tuple[np.floating, Array]:
+    """The loss of a batch and its gradient with respect to the logits.
+
+    The two-class losses see one logit, ``logits[..., 1] - logits[..., 0]``.
+    """
+    one: Any = np.ones((), logits.dtype)
+    if name == "cross-entropy":
+        value, cache = cross_entropy(logits, labels)
+        return value, cross_entropy_backward(one, cache)
+    if logits.shape[-1] != 2:
+        raise ValueError(f"train: loss {name!r} is for 2 classes, the network has {logits.shape[-1]}")
+    pairs: dict[str, tuple[Callable, Callable]] = {
+        "bce": (binary_cross_entropy, binary_cross_entropy_backward),
+        "dice": (dice, dice_backward),
+    }
+    forward, backward = pairs[name]
+    value, cache = forward(logits[..., 1] - logits[..., 0], labels)
+    dz = backward(one, cache)
+    return value, np.stack([-dz, dz], axis=-1)
+
+
+# -- checkpoints ----------------------------------------------------------------------------------------------------
+
+
+def save_run(path: Path | str, run: Run) -> None:
+    """Write a run to one ``.npz`` file, whole or not at all."""
+    parts = {"params": run.params, "state": run.state, "moments": run.moments}
+    arrays = {f"{part}/{k}": v for part, d in parts.items() for k, v in d.items()} | {"losses": run.losses}
+    meta = {"kind": "run", "step": run.step, "config": run.config._asdict(), "training": run.training._asdict()}
+    save_arrays(path, arrays, meta)
+
+
+def load_run(path: Path | str) -> Run:
+    """Read back what :func:`save_run` wrote."""
+    arrays, meta = load_arrays(path, "run")
+    parts: dict[str, Arrays] = {"params": {}, "state": {}, "moments": {}}
+    for key, value in arrays.items():
+        part, _, name = key.partition("/")
+        if part in parts:
+            parts[part][name] = value
+    config = options(net.Config, meta["config"])
+    return Run(config, options(Training, meta["training"]), **parts, step=meta["step"], losses=arrays["losses"])
+
+
+# -- within a step --------------------------------------------------------------------------------------------------
+
+
+def _optimizer(config: net.Config, training: Training, params: Arrays) -> Optimizer:
+    if training.optimizer == "bop":
+        return bop(net.binary_weights(params) if config.binary else ())
+    makers: dict[str, Callable[[], Optimizer]] = {"adam": adam, "sgd": sgd}
+    return makers[training.optimizer]()
+
+
+def _need_finite(t: int, arrays: Arrays) -> None:
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            at: Any = [int(i) for i in np.argwhere(~np.isfinite(array))[0]] if array.ndim else ""
+            raise TrainingError(f"train: step {t}: {name}{at} is {array[tuple(at)] if at else array}; try a smaller lr")

@@ -1,0 +1,178 @@
+"""The step all attention ends in, a weighted mean of values, and the ways tokens are laid out for it.
+
+Scores say how much each query t wants of each key s. Softmax makes weights of a row of scores, positive and of sum 1,
+and :func:`attend` averages the values with them. Its backward pass is one line of calculus: with weights w and the
+gradient g that reaches them, ``dscores = w (g - sum(w g))``.
+
+Tokens are (N, T, A D): head a owns the run of channels ``a D .. (a + 1) D``. :func:`split_heads` brings heads forward
+so that each is a stack of its own; :func:`exchange` turns tokens into channels, and channels into tokens;
+:func:`pack_heads` keeps their signs alone, 64 to a word.
+"""
+
+import math
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+
+from ..notation import Array
+from ..validate import need_dtype, need_float, need_int, need_shape, need_sides
+from .bitpack import pack_bits, words
+
+
+def attend_loops(scores: Array, v: Array) -> Array:
+    """Specification of :func:`attend`; any axes may stand before the last two."""
+    *outer, T, S = scores.shape
+    y = np.zeros((*outer, T, v.shape[-1]), v.dtype)
+    for i in np.ndindex(*outer, T):
+        top = max(float(score) for score in scores[i])
+        e = [math.exp(float(score) - top) for score in scores[i]]
+        for s, d in np.ndindex(S, v.shape[-1]):
+            y[i + (d,)] += e[s] / sum(e) * v[i[:-1] + (s, d)]
+    return y
+
+
+class AttendCache(NamedTuple):
+    """Where each query looked, (N, A, T, S), and the values it found there."""
+
+    weights: Array
+    v: Array
+
+
+class AttendGrads(NamedTuple):
+    """Gradients in the order of the arguments."""
+
+    dscores: Array
+    dv: Array
+
+
+def attend(scores: Array, v: Array) -> tuple[Array, AttendCache]:
+    """Average the values with softmax weights: ``y[t] = sum over s of softmax(scores[t])[s] v[s]``.
+
+    Parameters
+    ----------
+    scores : float ndarray of shape (N, A, T, S)
+    v : float ndarray of shape (N, A, S, D)
+
+    Returns
+    -------
+    y : ndarray of shape (N, A, T, D)
+    cache : AttendCache
+
+    Raises
+    ------
+    ValueError, TypeError
+        For shapes or dtypes that do not fit, or no values to look at.
+
+    Notes
+    -----
+    A constant added to a row of scores changes nothing; the row's maximum is subtracted, so that exp never overflows.
+    Exactness: agrees with :func:`attend_loops` to the rounding of a sum of S terms.
+    Source: Vaswani 2017, arXiv 1706.03762, eq. 1; status exact.
+
+    Examples
+    --------
+    >>> scores = np.log([[[[1.0, 3.0]]]])                    # weights 1/4 and 3/4
+    >>> attend(scores, np.array([[[[8.0], [4.0]]]]))[0].round(12).item()
+    5.0
+    """
+    need_float("attend", scores=scores, v=v)
+    N, A, T, S = need_shape("attend", "scores", scores, "N A T S")
+    need_shape("attend", "v", v, "N A S D", N=(N, "scores"), A=(A, "scores"), S=(S, "scores"))
+    if S == 0:
+        raise ValueError(f"attend: scores has shape {scores.shape}, expected S >= 1: nothing has no mean")
+    weights = scores - scores.max(-1, keepdims=True)  # (1)
+    np.exp(weights, out=weights)  # in place: scores are the largest arrays there are
+    weights /= weights.sum(-1, keepdims=True)
+    return weights @ v, AttendCache(weights, v)  # (2)
+
+
+def attend_backward(dy: Array, cache: AttendCache) -> AttendGrads:
+    """``dscores = weights * (dweights - their mean under the weights)``: a row sums to 0, as weights sum to 1."""
+    weights, v = cache
+    need_shape("attend_backward", "dy", dy, " ".join(map(str, (*weights.shape[:3], v.shape[3]))))
+    dweights, dv = dy @ transposed(v), transposed(weights) @ dy  # (2)
+    return AttendGrads(weights * (dweights - (weights * dweights).sum(-1, keepdims=True)), dv)  # (1)
+
+
+# -- heads ----------------------------------------------------------------------------------------------------------
+
+
+def split_heads(x: Array, heads: int) -> Array:
+    """Tokens (N, T, A D) as heads (N, A, T, D): a view."""
+    N, T, width = x.shape
+    return x.reshape(N, T, heads, width // heads).transpose(0, 2, 1, 3)
+
+
+def split_gradient(op: str, dy: Array, q: Array) -> Array:
+    """``dy`` as heads, once it is seen to have the shape of the tokens that ``q`` was split from."""
+    N, A, T, D = q.shape
+    need_shape(op, "dy", dy, f"{N} {T} {A * D}")
+    return split_heads(dy, A)
+
+
+def merge_heads(x: Array) -> Array:
+    """Undo :func:`split_heads`."""
+    N, A, T, D = x.shape
+    return x.transpose(0, 2, 1, 3).reshape(N, T, A * D)
+
+
+def exchange(x: Array, heads: int = 1) -> Array:
+    """Tokens for channels within each head: (N, T, A D) to (N, D, A T). Twice is the identity.
+
+    >>> exchange(np.array([[[1, 2, 3, 4], [5, 6, 7, 8]]]), heads=2)          # heads hold 1 2 5 6 and 3 4 7 8
+    array([[[1, 5, 3, 7],
+            [2, 6, 4, 8]]])
+    """
+    N, T, width = x.shape
+    return x.reshape(N, T, heads, width // heads).transpose(0, 3, 2, 1).reshape(N, width // heads, heads * T)
+
+
+def transposed(x: Array) -> Array:
+    """The last two axes exchanged: a view."""
+    return x.swapaxes(-1, -2)
+
+
+def need_tokens(op: str, q: Array, k: Array, v: Array, heads: int, **scales: Array) -> tuple[int, int, int]:
+    """Refuse queries, keys, values and scales that do not fit one another; return (N, T, A D)."""
+    need_float(op, q=q, k=k, v=v, **scales)
+    N, T, D = need_shape(op, "q", q, "N T D")
+    S = need_shape(op, "k", k, "N S D", N=(N, "q"), D=(D, "q"))[1]
+    need_shape(op, "v", v, "N S D", N=(N, "q"), S=(S, "k"), D=(D, "q"))
+    if S * D == 0:
+        raise ValueError(f"{op}: k has shape {k.shape}, expected at least one key of at least one channel")
+    if D % need_int(op, "heads", heads, 1):
+        raise ValueError(f"{op}: q has width {D}, expected a multiple of heads = {heads}")
+    for name, scale in scales.items():
+        need_shape(op, name, scale, "A", A=(heads, "heads"))
+    return N, T, D
+
+
+# -- packed heads ---------------------------------------------------------------------------------------------------
+
+
+def pack_heads(x: Array, heads: int = 1) -> Array:
+    """The signs of tokens (N, T, A D) as words (N, A, T, ceil(D / 64)): every head of every token starts a new word."""
+    need_sides("pack_heads", "x", x)
+    return pack_bits(split_heads(x, heads) < 0)
+
+
+def packed_dots(q: Array, k: Array, D: int) -> Array:
+    """The integers inside binary scores, (N, A, T, S), from words of :func:`pack_heads`: ``D - 2 popcount(q ^ k)``.
+
+    >>> q, k = pack_heads(np.array([[[0.5, -2.0]]])), pack_heads(np.array([[[0.1, -0.1], [-3.0, 3.0]]]))
+    >>> packed_dots(q, k, 2)
+    array([[[[ 2, -2]]]], dtype=int32)
+    """
+    need_dtype("packed_dots", "q", q, np.uint64)
+    need_dtype("packed_dots", "k", k, np.uint64)
+    stored = words(D), f"D = {D}"
+    N, A, T, _ = need_shape("packed_dots", "q", q, "N A T words", words=stored)
+    S = need_shape("packed_dots", "k", k, "N A S words", N=(N, "q"), A=(A, "q"), words=stored)[2]
+    dots, step = np.empty((N, A, T, S), np.int32), max(1, 2**16 // max(1, A * S * words(D)))
+    for n, t in product(range(N), range(0, T, step)):
+        counts = np.bitwise_count(q[n, :, t : t + step, None] ^ k[n, :, None])  # every query against every key
+        total = counts[..., 0] if counts.shape[-1] == 1 else counts.sum(-1, dtype=np.int32)
+        np.multiply(total, -2, out=dots[n, :, t : t + step], dtype=np.int32)
+    dots += D
+    return dots

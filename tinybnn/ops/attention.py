@@ -1,0 +1,320 @@
+"""Attention: every token asks all others, and gets back a weighted mean of what they hold.
+
+Queries ``q`` meet keys ``k`` in scores, softmax turns a row of scores into weights that sum to 1, and the weights
+average the values ``v``. With T queries, S keys, and heads of width D (in each head alike)::
+
+    full     y = softmax(q k^T / sqrt(D)) v                       2 T S D multiplications
+    binary   y = softmax(scale sgn(q) sgn(k)^T / sqrt(D)) v       T S D by XOR and popcount, T S D real
+    linear   y = q (k^T v) / S                                    (T + S) D D: no T x S array is ever made
+
+The first two end in :func:`tinybnn.ops.attend.attend` and differ in where their scores come from. Forms that shrink S are
+in :mod:`tinybnn.ops.reduced_attention`.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from ..notation import Array
+from .attend import (
+    AttendCache,
+    attend,
+    attend_backward,
+    attend_loops,
+    merge_heads,
+    need_tokens,
+    pack_heads,
+    packed_dots,
+    split_gradient,
+    split_heads,
+    transposed,
+)
+from .binarize import Quantizer, clipped
+
+# -- full -----------------------------------------------------------------------------------------------------------
+
+
+def attention_loops(q: Array, k: Array, v: Array, *, heads: int = 1) -> Array:
+    """Specification of :func:`attention`."""
+    (N, T, _), (S, D) = q.shape, (k.shape[1], k.shape[2] // heads)
+    y = np.zeros(q.shape, v.dtype)
+    for n, a in np.ndindex(N, heads):
+        head = slice(a * D, (a + 1) * D)
+        scores = np.zeros((T, S), q.dtype)
+        for t, s, d in np.ndindex(T, S, D):
+            scores[t, s] += q[n, t, a * D + d] * k[n, s, a * D + d]
+        y[n, :, head] = attend_loops(scores / math.sqrt(D), v[n, :, head])
+    return y
+
+
+class AttentionCache(NamedTuple):
+    """Queries and keys, cut into heads, and how they attended."""
+
+    q: Array
+    k: Array
+    attended: AttendCache
+
+    @property
+    def weights(self) -> Array:
+        """Where each query looked: (N, A, T, S)."""
+        return self.attended.weights
+
+
+class AttentionGrads(NamedTuple):
+    """Gradients in the order of the arguments."""
+
+    dq: Array
+    dk: Array
+    dv: Array
+
+
+def attention(q: Array, k: Array, v: Array, *, heads: int = 1) -> tuple[Array, AttentionCache]:
+    """Full softmax attention, in each head: ``y = softmax(q k^T / sqrt(D)) v``.
+
+    Parameters
+    ----------
+    q : float ndarray of shape (N, T, A D)
+    k, v : float ndarrays of shape (N, S, A D)
+        S may differ from T.
+    heads : int
+        A; the last axis is cut into that many runs, and each attends on its own.
+
+    Returns
+    -------
+    y : ndarray of shape (N, T, A D)
+    cache : AttentionCache
+
+    Raises
+    ------
+    ValueError, TypeError
+        For shapes or dtypes that do not fit, or a width that is not a multiple of ``heads``.
+
+    Notes
+    -----
+    All T x S scores of each head stand in memory at once; sqrt(D) keeps their variance at that of q and k, if it is 1.
+    Exactness: agrees with :func:`attention_loops` to the rounding of sums of D and of S terms.
+    Source: Vaswani 2017, arXiv 1706.03762, eq. 1, and its heads without their projections; status exact.
+    See also: :func:`tinybnn.ops.reduced_attention.pooled_attention`, whose S is small.
+
+    Examples
+    --------
+    >>> k, v = np.ones((1, 2, 4)), np.array([[[1.0, 2.0, 3.0, 4.0], [3.0, 4.0, 5.0, 6.0]]])
+    >>> attention(np.ones((1, 1, 4)), k, v)[0]               # both keys score alike: the mean
+    array([[[2., 3., 4., 5.]]])
+    """
+    need_tokens("attention", q, k, v, heads)
+    q, k, v = (split_heads(x, heads) for x in (q, k, v))
+    scores = q @ transposed(k) / math.sqrt(q.shape[-1])  # (1)
+    y, attended = attend(scores, v)  # (2)
+    return merge_heads(y), AttentionCache(q, k, attended)
+
+
+def attention_backward(dy: Array, cache: AttentionCache) -> AttentionGrads:
+    """``dscores`` meets the keys on its way to the queries, and the queries on its way to the keys."""
+    q, k, attended = cache
+    dscores, dv = attend_backward(split_gradient("attention_backward", dy, q), attended)  # (2)
+    dscores = dscores / math.sqrt(q.shape[-1])
+    return AttentionGrads(*map(merge_heads, (dscores @ k, transposed(dscores) @ q, dv)))  # (1)
+
+
+# -- binary scores --------------------------------------------------------------------------------------------------
+
+
+def binary_attention_loops(q: Array, k: Array, v: Array, scale: Array, *, heads: int = 1) -> Array:
+    """Specification of :func:`binary_attention` for a hard quantizer. A sign stays a number of its value's type."""
+    (N, T, _), (S, D) = q.shape, (k.shape[1], k.shape[2] // heads)
+    y = np.zeros(q.shape, v.dtype)
+    for n, a in np.ndindex(N, heads):
+        head = slice(a * D, (a + 1) * D)
+        scores = np.zeros((T, S), q.dtype)
+        for t, s in np.ndindex(T, S):
+            dot = 0
+            for p, r in zip(q[n, t, head], k[n, s, head]):
+                dot += type(p)(1 if p >= 0 else -1) * type(r)(1 if r >= 0 else -1)
+            scores[t, s] = scale[a] / math.sqrt(D) * dot
+        y[n, :, head] = attend_loops(scores, v[n, :, head])
+    return y
+
+
+class BinaryAttentionCache(NamedTuple):
+    """Queries and keys, cut into heads, before and after the quantizer; their dot products; how they attended."""
+
+    q: Array
+    k: Array
+    q_signs: Array
+    k_signs: Array
+    dots: Array
+    factor: Array
+    attended: AttendCache
+    quantizer: Quantizer
+
+    @property
+    def weights(self) -> Array:
+        """Where each query looked: (N, A, T, S)."""
+        return self.attended.weights
+
+
+class BinaryAttentionGrads(NamedTuple):
+    """Gradients in the order of the arguments."""
+
+    dq: Array
+    dk: Array
+    dv: Array
+    dscale: Array
+
+
+def binary_attention(
+    q: Array, k: Array, v: Array, scale: Array, *, heads: int = 1, quantizer: Quantizer = clipped
+) -> tuple[Array, BinaryAttentionCache]:
+    """Attention whose scores count agreeing signs: ``y = softmax(scale[a] (sgn(q) sgn(k)^T) / sqrt(D)) v``.
+
+    Parameters
+    ----------
+    q : float ndarray of shape (N, T, A D)
+        Latent; only signs take part.
+    k, v : float ndarrays of shape (N, S, A D)
+        Keys are latent, values real.
+    scale : float ndarray of shape (A,)
+        Learnt: the scale of q times the scale of k, one a head. Scores lie within ``scale * sqrt(D)`` of 0.
+    heads : int
+    quantizer : Quantizer
+        The surrogate of both signs; :data:`tinybnn.ops.binarize.real` gives float attention with a learnt temperature.
+
+    Returns
+    -------
+    y : ndarray of shape (N, T, A D)
+    cache : BinaryAttentionCache
+
+    Raises
+    ------
+    ValueError, TypeError
+        As :func:`attention`, for a scale that does not fit, or NaN in q or k.
+
+    Notes
+    -----
+    Weights and values stay real: a softmax rounded to a bit would look at one place or at none.
+    Exactness: agrees with :func:`binary_attention_loops` to the rounding of softmax; equals
+    :func:`binary_attention_packed` by ``==``, for the integer comes first and ``scale / sqrt(D)`` after it.
+    Source: Hamming scores with learnt scales of q and k as in BinaryFormer, Heinrich 2025; that attention is binarized
+    with learnt scales is said, without equations, in arXiv 2405.17776; status reconstructed.
+
+    Examples
+    --------
+    >>> q, k = np.array([[[0.5, -2.0]]]), np.array([[[0.1, -0.1], [-3.0, 3.0]]])           # dot products 2 and -2
+    >>> binary_attention(q, k, k, np.array([9.0]))[0].round(6)                             # looks at the first alone
+    array([[[ 0.1, -0.1]]])
+    """
+    need_tokens("binary_attention", q, k, v, heads, scale=scale)
+    q, k, v = (split_heads(x, heads) for x in (q, k, v))
+    q_signs, k_signs = quantizer.hard(q), quantizer.hard(k)  # (1)
+    dots = q_signs @ transposed(k_signs)  # (2)
+    factor = scale[:, None, None] / math.sqrt(q.shape[-1])
+    y, attended = attend(dots * factor, v)  # (3)
+    return merge_heads(y), BinaryAttentionCache(q, k, q_signs, k_signs, dots, factor, attended, quantizer)
+
+
+def binary_attention_backward(dy: Array, cache: BinaryAttentionCache) -> BinaryAttentionGrads:
+    """``dq`` and ``dk`` go through the surrogate; ``dscale`` sums over images and scores, one number a head."""
+    q, k, q_signs, k_signs, dots, factor, attended, quantizer = cache
+    dscores, dv = attend_backward(split_gradient("binary_attention_backward", dy, q), attended)  # (3)
+    dscale = np.einsum("nats,nats->a", dscores, dots) / math.sqrt(q.shape[-1])
+    ddots = dscores * factor
+    dq_signs, dk_signs = ddots @ k_signs, transposed(ddots) @ q_signs  # (2)
+    dq, dk = dq_signs * quantizer.dsoft(q), dk_signs * quantizer.dsoft(k)  # (1)
+    return BinaryAttentionGrads(merge_heads(dq), merge_heads(dk), merge_heads(dv), dscale)
+
+
+def binary_attention_packed(q: Array, k: Array, v: Array, scale: Array, *, heads: int = 1) -> Array:
+    """:func:`binary_attention` forward by XOR and popcount: queries and keys are packed on the way in.
+
+    Parameters
+    ----------
+    q, k, v, scale, heads
+        As in :func:`binary_attention`, signs not yet taken.
+
+    Returns
+    -------
+    ndarray of shape (N, T, A D)
+
+    Notes
+    -----
+    Exactness: equals :func:`binary_attention` with any hard quantizer by ``==``, in float32 and in float64: the same
+    integers, and after them the same arithmetic in the same order.
+    Source: as :func:`binary_attention`. See also: :func:`tinybnn.ops.attend.packed_dots`.
+    """
+    need_tokens("binary_attention_packed", q, k, v, heads, scale=scale)
+    D = q.shape[-1] // heads
+    dots = packed_dots(pack_heads(q, heads), pack_heads(k, heads), D)
+    factor = scale[:, None, None] / math.sqrt(D)
+    scores = np.multiply(dots, factor, dtype=v.dtype)
+    return merge_heads(attend(scores, split_heads(v, heads))[0])
+
+
+# -- linear ---------------------------------------------------------------------------------------------------------
+
+
+def linear_attention_loops(q: Array, k: Array, v: Array, *, heads: int = 1) -> Array:
+    """Specification of :func:`linear_attention`: in each head a D x D table, then its reading."""
+    (N, T, _), (S, D) = q.shape, (k.shape[1], k.shape[2] // heads)
+    y = np.zeros(q.shape, v.dtype)
+    for n, a in np.ndindex(N, heads):
+        table = np.zeros((D, D), v.dtype)
+        for s, c, d in np.ndindex(S, D, D):
+            table[c, d] += k[n, s, a * D + c] * v[n, s, a * D + d]
+        for t, c, d in np.ndindex(T, D, D):
+            y[n, t, a * D + d] += q[n, t, a * D + c] * (table[c, d] / S)
+    return y
+
+
+class LinearAttentionCache(NamedTuple):
+    """The operands, cut into heads, and the mean of ``k^T v``: (N, A, D, D)."""
+
+    q: Array
+    k: Array
+    v: Array
+    table: Array
+
+
+def linear_attention(q: Array, k: Array, v: Array, *, heads: int = 1) -> tuple[Array, LinearAttentionCache]:
+    """Attention without softmax, bracketed so that no token meets another: ``y = q (k^T v) / S`` in each head.
+
+    ``(q k^T) v / S`` is the same number, for 2 T S D multiplications a head instead of (T + S) D D.
+
+    Parameters
+    ----------
+    q : float ndarray of shape (N, T, A D)
+    k, v : float ndarrays of shape (N, S, A D)
+    heads : int
+
+    Returns
+    -------
+    y : ndarray of shape (N, T, A D)
+    cache : LinearAttentionCache
+
+    Notes
+    -----
+    Exactness: equals :func:`linear_attention_loops`, and the other bracketing, by ``==`` on small integers when S is a
+    power of two; otherwise agrees to the rounding of its sums.
+    Source: Efficient Attention, Shen 2018, arXiv 1812.01243, without its softmax: weights may be negative and need not
+    sum to 1; status reconstructed.
+
+    Examples
+    --------
+    >>> q, k, v = np.array([[[2.0]]]), np.array([[[1.0], [3.0]]]), np.array([[[5.0], [1.0]]])
+    >>> linear_attention(q, k, v)[0].item()                  # 2 (1 5 + 3 1) / 2
+    8.0
+    """
+    need_tokens("linear_attention", q, k, v, heads)
+    q, k, v = (split_heads(x, heads) for x in (q, k, v))
+    table = transposed(k) @ v / k.shape[2]  # (1)
+    return merge_heads(q @ table), LinearAttentionCache(q, k, v, table)  # (2)
+
+
+def linear_attention_backward(dy: Array, cache: LinearAttentionCache) -> AttentionGrads:
+    """Each product gives each factor its own, still without a T x S array."""
+    q, k, v, table = cache
+    dy = split_gradient("linear_attention_backward", dy, q)
+    dq, dtable = dy @ transposed(table), transposed(q) @ dy / k.shape[2]  # (2)
+    dk, dv = v @ transposed(dtable), k @ dtable  # (1)
+    return AttentionGrads(*map(merge_heads, (dq, dk, dv)))

@@ -1,0 +1,266 @@
+"""Sign, and what stands in for its derivative. After this page you can binarize anything and train through it.
+
+``sign`` is flat: its derivative is 0 wherever it exists, so nothing would ever be learnt through it. Every
+binary network therefore runs one function forward (``hard``) and differentiates another (``soft``). A
+:class:`Quantizer` names such a pair, with the derivative written out::
+
+    name             soft(x)                           dsoft(x) = d soft / dx        source
+    identity         x                                 1                             Bengio 2013
+    clipped          min(max(x, -1), 1)                1 where |x| <= 1              Hubara 2016
+    polynomial       x (2 - |x|), +-1 outside          2 - 2|x| where |x| <= 1       Liu 2018, Bi-Real Net
+    tanh(t)          k tanh(t x), k = max(1/t, 1)      k t (1 - tanh(t x)^2)         Qin 2020, IR-Net
+    swish_sign(b)    h + (1 - h^2) z / 2               b (1 - h^2) (2 - z h) / 2     Darabi 2018, BNN+
+                     with z = b x, h = tanh(z / 2)
+
+Finite differences of ``hard`` are zero and test nothing. ``quantizer.relaxed()`` runs ``soft`` forward
+instead, and then the very same backward code must agree with finite differences.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from ..notation import Array
+from ..validate import need_float, need_number, need_shape, need_sides
+
+
+def sign_loops(x: Array) -> Array:
+    """Specification of :func:`sign`, one scalar at a time."""
+    y = np.empty(x.shape)
+    for i in np.ndindex(x.shape):
+        y[i] = 1.0 if x[i] >= 0 else -1.0
+    return y
+
+
+def sign(x: Array) -> Array:
+    """The sign of every element, with no third value: ``y = +1 if x >= 0 else -1``.
+
+    Parameters
+    ----------
+    x : float ndarray of any shape
+
+    Returns
+    -------
+    ndarray
+        Same shape and dtype, every value -1 or +1.
+
+    Raises
+    ------
+    ValueError
+        If ``x`` holds NaN, which has no sign.
+
+    Notes
+    -----
+    Exactness: equals :func:`sign_loops` by ``==``.
+    Source: Hubara 2016, arXiv 1602.02830, eq. 1; status exact. ``np.sign``, ``torch.sign`` and ONNX ``Sign``
+    differ: they give 0 at 0, and a network that uses them is ternary.
+    See also: :func:`tinybnn.ops.bitpack.pack`.
+
+    Examples
+    --------
+    >>> sign(np.array([-0.5, -0.0, 0.0, 2.0]))
+    array([-1.,  1.,  1.,  1.])
+    """
+    need_float("sign", x=x)
+    need_sides("sign", "x", x)
+    return (x >= 0) * x.dtype.type(2) - x.dtype.type(1)  # np.where would be some fifteen times slower
+
+
+class Quantizer(NamedTuple):
+    """What runs forward (``hard``) beside what is differentiated (``soft``, with derivative ``dsoft``)."""
+
+    name: str
+    hard: Callable[[Array], Array]
+    soft: Callable[[Array], Array]
+    dsoft: Callable[[Array], Array]
+
+    def relaxed(self) -> "Quantizer":
+        """The same quantizer with ``hard := soft``: differentiable, so that backward code can be checked."""
+        return self._replace(name=f"relaxed {self.name}", hard=self.soft)
+
+
+identity = Quantizer("identity", sign, lambda x: x, np.ones_like)
+
+clipped = Quantizer("clipped", sign, lambda x: np.clip(x, -1, 1), lambda x: (np.abs(x) <= 1).astype(x.dtype))
+
+polynomial = Quantizer(
+    "polynomial",
+    sign,
+    lambda x: np.clip(x, -1, 1) * (2 - np.abs(np.clip(x, -1, 1))),
+    lambda x: 2 - 2 * np.minimum(np.abs(x), 1),
+)
+
+real = Quantizer("real", lambda x: x, lambda x: x, np.ones_like)
+"""No quantizer at all: the one switch that turns a binary network into its float twin."""
+
+
+def tanh(sharpness: float) -> Quantizer:
+    """IR-Net's surrogate; raise ``sharpness`` from 0.1 to 10 while training (:func:`tanh_sharpness`)."""
+    t = need_number("tanh", "sharpness", sharpness, low=1e-6)
+    k = max(1 / t, 1)
+    return Quantizer(f"tanh({t:g})", sign, lambda x: k * np.tanh(t * x), lambda x: k * t * (1 - np.tanh(t * x) ** 2))
+
+
+def tanh_sharpness(progress: float, low: float = 0.1, high: float = 10.0) -> float:
+    """Sharpness after a fraction ``progress`` of training, in [0, 1]: ``low`` to ``high``, evenly in its logarithm.
+
+    >>> [round(tanh_sharpness(p), 3) for p in (0, 0.5, 1)]
+    [0.1, 1.0, 10.0]
+    """
+    need_number("tanh_sharpness", "progress", progress, 0, 1)
+    return low * (high / low) ** progress
+
+
+def swish_sign(beta: float = 5.0) -> Quantizer:
+    """BNN+'s surrogate: its derivative is negative far from 0, so that no gradient passes and some turn back."""
+    b = need_number("swish_sign", "beta", beta, low=1e-6)
+
+    def soft(x):
+        h = np.tanh(b * x / 2)
+        return h + (1 - h**2) * (b * x) / 2
+
+    def dsoft(x):
+        h = np.tanh(b * x / 2)
+        return b / 2 * (1 - h**2) * (2 - b * x * h)
+
+    return Quantizer(f"swish_sign({b:g})", sign, soft, dsoft)
+
+
+QUANTIZERS = {
+    "identity": identity,
+    "clipped": clipped,
+    "polynomial": polynomial,
+    "tanh": tanh(1.0),
+    "swish_sign": swish_sign(),
+}
+"""The family by name, for options and tests. Every one of them runs the same ``sign`` forward."""
+
+
+# -- binarization with a learned threshold -------------------------------------------------------------------------
+
+
+def binarize_loops(x: Array, tau: Array) -> Array:
+    """Specification of :func:`binarize` for a hard quantizer: is each value at least its channel's threshold?"""
+    y = np.empty(x.shape)
+    for i in np.ndindex(x.shape):
+        y[i] = 1.0 if x[i] >= tau[i[-1]] else -1.0
+    return y
+
+
+class BinarizeCache(NamedTuple):
+    """What :func:`binarize_backward` needs: the shifted input and the quantizer."""
+
+    shifted: Array
+    quantizer: Quantizer
+
+
+class BinarizeGrads(NamedTuple):
+    """Gradients in the order of the arguments."""
+
+    dx: Array
+    dtau: Array
+
+
+def binarize(x: Array, tau: Array, *, quantizer: Quantizer = clipped) -> tuple[Array, BinarizeCache]:
+    """Binarize against a threshold learnt per channel: ``y[..., c] = sign(x[..., c] - tau[c])``.
+
+    Parameters
+    ----------
+    x : float ndarray of shape (..., C)
+    tau : float ndarray of shape (C,)
+        In units of ``x``. ``tau = 0`` is plain sign.
+    quantizer : Quantizer
+        Which surrogate the backward pass uses; :data:`real` gives ``x - tau`` itself.
+
+    Returns
+    -------
+    y : ndarray of shape (..., C)
+        Values -1 or +1.
+    cache : BinarizeCache
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a threshold that does not fit, mixed dtypes, or NaN.
+
+    Notes
+    -----
+    Exactness: equals :func:`binarize_loops` by ``==``: in IEEE arithmetic with subnormals ``x - tau`` is zero
+    only where ``x == tau``, so comparing and subtracting agree.
+    Source: RSign of ReActNet, Liu 2020, arXiv 2003.03488, eq. 1; status exact.
+
+    Examples
+    --------
+    >>> binarize(np.array([[0.2, 0.2]]), np.array([0.1, 0.3]))[0]
+    array([[ 1., -1.]])
+    """
+    need_float("binarize", x=x, tau=tau)
+    need_shape("binarize", "tau", tau, "C", C=(x.shape[-1], "x"))
+    shifted = x - tau  # (1)
+    return quantizer.hard(shifted), BinarizeCache(shifted, quantizer)  # (2)
+
+
+def binarize_backward(dy: Array, cache: BinarizeCache) -> BinarizeGrads:
+    """``dx = dy * dsoft(x - tau)``, and ``dtau`` is minus its sum over everything but channels."""
+    need_shape("binarize_backward", "dy", dy, " ".join(map(str, cache.shifted.shape)))
+    dx = dy * cache.quantizer.dsoft(cache.shifted)  # (2)
+    dtau = -channel_sum(dx)  # (1)
+    return BinarizeGrads(dx, dtau)
+
+
+def channel_sum(x: Array) -> Array:
+    """Sum over everything but the last axis, as a product with a row of ones; ``x.sum(0)`` is several times slower."""
+    rows = x.reshape(-1, x.shape[-1])
+    return np.ones(len(rows), x.dtype) @ rows
+
+
+# -- scales of binary weights ---------------------------------------------------------------------------------------
+
+
+def mean_abs_loops(w: Array) -> Array:
+    """Specification of :func:`mean_abs`."""
+    *inner, F = w.shape
+    alpha = np.zeros(F)
+    for f in range(F):
+        for i in np.ndindex(*inner):
+            alpha[f] += abs(w[i + (f,)])
+        alpha[f] /= np.prod(inner)
+    return alpha
+
+
+def mean_abs(w: Array) -> tuple[Array, Array]:
+    """The best scale of each binary filter: ``alpha[f] = mean |w[..., f]|``.
+
+    Among all ``alpha * sgn(w)`` this one is nearest to ``w``, and the squared error left over is
+    ``|w|^2 - n alpha^2`` for a filter of ``n`` weights.
+
+    Parameters
+    ----------
+    w : float ndarray of shape (..., F)
+        Latent weights, filters last.
+
+    Returns
+    -------
+    alpha : ndarray of shape (F,)
+    cache : ndarray
+        ``w`` itself.
+
+    Notes
+    -----
+    Exactness: agrees with :func:`mean_abs_loops` to the rounding of one sum.
+    Source: XNOR-Net, Rastegari 2016, arXiv 1603.05279, eq. 6; status exact.
+
+    Examples
+    --------
+    >>> mean_abs(np.array([[1.0, -4.0], [-3.0, 0.0]]))[0]
+    array([2., 2.])
+    """
+    need_float("mean_abs", w=w)
+    return np.abs(w).reshape(-1, w.shape[-1]).mean(0), w
+
+
+def mean_abs_backward(dalpha: Array, w: Array) -> Array:
+    """``dw = sgn(w) dalpha / n``. The slope of ``|w|`` at 0 is taken as +1, as in :func:`sign`."""
+    need_shape("mean_abs_backward", "dalpha", dalpha, "F", F=(w.shape[-1], "w"))
+    return sign(w) * (dalpha / (w.size // w.shape[-1]))

@@ -1,0 +1,196 @@
+"""Sixty-four binary values in one word: packing, and the dot product that comes out of XOR and popcount.
+
+Two values of +-1 multiply to +1 where they agree and to -1 where they differ. So a dot product of ``n`` of them
+is ``n`` minus twice the number of places where they differ, and XOR marks exactly those places::
+
+    dot(a, b) = n - 2 * popcount(a ^ b)
+
+Bits: 1 means -1, the least significant bit comes first, the tail of the last word is zero (see ``notation``).
+"""
+
+import numpy as np
+
+from ..notation import WORD_BITS, Array
+from ..validate import need_dtype, need_float, need_int, need_pm1, need_shape, need_sides
+
+
+def words(n: int) -> int:
+    """How many 64-bit words hold ``n`` bits: ``ceil(n / 64)``."""
+    return -(-n // WORD_BITS)
+
+
+def pack_loops(x: Array) -> Array:
+    """Specification of :func:`pack`: set bit ``c % 64`` of word ``c // 64`` where channel ``c`` is -1."""
+    *outer, C = x.shape
+    packed = np.zeros((*outer, words(C)), np.uint64)
+    for i in np.ndindex(x.shape):
+        if x[i] < 0:
+            packed[i[:-1] + (i[-1] // WORD_BITS,)] |= np.uint64(1 << (i[-1] % WORD_BITS))
+    return packed
+
+
+def pack(x: Array) -> Array:
+    """Pack values of -1 and +1 along the last axis into ``uint64`` words.
+
+    Parameters
+    ----------
+    x : float ndarray of shape (..., C)
+        Every value -1 or +1.
+
+    Returns
+    -------
+    ndarray of uint64, shape (..., ceil(C / 64))
+
+    Raises
+    ------
+    ValueError
+        If any value is neither -1 nor +1; binarize first.
+
+    Notes
+    -----
+    Exactness: equals :func:`pack_loops` by ``==``, on little- and big-endian machines.
+    Source: ours. The bytes are those of Larq Compute Engine, whose words have 32 bits.
+
+    Examples
+    --------
+    >>> pack(np.array([-1.0, 1.0, -1.0, -1.0]))          # bits 0, 2 and 3: 1 + 4 + 8
+    array([13], dtype=uint64)
+    """
+    need_float("pack", x=x)
+    need_pm1("pack", "x", x)
+    return pack_bits(x < 0)
+
+
+def pack_bits(negative: Array) -> Array:
+    """Pack booleans, True for -1, along the last axis: what :func:`pack` does once the signs are known.
+
+    >>> pack_bits(np.array([True, False, True]))
+    array([5], dtype=uint64)
+    """
+    need_dtype("pack_bits", "negative", negative, np.bool_)
+    C = negative.shape[-1]
+    octets = np.zeros((*negative.shape[:-1], words(C) * 8), np.uint8)
+    if C % 8:
+        bits = np.packbits(negative, axis=-1, bitorder="little")
+    else:  # no byte holds bits of two rows: as one long row they are packed four times as fast
+        bits = np.packbits(negative.reshape(-1), bitorder="little").reshape(*negative.shape[:-1], C // 8)
+    octets[..., : -(-C // 8)] = bits
+    return octets.view("<u8").astype(np.uint64, copy=False)
+
+
+def binarize_packed(x: Array, tau: Array) -> Array:
+    """Threshold and pack at once: the bits of ``pack(binarize(x, tau))``, with no float +-1 in between.
+
+    Parameters
+    ----------
+    x : float ndarray of shape (..., C)
+    tau : float ndarray of shape (C,)
+
+    Returns
+    -------
+    ndarray of uint64, shape (..., ceil(C / 64))
+
+    Notes
+    -----
+    Exactness: equals ``pack(binarize(x, tau)[0])`` by ``==``; NaN, which has no sign, is refused here as there.
+    Source: ours.
+
+    Examples
+    --------
+    >>> binarize_packed(np.array([0.2, 0.2, -0.0]), np.array([0.1, 0.3, 0.0]))       # +1, -1, +1
+    array([2], dtype=uint64)
+    """
+    need_float("binarize_packed", x=x, tau=tau)
+    need_shape("binarize_packed", "tau", tau, "C", C=(x.shape[-1], "x"))
+    need_sides("binarize_packed", "x", x)
+    return pack_bits(x < tau)
+
+
+def unpack_loops(packed: Array, C: int) -> Array:
+    """Specification of :func:`unpack`."""
+    x = np.empty((*packed.shape[:-1], C))
+    for i in np.ndindex(x.shape):
+        word = int(packed[i[:-1] + (i[-1] // WORD_BITS,)])
+        x[i] = -1.0 if word >> (i[-1] % WORD_BITS) & 1 else 1.0
+    return x
+
+
+def unpack(packed: Array, C: int, dtype: type | np.dtype = np.float32) -> Array:
+    """Undo :func:`pack`: the ``C`` values of -1 and +1 in each row of words.
+
+    Parameters
+    ----------
+    packed : uint64 ndarray of shape (..., ceil(C / 64))
+    C : int
+        How many values a row holds; words do not tell.
+    dtype : float dtype
+
+    Returns
+    -------
+    ndarray of ``dtype``, shape (..., C)
+
+    Notes
+    -----
+    Exactness: equals :func:`unpack_loops` by ``==``; ``unpack(pack(x), C)`` is ``x``.
+    Source: ours.
+
+    Examples
+    --------
+    >>> unpack(np.array([13], np.uint64), 4)
+    array([-1.,  1., -1., -1.], dtype=float32)
+    """
+    need_dtype("unpack", "packed", packed, np.uint64)
+    need_int("unpack", "C", C, 1)
+    if packed.shape[-1] != words(C):
+        raise ValueError(f"unpack: packed has {packed.shape[-1]} words a row, expected {words(C)} for C = {C}")
+    octets = np.ascontiguousarray(packed, "<u8").view(np.uint8)
+    return 1 - 2 * np.unpackbits(octets, axis=-1, count=C, bitorder="little").astype(dtype)
+
+
+def packed_dot_loops(a: Array, b: Array, n: int) -> Array:
+    """Specification of :func:`packed_dot`, with Python integers."""
+    dot = np.empty(a.shape[:-1], np.int64)
+    for i in np.ndindex(dot.shape):
+        dot[i] = n - 2 * sum(bin(int(p) ^ int(q)).count("1") for p, q in zip(a[i], b[i]))
+    return dot
+
+
+def packed_dot(a: Array, b: Array, n: int) -> Array:
+    """Dot products of packed rows: ``n - 2 popcount(a ^ b)``, summed over the words.
+
+    Parameters
+    ----------
+    a, b : uint64 ndarrays of shape (..., ceil(n / 64))
+        Equal shapes, tail bits zero.
+    n : int
+        The true number of values in a row.
+
+    Returns
+    -------
+    ndarray of int64, shape (...)
+        Between ``-n`` and ``n``, with the parity of ``n``.
+
+    Notes
+    -----
+    Exactness: equals :func:`packed_dot_loops`, and the dot product of the unpacked rows, by ``==``.
+    Source: Hubara 2016, arXiv 1602.02830; status exact.
+
+    Examples
+    --------
+    >>> a, b = pack(np.array([-1.0, 1.0, 1.0])), pack(np.array([-1.0, -1.0, 1.0]))
+    >>> packed_dot(a, b, 3)                              # 1 - 1 + 1
+    np.int64(1)
+    """
+    need_words("packed_dot", n, a=a, b=b)
+    if a.shape != b.shape:
+        raise ValueError(f"packed_dot: b has shape {b.shape}, expected {a.shape} from a")
+    return n - 2 * np.bitwise_count(a ^ b).sum(-1, dtype=np.int64)
+
+
+def need_words(op: str, n: int, **rows: Array) -> None:
+    """Refuse rows that are not ``uint64`` words, or not as many as ``n`` bits take."""
+    need_int(op, "n", n, 1)
+    for name, array in rows.items():
+        need_dtype(op, name, array, np.uint64)
+        if array.shape[-1] != words(n):
+            raise ValueError(f"{op}: {name} has {array.shape[-1]} words a row, expected {words(n)} for n = {n}")

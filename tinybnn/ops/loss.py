@@ -1,0 +1,275 @@
+"""How wrong is a prediction, as one number with a gradient: three losses, from logits, with pixels that do not count.
+
+::
+
+    cross_entropy           L classes     mean of  log(sum over l of exp(z[l])) - z[t]
+    binary_cross_entropy    one logit     mean of  log(1 + exp(z)) - t z
+    dice                    one logit     1 - overlap of sigmoid(z) with t, over the whole batch at once
+
+A label equal to ``ignore`` takes its pixel out of every sum, count and gradient, whatever its logits are, NaN even.
+Where no pixel is left, the loss is 0 and so is the gradient; other libraries give NaN. All three start from logits and
+none ever takes the exponential of a positive number, so nothing overflows.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..notation import IGNORE, Array
+from ..validate import need_finite, need_float, need_labels, need_number, need_shape
+from .activation import sigmoid, sigmoid_backward
+
+# -- cross-entropy --------------------------------------------------------------------------------------------------
+
+
+def cross_entropy_loops(
+    logits: Array, labels: Array, *, class_weights: Sequence[float] | Array | None = None, ignore: int = IGNORE
+) -> float:
+    """Specification of :func:`cross_entropy`: pixel by pixel, the log of what softmax gives to the true class."""
+    total = weight = 0.0
+    for i in np.ndindex(labels.shape):
+        if labels[i] == ignore:
+            continue
+        v = 1.0 if class_weights is None else class_weights[int(labels[i])]
+        top = max(logits[i])
+        log_sum = top + math.log(sum(math.exp(z - top) for z in logits[i]))
+        total += v * (log_sum - logits[i][labels[i]])
+        weight += v
+    return total / weight if weight else 0.0
+
+
+class CrossEntropyCache(NamedTuple):
+    """Which pixels count, and of those P alone: softmax (P, L), label (P,), weight (P,)."""
+
+    counted: Array
+    probability: Array
+    labels: Array
+    weights: Array
+
+
+def cross_entropy(
+    logits: Array, labels: Array, *, class_weights: Sequence[float] | Array | None = None, ignore: int = IGNORE
+) -> tuple[np.floating, CrossEntropyCache]:
+    """The weighted mean of ``-log softmax(logits)[label]``.
+
+    ``loss = (sum over i of v[t_i] (log(sum over l of exp(z[i, l])) - z[i, t_i])) / (sum over i of v[t_i])``, where
+    ``i`` runs over the pixels that count, ``t_i`` is the label of one and ``v`` the weight of each class.
+
+    Parameters
+    ----------
+    logits : float ndarray of shape (..., L)
+    labels : integer ndarray of shape (...)
+        0..L-1 or ``ignore``.
+    class_weights : sequence of L numbers, optional
+        None weighs all classes 1. Weights are relative: doubling all of them changes nothing.
+    ignore : int
+        The label that does not count.
+
+    Returns
+    -------
+    loss : scalar of the dtype of ``logits``
+    cache : CrossEntropyCache
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a label out of range, or weights that are not L finite numbers of at least 0.
+
+    Notes
+    -----
+    Exactness: agrees with :func:`cross_entropy_loops` to the rounding of one sum. Adding one number to all logits of
+    a pixel changes nothing; the gradient of a pixel sums to 0 over its classes.
+    Source: textbook; status exact. The sum of the weights is in the denominator, as in PyTorch; dividing by the number
+    of pixels instead is the other convention. Where the weights of all counted pixels are 0, the loss is 0.
+    See also: :func:`binary_cross_entropy`, its case of the logits (0, z).
+
+    Examples
+    --------
+    >>> logits = np.log([[1.0, 3.0], [1.0, 1.0], [7.0, 9.0]])
+    >>> loss, _ = cross_entropy(logits, np.array([1, 0, 255]))
+    >>> print(np.exp(2 * loss).round(9))                                     # 1 / (3/4 * 1/2)
+    2.666666667
+    """
+    op = "cross_entropy"
+    need_float(op, logits=logits)
+    if logits.ndim == 0 or logits.shape[-1] == 0:
+        raise ValueError(f"{op}: logits has shape {logits.shape}, expected (..., L) with at least one class")
+    *shape, L = logits.shape
+    counted = need_labels(op, "labels", labels, tuple(shape), L, ignore)
+    v = np.ones(L, logits.dtype) if class_weights is None else np.array(class_weights, logits.dtype)
+    need_shape(op, "class_weights", v, "L", L=(L, "logits"))
+    need_finite(op, "class_weights", v)
+    if (v < 0).any():
+        raise ValueError(f"{op}: class_weights[{(v < 0).argmax()}] is {v[v < 0][0]}, expected at least 0")
+    z, t = _those(counted, logits), _those(counted, labels)  # (1)
+    z = z - np.ascontiguousarray(z.T).max(0)[:, None]  # (2); NumPy is slow along many short rows
+    e = np.exp(z)
+    total = e.sum(-1, keepdims=True)
+    surprise = np.log(total[:, 0]) - z[np.arange(len(t)), t]  # (3)
+    weights = v[t]
+    loss = (weights * surprise).sum() / (weights.sum() or 1)  # (4)
+    return loss, CrossEntropyCache(counted, e / total, t, weights)
+
+
+def cross_entropy_backward(dloss: Array | float, cache: CrossEntropyCache) -> Array:
+    """``dz[i, l] = dloss v[t_i] (softmax(z_i)[l] - [l = t_i]) / (sum of v)``, and 0 at ignored pixels."""
+    counted, probability, t, weights = cache
+    dz = probability.copy()
+    dz[np.arange(len(t)), t] -= 1  # (3), (2)
+    dz *= (dz.dtype.type(dloss) * weights / (weights.sum() or 1))[:, None]  # (4)
+    dlogits = np.zeros((*counted.shape, dz.shape[-1]), dz.dtype)
+    dlogits[counted] = dz  # (1)
+    return dlogits
+
+
+# -- binary cross-entropy -------------------------------------------------------------------------------------------
+
+
+def binary_cross_entropy_loops(logits: Array, targets: Array, *, ignore: int = IGNORE) -> float:
+    """Specification of :func:`binary_cross_entropy`: minus the log of the probability of what is there."""
+    total, count = 0.0, 0
+    for i in np.ndindex(targets.shape):
+        if targets[i] != ignore:
+            z: Any = logits[i] if targets[i] == 0 else -logits[i]
+            total += math.log1p(math.exp(z)) if z < 0 else z + math.log1p(math.exp(-z))
+            count += 1
+    return total / count if count else 0.0
+
+
+class BinaryCache(NamedTuple):
+    """Which pixels count, and of those alone ``sigmoid(z)`` and the target, both in the dtype of the logits."""
+
+    counted: Array
+    probability: Array
+    targets: Array
+
+
+def binary_cross_entropy(logits: Array, targets: Array, *, ignore: int = IGNORE) -> tuple[np.floating, BinaryCache]:
+    """The mean of ``-log sigmoid(z)`` where the target is 1 and of ``-log sigmoid(-z)`` where it is 0.
+
+    ``loss = (sum over i of max(z_i, 0) - t_i z_i + log(1 + exp(-|z_i|))) / P`` over the P pixels that count.
+
+    Parameters
+    ----------
+    logits : float ndarray of any shape
+    targets : integer ndarray of the same shape
+        0, 1 or ``ignore``.
+    ignore : int
+
+    Returns
+    -------
+    loss : scalar of the dtype of ``logits``
+    cache : BinaryCache
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a target that is none of the three: here and in :func:`dice`.
+
+    Notes
+    -----
+    Exactness: agrees with :func:`binary_cross_entropy_loops` to the rounding of one sum.
+    Source: textbook; status exact.
+
+    Examples
+    --------
+    >>> loss, _ = binary_cross_entropy(np.log([1.0, 1.0, 3.0]), np.array([0, 1, 255]))
+    >>> print(np.exp(-loss).round(9))
+    0.5
+    """
+    need_float("binary_cross_entropy", logits=logits)
+    counted = need_labels("binary_cross_entropy", "targets", targets, logits.shape, 2, ignore)
+    z, t = _those(counted, logits), _those(counted, targets).astype(logits.dtype)  # (1)
+    surprise = np.maximum(z, 0) - t * z + np.log1p(np.exp(-np.abs(z)))  # (2)
+    loss = surprise.sum() / z.dtype.type(max(len(z), 1))  # (3)
+    return loss, BinaryCache(counted, sigmoid(z)[0], t)
+
+
+def binary_cross_entropy_backward(dloss: Array | float, cache: BinaryCache) -> Array:
+    """``dz = dloss (sigmoid(z) - t) / P``, and 0 at ignored pixels."""
+    counted, p, t = cache
+    dlogits = np.zeros(counted.shape, p.dtype)
+    dlogits[counted] = (p - t) * (p.dtype.type(dloss) / p.dtype.type(max(len(p), 1)))  # (3), (2), (1)
+    return dlogits
+
+
+# -- Dice -----------------------------------------------------------------------------------------------------------
+
+
+def dice_loops(logits: Array, targets: Array, *, smooth: float = 1.0, ignore: int = IGNORE) -> float:
+    """Specification of :func:`dice`."""
+    overlap = sizes = 0.0
+    for i in np.ndindex(targets.shape):
+        if targets[i] != ignore:
+            p = (1 + math.tanh(logits[i] / 2)) / 2
+            overlap += p * int(targets[i])
+            sizes += p + int(targets[i])
+    return 1 - (2 * overlap + smooth) / (sizes + smooth)
+
+
+class DiceCache(NamedTuple):
+    """A :class:`BinaryCache`, and the two sides of the fraction."""
+
+    counted: Array
+    probability: Array
+    targets: Array
+    above: np.floating
+    below: np.floating
+
+
+def dice(logits: Array, targets: Array, *, smooth: float = 1.0, ignore: int = IGNORE) -> tuple[np.floating, DiceCache]:
+    """One minus the soft overlap: ``1 - (2 sum(p t) + smooth) / (sum(p) + sum(t) + smooth)``, ``p = sigmoid(z)``.
+
+    The sums run over all pixels of the batch that count, so a small object in one image weighs little beside a large
+    one in another; and however few pixels the object has, the background cannot outvote it.
+
+    Parameters
+    ----------
+    logits : float ndarray of any shape
+    targets : integer ndarray of the same shape
+        0, 1 or ``ignore``.
+    smooth : float
+        At least 1e-6. It keeps the fraction from 0/0 where nothing is and nothing is seen, and its loss at 0.
+    ignore : int
+
+    Returns
+    -------
+    loss : scalar of the dtype of ``logits``, in [0, 1]
+    cache : DiceCache
+
+    Notes
+    -----
+    Exactness: agrees with :func:`dice_loops` to the rounding of the sums.
+    Source: Milletari 2016 (V-Net), arXiv 1606.04797; status ours: there ``p`` is squared in the denominator, and there
+    is no ``smooth``.
+
+    Examples
+    --------
+    >>> loss, _ = dice(np.array([0.0, 0.0, 0.0]), np.array([1, 0, 255]))     # p = 1/2: 1 - (1 + 1) / (1 + 1 + 1)
+    >>> print(loss.round(9))
+    0.333333333
+    """
+    need_float("dice", logits=logits)
+    need_number("dice", "smooth", smooth, low=1e-6)
+    counted = need_labels("dice", "targets", targets, logits.shape, 2, ignore)
+    t = _those(counted, targets).astype(logits.dtype)  # (1)
+    p, _ = sigmoid(_those(counted, logits))  # (2)
+    above = 2 * (p * t).sum() + p.dtype.type(smooth)  # (3)
+    below = p.sum() + t.sum() + p.dtype.type(smooth)
+    return 1 - above / below, DiceCache(counted, p, t, above, below)  # (4)
+
+
+def dice_backward(dloss: Array | float, cache: DiceCache) -> Array:
+    """``dp = -dloss (2 t below - above) / below^2`` and ``dz = dp p (1 - p)``; 0 at ignored pixels."""
+    counted, p, t, above, below = cache
+    dp = (above / below - 2 * t) * (p.dtype.type(dloss) / below)  # (4), (3)
+    dlogits = np.zeros(counted.shape, p.dtype)
+    dlogits[counted] = sigmoid_backward(dp, p)  # (2), (1)
+    return dlogits
+
+
+def _those(counted: Array, values: Array) -> Array:
+    """The values that count, in one row; where all do, without a copy."""
+    return values.reshape(counted.size, *values.shape[counted.ndim :]) if counted.all() else values[counted]

@@ -1,0 +1,221 @@
+"""Batch norm: the pair that trains, and the multiply-add that runs. What is left of it before a sign: ``fold.py``.
+
+::
+
+    batch_norm               y = gamma (x - mean) / sqrt(var + eps) + beta     mean and var of this very batch
+    update_running           keeps an average of them for later
+    batch_norm_inference     y = x * scale + shift                             mean and var fixed: two numbers a channel
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..notation import Array
+from ..validate import need_channels, need_number, need_shape
+from .binarize import channel_sum
+
+
+def batch_norm_loops(x: Array, gamma: Array, beta: Array, *, eps: float = 1e-5) -> Array:
+    """Specification of :func:`batch_norm`: channel by channel, the mean, then the variance around it."""
+    *outer, C = x.shape
+    y = np.empty(x.shape)
+    for c in range(C):
+        values = x[..., c].ravel()
+        mean = sum(values) / len(values)
+        var = sum((v - mean) ** 2 for v in values) / len(values)
+        for i in np.ndindex(*outer):
+            y[i + (c,)] = gamma[c] * ((x[i + (c,)] - mean) / (var + eps) ** 0.5) + beta[c]
+    return y
+
+
+class BatchNormCache(NamedTuple):
+    """``centred`` has mean 0 and deviation ``std``; ``mean`` and ``var`` (C,) are of a channel's ``rows`` values."""
+
+    centred: Array
+    gamma: Array
+    std: Array
+    mean: Array
+    var: Array
+    rows: int
+
+
+class BatchNormGrads(NamedTuple):
+    """Gradients in the order of the arguments."""
+
+    dx: Array
+    dgamma: Array
+    dbeta: Array
+
+
+def batch_norm(x: Array, gamma: Array, beta: Array, *, eps: float = 1e-5) -> tuple[Array, BatchNormCache]:
+    """Shift and scale each channel by the batch's own mean and variance, then by what is learnt.
+
+    ``y[..., c] = gamma[c] (x[..., c] - mean[c]) / sqrt(var[c] + eps) + beta[c]``, with ``mean`` and the biased ``var``
+    taken over everything but channels.
+
+    Parameters
+    ----------
+    x : float ndarray of shape (..., C)
+    gamma, beta : float ndarrays of shape (C,)
+    eps : float
+        Added to the variance, at least 1e-12.
+
+    Returns
+    -------
+    y : ndarray of shape (..., C)
+    cache : BatchNormCache
+
+    Raises
+    ------
+    ValueError, TypeError
+        For shapes that do not fit, no values at all, or mixed dtypes.
+
+    Notes
+    -----
+    Exactness: agrees with :func:`batch_norm_loops` to the rounding of its sums. The mean is subtracted before squaring:
+    ``mean(x^2) - mean(x)^2`` would lose every digit of a small variance around a large mean.
+    Source: Ioffe and Szegedy 2015, arXiv 1502.03167, algorithm 1; status exact.
+    See also: :func:`update_running`, :func:`batch_norm_inference`.
+
+    Examples
+    --------
+    >>> y, cache = batch_norm(np.array([[1.0], [3.0]]), np.array([10.0]), np.array([5.0]), eps=1e-12)
+    >>> y.ravel().round(6), cache.mean, cache.var
+    (array([-5., 15.]), array([2.]), array([1.]))
+    """
+    need_channels("batch_norm", x=x, gamma=gamma, beta=beta)
+    if x.size == 0:
+        raise ValueError(f"batch_norm: x has shape {x.shape}, expected (..., C) with at least one value")
+    need_number("batch_norm", "eps", eps, low=1e-12)
+    count = x.size // x.shape[-1]
+    mean = channel_sum(x) / count  # (1)
+    centred = x - mean  # (2)
+    var = channel_sum(centred * centred) / count  # (3)
+    std = np.sqrt(var + eps)  # (4)
+    y = centred * (gamma / std)  # (5)
+    y += beta  # (6)
+    return y, BatchNormCache(centred, gamma, std, mean, var, count)
+
+
+def batch_norm_backward(dy: Array, cache: BatchNormCache) -> BatchNormGrads:
+    """``dx = gamma / std (dy - dbeta / n - centred dgamma / (n std))``, where ``dgamma = sum(dy centred) / std``.
+
+    Every ``x`` also moves its channel's mean and variance: no constant, and no multiple of ``centred``, comes through.
+    """
+    centred, gamma, std, _, _, count = cache
+    need_shape("batch_norm_backward", "dy", dy, " ".join(map(str, centred.shape)))
+    dbeta, dgamma = channel_sum(dy), channel_sum(dy * centred) / std  # (6) (5)
+    dx = centred * (-dgamma / (count * std))  # (5) (4) (3) (2) (1), in one
+    dx += dy
+    dx -= dbeta / count
+    dx *= gamma / std
+    return BatchNormGrads(dx, dgamma, dbeta)
+
+
+# -- inference ------------------------------------------------------------------------------------------------------
+
+
+def update_running_loops(mean: Array, var: Array, x: Array, *, momentum: float = 0.9) -> tuple[Array, Array]:
+    """Specification of :func:`update_running`, from the batch itself."""
+    new_mean, new_var = np.empty(len(mean)), np.empty(len(var))
+    for c in range(len(mean)):
+        values = x[..., c].ravel()
+        m = sum(values) / len(values)
+        v = sum((value - m) ** 2 for value in values) / (len(values) - 1)
+        new_mean[c] = momentum * mean[c] + (1 - momentum) * m
+        new_var[c] = momentum * var[c] + (1 - momentum) * v
+    return new_mean, new_var
+
+
+def update_running(mean: Array, var: Array, cache: BatchNormCache, *, momentum: float = 0.9) -> tuple[Array, Array]:
+    """Running statistics after one more batch: ``momentum * old + (1 - momentum) * batch``. Returned, not written.
+
+    Parameters
+    ----------
+    mean, var : float ndarrays of shape (C,)
+    cache : BatchNormCache
+        Of at least 2 values a channel: a single one has no spread, and is refused.
+    momentum : float in [0, 1]
+        How much of the old is kept. PyTorch's ``momentum`` is what is *replaced*, 0.1 where this is 0.9.
+
+    Returns
+    -------
+    (mean, var) : ndarrays of shape (C,)
+
+    Notes
+    -----
+    Exactness: agrees with :func:`update_running_loops` to the rounding of its sums.
+    Source: Ioffe and Szegedy 2015, arXiv 1502.03167, algorithm 2, for the unbiased variance ``n / (n - 1) var``;
+    status exact. PyTorch keeps that one too; Keras keeps the biased one unless its fused kernel runs.
+
+    Examples
+    --------
+    >>> _, cache = batch_norm(np.array([[1.0], [3.0]]), np.ones(1), np.zeros(1))
+    >>> update_running(np.zeros(1), np.ones(1), cache, momentum=0.5)       # the batch: mean 2, unbiased variance 2
+    (array([1.]), array([1.5]))
+    """
+    need_channels("update_running", **{"cache.mean": cache.mean, "mean": mean, "var": var})
+    need_number("update_running", "momentum", momentum, 0, 1)
+    if cache.rows < 2:
+        raise ValueError("update_running: the batch had 1 value a channel, expected at least 2 for a variance")
+    unbiased = cache.var * (cache.rows / (cache.rows - 1))
+    return momentum * mean + (1 - momentum) * cache.mean, momentum * var + (1 - momentum) * unbiased
+
+
+def batch_norm_inference_loops(
+    x: Array, gamma: Array, beta: Array, mean: Array, var: Array, *, eps: float = 1e-5
+) -> Array:
+    """Specification of :func:`batch_norm_inference`."""
+    y = np.empty(x.shape)
+    for i in np.ndindex(x.shape):
+        c = i[-1]
+        y[i] = gamma[c] * ((x[i] - mean[c]) / (var[c] + eps) ** 0.5) + beta[c]
+    return y
+
+
+def batch_norm_inference(x: Array, gamma: Array, beta: Array, mean: Array, var: Array, *, eps: float = 1e-5) -> Array:
+    """Batch norm by fixed statistics, a multiplication and an addition: ``y[..., c] = x[..., c] scale[c] + shift[c]``.
+
+    Parameters
+    ----------
+    x : float ndarray of shape (..., C)
+    gamma, beta, mean, var : float ndarrays of shape (C,)
+        A negative variance is refused.
+    eps : float
+
+    Returns
+    -------
+    ndarray of shape (..., C)
+
+    Notes
+    -----
+    Exactness: **is** ``x * scale + shift`` with :func:`scale_shift`, in the dtype of ``x``: so packed code can give the
+    same bits. Agrees with :func:`batch_norm_inference_loops` to a few roundings of ``mean * scale``.
+    Source: Ioffe and Szegedy 2015, arXiv 1502.03167, algorithm 2; status exact.
+    See also: :func:`tinybnn.ops.fold.fold_batch_norm`.
+
+    Examples
+    --------
+    >>> one = np.ones(1)
+    >>> batch_norm_inference(np.array([[3.0], [4.0]]), 6 * one, 5 * one, 3 * one, 3 * one, eps=1).ravel()
+    array([5., 8.])
+    """
+    need_channels("batch_norm_inference", x=x, gamma=gamma, beta=beta, mean=mean, var=var)
+    scale, shift = scale_shift(gamma, beta, mean, var, eps=eps)
+    return x * scale + shift
+
+
+def scale_shift(gamma: Array, beta: Array, mean: Array, var: Array, *, eps: float = 1e-5) -> tuple[Array, Array]:
+    """Batch norm's two numbers a channel: ``scale = gamma / sqrt(var + eps)`` and ``shift = beta - mean scale``.
+
+    >>> scale_shift(np.array([6.0]), np.array([5.0]), np.array([3.0]), np.array([3.0]), eps=1)
+    (array([3.]), array([-4.]))
+    """
+    need_channels("scale_shift", gamma=gamma, beta=beta, mean=mean, var=var)
+    need_number("scale_shift", "eps", eps, low=1e-12)
+    if (var < 0).any():
+        c = int(np.argmax(var < 0))
+        raise ValueError(f"scale_shift: var[{c}] is {var[c]}, expected a variance >= 0")
+    scale = gamma / np.sqrt(var + eps)
+    return scale, beta - mean * scale

@@ -1,0 +1,299 @@
+"""Pooling: the maximum, the mean, the mean over a grid of any size; and the maximum of 64 signs at once.
+
+A window of KH x KW holds as many *taps*. Seen from one tap, a map is a smaller map: every SH-th row and SW-th column,
+starting at the tap. All here is arithmetic between such maps, one a tap, with no window ever copied.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from ..notation import HW, Array, Pair
+from ..validate import need_dtype, need_float, need_pair, need_shape
+from .conv import output_size, pad2d
+
+# -- maximum --------------------------------------------------------------------------------------------------------
+
+
+def max_pool2d_loops(x: Array, *, kernel: Pair = 2, stride: Pair | None = None, pad: Pair = 0) -> Array:
+    """Specification of :func:`max_pool2d`: look at every tap inside the map, keep the largest."""
+    stride = kernel if stride is None else stride
+    (KH, KW), (SH, SW), (PH, PW) = (v if isinstance(v, tuple) else (v, v) for v in (kernel, stride, pad))
+    N, H, W, C = x.shape
+    y = np.empty((N, (H + 2 * PH - KH) // SH + 1, (W + 2 * PW - KW) // SW + 1, C))
+    for n, i, j, c in np.ndindex(y.shape):
+        best = None
+        for kh, kw in np.ndindex(KH, KW):
+            row, col = i * SH + kh - PH, j * SW + kw - PW
+            if 0 <= row < H and 0 <= col < W and (best is None or x[n, row, col, c] > best):
+                best = x[n, row, col, c]
+        y[n, i, j, c] = best
+    return y
+
+
+class MaxPoolCache(NamedTuple):
+    """The padded input, the maxima, and how they were taken."""
+
+    padded: Array
+    y: Array
+    kernel: HW
+    stride: HW
+    pad: HW
+
+
+def max_pool2d(x: Array, *, kernel: Pair = 2, stride: Pair | None = None, pad: Pair = 0) -> tuple[Array, MaxPoolCache]:
+    """The largest value in each window: ``y[n, i, j, c] = max over kh, kw of x[n, i SH + kh - PH, j SW + kw - PW, c]``.
+
+    Parameters
+    ----------
+    x : float ndarray of shape (N, H, W, C)
+    kernel : int or (rows, columns) pair
+    stride : int or (rows, columns) pair, optional
+        The kernel if None: windows side by side.
+    pad : int or (rows, columns) pair
+        Added on each side, and smaller than the kernel. Padding holds -inf: it is never the largest.
+
+    Returns
+    -------
+    y : ndarray of shape (N, OH, OW, C)
+        ``OH = (H + 2 PH - KH) // SH + 1``, and likewise ``OW``.
+    cache : MaxPoolCache
+
+    Raises
+    ------
+    ValueError, TypeError
+        For shapes or dtypes that do not fit, or padding as large as the kernel: a window might see nothing else.
+
+    Notes
+    -----
+    Exactness: equals :func:`max_pool2d_loops` by ``==``. Commutes with ``sign`` and with whatever else only rises.
+    Source: textbook; status exact.
+    See also: :func:`max_pool2d_packed`.
+
+    Examples
+    --------
+    >>> max_pool2d(np.array([[1.0, 5.0, 2.0], [3.0, 4.0, 6.0]]).reshape(1, 2, 3, 1), stride=1)[0].ravel()
+    array([5., 6.])
+    """
+    need_float("max_pool2d", x=x)
+    need_shape("max_pool2d", "x", x, "N H W C")
+    pad = need_pair("max_pool2d", "pad", pad, 0)
+    kernel, stride, size = _geometry("max_pool2d", x, kernel, stride, pad)
+    if pad[0] >= kernel[0] or pad[1] >= kernel[1]:
+        raise ValueError(f"max_pool2d: pad is {pad}, expected less than the kernel's {kernel}")
+    padded = pad2d(x, pad, -np.inf)
+    y = _reduce(np.maximum, padded, kernel, stride, size)
+    return y, MaxPoolCache(padded, y, kernel, stride, pad)
+
+
+def max_pool2d_backward(dy: Array, cache: MaxPoolCache) -> Array:
+    """Each gradient goes to the value that was largest: the first of them, row by row, where several were.
+
+    Taps are asked in that order, and ``left`` is what no earlier tap has taken. Windows that overlap add.
+    """
+    padded, y, kernel, stride, (PH, PW) = cache
+    need_shape("max_pool2d_backward", "dy", dy, " ".join(map(str, y.shape)))
+    dpadded, left = np.zeros_like(padded), dy
+    for tap, dtap in zip(*(_taps(a, kernel, stride, y.shape[1:3]) for a in (padded, dpadded))):
+        taken = left * (tap == y)
+        dtap += taken
+        left = left - taken
+    return dpadded[:, PH : padded.shape[1] - PH, PW : padded.shape[2] - PW]
+
+
+def max_pool2d_packed(words: Array, *, kernel: Pair = 2, stride: Pair | None = None) -> Array:
+    """The largest of packed signs: +1 wherever one of them is, so -1 only where all are. A bit of 1 is -1: it is AND.
+
+    Parameters
+    ----------
+    words : uint64 ndarray of shape (N, H, W, ceil(C / 64))
+    kernel, stride
+        As in :func:`max_pool2d`. There is no padding: no bit is less than -1.
+
+    Returns
+    -------
+    ndarray of uint64, shape (N, OH, OW, ceil(C / 64))
+
+    Notes
+    -----
+    Exactness: ``max_pool2d_packed(pack(x))`` equals ``pack(max_pool2d(x))`` by ``==`` for ``x`` of -1 and +1.
+    Source: ours. The mean of signs is no sign: average pooling has no such form.
+
+    Examples
+    --------
+    >>> max_pool2d_packed(np.array([0b011, 0b110], np.uint64).reshape(1, 1, 2, 1), kernel=(1, 2)).ravel()
+    array([2], dtype=uint64)
+    """
+    need_dtype("max_pool2d_packed", "words", words, np.uint64)
+    need_shape("max_pool2d_packed", "words", words, "N H W words")
+    return _reduce(np.bitwise_and, words, *_geometry("max_pool2d_packed", words, kernel, stride))
+
+
+# -- mean -----------------------------------------------------------------------------------------------------------
+
+
+def avg_pool2d_loops(x: Array, *, kernel: Pair = 2, stride: Pair | None = None) -> Array:
+    """Specification of :func:`avg_pool2d`."""
+    stride = kernel if stride is None else stride
+    (KH, KW), (SH, SW) = (v if isinstance(v, tuple) else (v, v) for v in (kernel, stride))
+    N, H, W, C = x.shape
+    y = np.empty((N, (H - KH) // SH + 1, (W - KW) // SW + 1, C))
+    for n, i, j, c in np.ndindex(y.shape):
+        y[n, i, j, c] = sum(x[n, i * SH + kh, j * SW + kw, c] for kh, kw in np.ndindex(KH, KW)) / (KH * KW)
+    return y
+
+
+class AvgPoolCache(NamedTuple):
+    """The size of the input and the windows: a mean needs to remember no values."""
+
+    size: HW
+    kernel: HW
+    stride: HW
+
+
+def avg_pool2d(x: Array, *, kernel: Pair = 2, stride: Pair | None = None) -> tuple[Array, AvgPoolCache]:
+    """The mean of each window: ``y[n, i, j, c] = sum over kh, kw of x[n, i SH + kh, j SW + kw, c] / (KH KW)``.
+
+    Parameters
+    ----------
+    x : float ndarray of shape (N, H, W, C)
+    kernel, stride
+        As in :func:`max_pool2d`. There is no padding: what would it count for?
+
+    Returns
+    -------
+    y : ndarray of shape (N, OH, OW, C)
+        ``OH = (H - KH) // SH + 1``, and likewise ``OW``.
+    cache : AvgPoolCache
+
+    Notes
+    -----
+    Exactness: agrees with :func:`avg_pool2d_loops` to the rounding of KH KW terms.
+    Source: textbook; status exact.
+
+    Examples
+    --------
+    >>> avg_pool2d(np.array([[1.0, 5.0], [3.0, 4.0]]).reshape(1, 2, 2, 1))[0].ravel()
+    array([3.25])
+    """
+    need_float("avg_pool2d", x=x)
+    need_shape("avg_pool2d", "x", x, "N H W C")
+    kernel, stride, size = _geometry("avg_pool2d", x, kernel, stride)
+    y = _reduce(np.add, x, kernel, stride, size) / (kernel[0] * kernel[1])
+    return y, AvgPoolCache(x.shape[1:3], kernel, stride)
+
+
+def avg_pool2d_backward(dy: Array, cache: AvgPoolCache) -> Array:
+    """Each value gave ``1 / (KH KW)`` of itself to every window it lies in."""
+    (H, W), kernel, stride = cache
+    OH, OW = output_size("avg_pool2d_backward", (H, W), kernel, stride, (0, 0), (1, 1))
+    N, _, _, C = need_shape("avg_pool2d_backward", "dy", dy, f"N {OH} {OW} C")
+    dx, share = np.zeros((N, H, W, C), dy.dtype), dy / (kernel[0] * kernel[1])
+    for dtap in _taps(dx, kernel, stride, (OH, OW)):
+        dtap += share
+    return dx
+
+
+# -- mean over a grid -----------------------------------------------------------------------------------------------
+
+
+def adaptive_avg_pool2d_loops(x: Array, *, size: Pair) -> Array:
+    """Specification of :func:`adaptive_avg_pool2d`: cell (i, j) is the mean of every pixel it touches."""
+    OH, OW = size if isinstance(size, tuple) else (size, size)
+    N, H, W, C = x.shape
+    y = np.empty((N, OH, OW, C))
+    for n, i, j, c in np.ndindex(y.shape):
+        rows = range(i * H // OH, -(-(i + 1) * H // OH))
+        cols = range(j * W // OW, -(-(j + 1) * W // OW))
+        y[n, i, j, c] = sum(x[n, row, col, c] for row in rows for col in cols) / (len(rows) * len(cols))
+    return y
+
+
+class AdaptivePoolCache(NamedTuple):
+    """The two matrices: the rows of the output from those of the input, and the columns likewise."""
+
+    rows: Array
+    columns: Array
+
+
+def adaptive_avg_pool2d(x: Array, *, size: Pair) -> tuple[Array, AdaptivePoolCache]:
+    """Average a map down to any size: ``y[n, i, j, c] = sum over h, w of A[i, h] B[j, w] x[n, h, w, c]``.
+
+    Output row ``i`` is the mean of input rows ``floor(i H / OH)`` to ``ceil((i + 1) H / OH)``, the last excluded: of
+    every row it touches, so that neighbours share one where OH does not divide H. Columns likewise.
+
+    Parameters
+    ----------
+    x : float ndarray of shape (N, H, W, C)
+    size : int or (rows, columns) pair
+        ``OH`` and ``OW``; larger than the map is allowed, and repeats values.
+
+    Returns
+    -------
+    y : ndarray of shape (N, OH, OW, C)
+    cache : AdaptivePoolCache
+
+    Notes
+    -----
+    Exactness: agrees with :func:`adaptive_avg_pool2d_loops` to a few roundings; a map at its own size is copied.
+    Source: the cells are PyTorch's; status exact. As two matrices: ours.
+    See also: :func:`tinybnn.ops.pyramid.pyramid_pool`.
+
+    Examples
+    --------
+    >>> adaptive_avg_pool2d(np.array([1.0, 2.0, 6.0]).reshape(1, 1, 3, 1), size=(1, 2))[0].ravel()
+    array([1.5, 4. ])
+    """
+    need_float("adaptive_avg_pool2d", x=x)
+    N, H, W, C = need_shape("adaptive_avg_pool2d", "x", x, "N H W C")
+    OH, OW = need_pair("adaptive_avg_pool2d", "size", size, 1)
+    A, B = cells(H, OH).astype(x.dtype), cells(W, OW).astype(x.dtype)
+    low = (A @ x.reshape(N, H, W * C)).reshape(N, OH, W, C)  # (1)
+    return B @ low, AdaptivePoolCache(A, B)  # (2)
+
+
+def adaptive_avg_pool2d_backward(dy: Array, cache: AdaptivePoolCache) -> Array:
+    """The same two products, transposed and in reverse."""
+    A, B = cache
+    N, OH, _, C = need_shape("adaptive_avg_pool2d_backward", "dy", dy, f"N {len(A)} {len(B)} C")
+    dlow = B.T @ dy  # (2)
+    return (A.T @ dlow.reshape(N, OH, -1)).reshape(N, A.shape[1], B.shape[1], C)  # (1)
+
+
+def cells(n: int, m: int) -> Array:
+    """The matrix (m, n) that averages a line of ``n`` values down to ``m``.
+
+    >>> cells(3, 2)
+    array([[0.5, 0.5, 0. ],
+           [0. , 0.5, 0.5]])
+    """
+    i, h = np.arange(m)[:, None], np.arange(n)
+    touched = (h >= i * n // m) & (h < -(-(i + 1) * n // m))
+    return touched / touched.sum(1, keepdims=True)
+
+
+# -- what they share ------------------------------------------------------------------------------------------------
+
+
+def _geometry(op: str, x: Array, kernel: Pair, stride: Pair | None, pad: HW = (0, 0)) -> tuple[HW, HW, tuple[int, ...]]:
+    """Kernel and stride as pairs, and the size of the output."""
+    kernel = need_pair(op, "kernel", kernel, 1)
+    stride = kernel if stride is None else need_pair(op, "stride", stride, 1)
+    return kernel, stride, output_size(op, x.shape[1:3], kernel, stride, pad, (1, 1))
+
+
+def _taps(x: Array, kernel: HW, stride: HW, size: tuple[int, ...]) -> Iterator[Array]:
+    """Views of ``x``, one a tap in row-major order: what each window sees there, (N, OH, OW, C)."""
+    (SH, SW), (OH, OW) = stride, size
+    for kh, kw in np.ndindex(*kernel):
+        yield x[:, kh : kh + (OH - 1) * SH + 1 : SH, kw : kw + (OW - 1) * SW + 1 : SW]
+
+
+def _reduce(ufunc: np.ufunc, x: Array, kernel: HW, stride: HW, size: tuple[int, ...]) -> Array:
+    """``ufunc`` between all taps."""
+    first, *others = _taps(x, kernel, stride, size)
+    y = first.copy()
+    for tap in others:
+        ufunc(y, tap, out=y)
+    return y

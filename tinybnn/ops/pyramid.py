@@ -1,0 +1,73 @@
+"""A few anchors that stand for a whole map: its means over coarse grids, from one cell to fine ones.
+
+Level n cuts the map in n x n cells. Levels 1, 3, 6, 8 leave 1 + 9 + 36 + 64 = 110 anchors whatever the map's size, so
+whoever looks at anchors instead of pixels pays for 110.
+"""
+
+import numpy as np
+
+from ..notation import Array
+from ..validate import need_float, need_int, need_shape
+from .pool import adaptive_avg_pool2d, adaptive_avg_pool2d_backward
+
+LEVELS = (1, 3, 6, 8)
+"""The pyramid of asymmetric non-local networks: 110 anchors."""
+
+
+def pyramid_pool_loops(x: Array, *, levels: tuple[int, ...] = LEVELS) -> Array:
+    """Specification of :func:`pyramid_pool`: cell (i, j) of a level is the mean of all pixels it touches."""
+    N, H, W, C = x.shape
+    y = np.zeros((N, sum(level**2 for level in levels), C), x.dtype)
+    for n, c in np.ndindex(N, C):
+        s = 0
+        for level in levels:
+            for i, j in np.ndindex(level, level):
+                rows = range(i * H // level, -((i + 1) * -H // level))
+                cols = range(j * W // level, -((j + 1) * -W // level))
+                y[n, s, c] = sum(x[n, row, col, c] for row in rows for col in cols) / (len(rows) * len(cols))
+                s += 1
+    return y
+
+
+def pyramid_pool(x: Array, *, levels: tuple[int, ...] = LEVELS) -> tuple[Array, tuple]:
+    """Average a map over coarse grids: one anchor for every cell of every level, levels one after another.
+
+    Parameters
+    ----------
+    x : float ndarray of shape (N, H, W, C)
+    levels : tuple of int
+        A level of 3 is a grid of 3 x 3 cells; each averages the pixels it touches, so cells may overlap.
+
+    Returns
+    -------
+    y : ndarray of shape (N, S, C)
+        ``S`` is the sum of the levels' squares; a level's cells are in row-major order.
+    cache : tuple
+        One pooling cache a level.
+
+    Notes
+    -----
+    Exactness: agrees with :func:`pyramid_pool_loops` to the rounding of its sums. A level H on an H x H map copies it.
+    Source: asymmetric non-local networks, Zhu 2019, arXiv 1908.07678; status exact. Cells as in PyTorch.
+    See also: :func:`tinybnn.ops.pool.adaptive_avg_pool2d`.
+
+    Examples
+    --------
+    >>> pyramid_pool(np.array([1.0, 2.0, 3.0, 6.0]).reshape(1, 2, 2, 1), levels=(1, 2))[0].ravel()
+    array([3., 1., 2., 3., 6.])
+    """
+    need_float("pyramid_pool", x=x)
+    N, _, _, C = need_shape("pyramid_pool", "x", x, "N H W C")
+    if not (isinstance(levels, (tuple, list)) and levels):
+        raise ValueError(f"pyramid_pool: levels is {levels!r}, expected a tuple of whole numbers")
+    pooled = [adaptive_avg_pool2d(x, size=(need_int("pyramid_pool", "a level", n, 1),) * 2) for n in levels]
+    return np.concatenate([y.reshape(N, -1, C) for y, _ in pooled], axis=1), (levels, tuple(c for _, c in pooled))
+
+
+def pyramid_pool_backward(dy: Array, cache: tuple) -> Array:
+    """Every level read the whole map, so the map's gradient is the sum of the levels'."""
+    levels, caches = cache
+    N, _, C = need_shape("pyramid_pool_backward", "dy", dy, f"N {sum(n * n for n in levels)} C")
+    parts = np.split(dy, np.cumsum([n * n for n in levels])[:-1], axis=1)
+    dxs = (adaptive_avg_pool2d_backward(d.reshape(N, n, n, C), c) for n, d, c in zip(levels, parts, caches))
+    return sum(dxs, dy.dtype.type(0))

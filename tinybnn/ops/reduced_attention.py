@@ -1,0 +1,308 @@
+"""Attention whose cost grows with the number of tokens, not with its square: two ways, and their sum.
+
+The **position part** asks fewer keys: the map is averaged over coarse grids, and T queries meet the S anchors::
+
+    levels 1, 3, 6, 8  ->  S = 1 + 9 + 36 + 64 = 110 anchors, whatever T        T S D instead of T T D
+
+The **channel part** exchanges tokens and channels: a channel is one query of width T, and the D channels of a head
+attend to each other, T D D. It is the same attention, read sideways (:func:`tinybnn.ops.attend.exchange`)::
+
+    position   y = softmax(scale sgn(q) sgn(pool k)^T / sqrt(D)) pool v         where to look
+    channel    y = v softmax(scale sgn(q)^T sgn(k) / sqrt(T))^T                 what to look for
+    two-part   y = position + channel
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..notation import Array, Pair
+from ..validate import need_pair, need_shape
+from .attend import attend_loops, exchange, need_tokens
+from .attention import (
+    BinaryAttentionCache,
+    BinaryAttentionGrads,
+    binary_attention,
+    binary_attention_backward,
+    binary_attention_loops,
+    binary_attention_packed,
+)
+from .binarize import Quantizer, clipped
+from .pyramid import LEVELS, pyramid_pool, pyramid_pool_backward, pyramid_pool_loops
+
+# -- the position part ----------------------------------------------------------------------------------------------
+
+
+def pooled_attention_loops(
+    q: Array, k: Array, v: Array, scale: Array, *,
+    grid: tuple[int, int], levels: tuple[int, ...] = LEVELS, heads: int = 1,
+) -> Array:  # fmt: skip
+    """Specification of :func:`pooled_attention` for a hard quantizer."""
+    N, _, D = k.shape
+    k, v = (pyramid_pool_loops(x.reshape(N, *grid, D), levels=levels) for x in (k, v))
+    return binary_attention_loops(q, k, v, scale, heads=heads)
+
+
+class PooledAttentionCache(NamedTuple):
+    """How keys and values were pooled, on which grid, and how queries attended to the anchors."""
+
+    pooled_k: tuple
+    pooled_v: tuple
+    grid: tuple[int, int]
+    binary: BinaryAttentionCache
+
+    @property
+    def weights(self) -> Array:
+        """Which anchors each query looked at: (N, A, T, S)."""
+        return self.binary.weights
+
+
+def pooled_attention(
+    q: Array, k: Array, v: Array, scale: Array, *,
+    grid: tuple[int, int], levels: tuple[int, ...] = LEVELS, heads: int = 1, quantizer: Quantizer = clipped,
+) -> tuple[Array, PooledAttentionCache]:  # fmt: skip
+    """Binary attention of T queries to S pooled keys and values.
+
+    ``y = binary_attention(q, pyramid_pool(k), pyramid_pool(v), scale)``. Keys are averaged first, then binarized.
+
+    Parameters
+    ----------
+    q : float ndarray of shape (N, T, A D)
+    k, v : float ndarrays of shape (N, H W, A D)
+    scale : float ndarray of shape (A,)
+    grid : (H, W)
+        The map on which the tokens of ``k`` and ``v`` lie, row-major.
+    levels : tuple of int
+        Of the pyramid.
+    heads, quantizer
+        As in :func:`tinybnn.ops.attention.binary_attention`.
+
+    Returns
+    -------
+    y : ndarray of shape (N, T, A D)
+    cache : PooledAttentionCache
+
+    Raises
+    ------
+    ValueError, TypeError
+        For shapes or dtypes that do not fit, or a grid that does not hold the tokens.
+
+    Notes
+    -----
+    Exactness: agrees with :func:`pooled_attention_loops` to the rounding of pooling and softmax; equals
+    :func:`tinybnn.ops.attention.binary_attention` by ``==`` on an H x H grid with ``levels=(H,)``.
+    Source: asymmetric non-local networks, Zhu 2019, arXiv 1908.07678, with binary scores; status reconstructed.
+
+    Examples
+    --------
+    >>> q, kv = np.ones((1, 4, 1)), np.array([1.0, 2.0, 3.0, 6.0]).reshape(1, 4, 1)
+    >>> pooled_attention(q, kv, kv, np.ones(1), grid=(2, 2), levels=(1,))[0].ravel()       # one anchor: the mean
+    array([3., 3., 3., 3.])
+    """
+    grid = _need_grid("pooled_attention", q, k, v, grid, heads, scale=scale)
+    pk, pooled_k = pyramid_pool(_on_map(k, grid), levels=levels)  # (1)
+    pv, pooled_v = pyramid_pool(_on_map(v, grid), levels=levels)
+    y, binary = binary_attention(q, pk, pv, scale, heads=heads, quantizer=quantizer)  # (2)
+    return y, PooledAttentionCache(pooled_k, pooled_v, grid, binary)
+
+
+def pooled_attention_backward(dy: Array, cache: PooledAttentionCache) -> BinaryAttentionGrads:
+    """Anchors hand their gradients back to the pixels they averaged."""
+    dq, dpk, dpv, dscale = binary_attention_backward(dy, cache.binary)  # (2)
+    (N, _, D), (H, W) = dpk.shape, cache.grid
+    dk = pyramid_pool_backward(dpk, cache.pooled_k).reshape(N, H * W, D)  # (1)
+    dv = pyramid_pool_backward(dpv, cache.pooled_v).reshape(N, H * W, D)
+    return BinaryAttentionGrads(dq, dk, dv, dscale)
+
+
+def pooled_attention_packed(
+    q: Array, k: Array, v: Array, scale: Array, *,
+    grid: tuple[int, int], levels: tuple[int, ...] = LEVELS, heads: int = 1,
+) -> Array:  # fmt: skip
+    """:func:`pooled_attention` forward: keys are pooled as floats, then their signs are packed. The same bits."""
+    grid = _need_grid("pooled_attention_packed", q, k, v, grid, heads, scale=scale)
+    pk, pv = (pyramid_pool(_on_map(x, grid), levels=levels)[0] for x in (k, v))
+    return binary_attention_packed(q, pk, pv, scale, heads=heads)
+
+
+# -- the channel part -----------------------------------------------------------------------------------------------
+
+
+def channel_attention_loops(q: Array, k: Array, v: Array, scale: Array, *, heads: int = 1) -> Array:
+    """Specification of :func:`channel_attention` for a hard quantizer, with no axis exchanged."""
+    (N, T, _), D = q.shape, q.shape[2] // heads
+    y = np.zeros(q.shape, v.dtype)
+    for n, a in np.ndindex(N, heads):
+        head = slice(a * D, (a + 1) * D)
+        affinity = np.zeros((D, D), q.dtype)
+        for c, d in np.ndindex(D, D):
+            dot = 0
+            for p, r in zip(q[n, :, a * D + c], k[n, :, a * D + d]):
+                dot += type(p)(1 if p >= 0 else -1) * type(r)(1 if r >= 0 else -1)
+            affinity[c, d] = scale[a] / T**0.5 * dot
+        y[n, :, head] = attend_loops(affinity, v[n, :, head].T).T
+    return y
+
+
+def channel_attention(
+    q: Array, k: Array, v: Array, scale: Array, *, heads: int = 1, quantizer: Quantizer = clipped
+) -> tuple[Array, BinaryAttentionCache]:
+    """Binary attention with tokens and channels exchanged: ``y = v softmax(scale[a] sgn(q)^T sgn(k) / sqrt(T))^T``.
+
+    Parameters
+    ----------
+    q, k, v : float ndarrays of shape (N, T, A D)
+    scale : float ndarray of shape (A,)
+    heads, quantizer
+        As in :func:`tinybnn.ops.attention.binary_attention`.
+
+    Returns
+    -------
+    y : ndarray of shape (N, T, A D)
+    cache : BinaryAttentionCache
+        Of the exchanged operands: its weights are the affinities (N, A, D, D).
+
+    Raises
+    ------
+    ValueError, TypeError
+        For shapes or dtypes that do not fit; there must be as many keys as queries.
+
+    Notes
+    -----
+    A channel's signs over the image are what it is compared by, and cost is linear in T. Scores are divided by sqrt(T),
+    the width of what is compared here.
+    Exactness: agrees with :func:`channel_attention_loops` to the rounding of softmax; equals the packed form by ``==``.
+    Source: arXiv 2405.17776 names a two-part attention without its equations; the channel affinity is that of dual
+    attention, Fu 2018, arXiv 1809.02983, with binary scores; status reconstructed.
+
+    Examples
+    --------
+    >>> x = np.array([[[3.0, 5.0], [-3.0, 1.0]]])
+    >>> channel_attention(x, x, x, np.array([100.0]))[0].round(12)       # each channel looks at itself alone
+    array([[[ 3.,  5.],
+            [-3.,  1.]]])
+    """
+    _need_same_tokens("channel_attention", q, k, v, heads, scale=scale)
+    q, k, v = (exchange(x, heads) for x in (q, k, v))  # (1)
+    y, cache = binary_attention(q, k, v, scale, heads=heads, quantizer=quantizer)  # (2)
+    return exchange(y, heads), cache  # (3)
+
+
+def channel_attention_backward(dy: Array, cache: BinaryAttentionCache) -> BinaryAttentionGrads:
+    """An exchange is a permutation, so its backward pass is the exchange back."""
+    heads = cache.q.shape[1]
+    need_shape("channel_attention_backward", "dy", dy, f"{len(cache.q)} {cache.q.shape[3]} {heads * cache.q.shape[2]}")
+    dq, dk, dv, dscale = binary_attention_backward(exchange(dy, heads), cache)  # (3), (2)
+    return BinaryAttentionGrads(exchange(dq, heads), exchange(dk, heads), exchange(dv, heads), dscale)  # (1)
+
+
+def channel_attention_packed(q: Array, k: Array, v: Array, scale: Array, *, heads: int = 1) -> Array:
+    """:func:`channel_attention` forward: exchanged tokens pack along T, so words run over the image. The same bits."""
+    _need_same_tokens("channel_attention_packed", q, k, v, heads, scale=scale)
+    q, k, v = (exchange(x, heads) for x in (q, k, v))
+    return exchange(binary_attention_packed(q, k, v, scale, heads=heads), heads)
+
+
+# -- both -----------------------------------------------------------------------------------------------------------
+
+
+def two_part_attention_loops(
+    q: Array, k: Array, v: Array, scale_position: Array, scale_channel: Array, *,
+    grid: tuple[int, int], levels: tuple[int, ...] = LEVELS, heads: int = 1,
+) -> Array:  # fmt: skip
+    """Specification of :func:`two_part_attention` for a hard quantizer."""
+    position = pooled_attention_loops(q, k, v, scale_position, grid=grid, levels=levels, heads=heads)
+    return position + channel_attention_loops(q, k, v, scale_channel, heads=heads)
+
+
+class TwoPartCache(NamedTuple):
+    """The caches of the two parts; the weights of each are (N, A, T, S) and (N, A, D, D)."""
+
+    position: PooledAttentionCache
+    channel: BinaryAttentionCache
+
+
+class TwoPartGrads(NamedTuple):
+    """Gradients in the order of the arguments."""
+
+    dq: Array
+    dk: Array
+    dv: Array
+    dscale_position: Array
+    dscale_channel: Array
+
+
+def two_part_attention(
+    q: Array, k: Array, v: Array, scale_position: Array, scale_channel: Array, *,
+    grid: tuple[int, int], levels: tuple[int, ...] = LEVELS, heads: int = 1, quantizer: Quantizer = clipped,
+) -> tuple[Array, TwoPartCache]:  # fmt: skip
+    """Where to look, plus what to look for: ``y = pooled_attention(q, k, v) + channel_attention(q, k, v)``.
+
+    Parameters
+    ----------
+    q, k, v : float ndarrays of shape (N, H W, A D)
+    scale_position, scale_channel : float ndarrays of shape (A,)
+    grid, levels, heads, quantizer
+        As in :func:`pooled_attention`.
+
+    Returns
+    -------
+    y : ndarray of shape (N, H W, A D)
+    cache : TwoPartCache
+
+    Raises
+    ------
+    ValueError, TypeError
+        As its parts.
+
+    Notes
+    -----
+    Per head, scores and averages take 2 T (S + D) D multiplications against 2 T T D for full attention.
+    Exactness: agrees with :func:`two_part_attention_loops` to the rounding of its parts; equals
+    :func:`two_part_attention_packed` by ``==``.
+    Source: arXiv 2405.17776 names two parts and their cost; both parts here are ours; status reconstructed.
+
+    Examples
+    --------
+    >>> x, one = np.array([1.0, 2.0, 3.0, 6.0]).reshape(1, 4, 1), np.ones(1)
+    >>> two_part_attention(x, x, x, one, one, grid=(2, 2), levels=(1,))[0].ravel()     # 3 + x: one anchor, one channel
+    array([4., 5., 6., 9.])
+    """
+    options: dict[str, Any] = {"heads": heads, "quantizer": quantizer}
+    _need_same_tokens("two_part_attention", q, k, v, heads, scale_position=scale_position, scale_channel=scale_channel)
+    position, cache_p = pooled_attention(q, k, v, scale_position, grid=grid, levels=levels, **options)
+    channel, cache_c = channel_attention(q, k, v, scale_channel, **options)
+    return position + channel, TwoPartCache(cache_p, cache_c)
+
+
+def two_part_attention_backward(dy: Array, cache: TwoPartCache) -> TwoPartGrads:
+    """Both parts read q, k and v: their gradients add."""
+    p = pooled_attention_backward(dy, cache.position)
+    c = channel_attention_backward(dy, cache.channel)
+    return TwoPartGrads(p.dq + c.dq, p.dk + c.dk, p.dv + c.dv, p.dscale, c.dscale)
+
+
+def two_part_attention_packed(
+    q: Array, k: Array, v: Array, scale_position: Array, scale_channel: Array, *,
+    grid: tuple[int, int], levels: tuple[int, ...] = LEVELS, heads: int = 1,
+) -> Array:  # fmt: skip
+    """:func:`two_part_attention` forward from packed signs: by token in one part, by channel in the other."""
+    position = pooled_attention_packed(q, k, v, scale_position, grid=grid, levels=levels, heads=heads)
+    return position + channel_attention_packed(q, k, v, scale_channel, heads=heads)
+
+
+def _on_map(x: Array, grid: tuple[int, int]) -> Array:
+    return x.reshape(len(x), *grid, -1)
+
+
+def _need_same_tokens(op: str, q: Array, k: Array, v: Array, heads: int, **scales: Array) -> None:
+    N, T, D = need_tokens(op, q, k, v, heads, **scales)
+    need_shape(op, "k", k, "N T D", T=(T, "q"))
+
+
+def _need_grid(op: str, q: Array, k: Array, v: Array, grid: Pair, heads: int, **scales: Array) -> tuple[int, int]:
+    need_tokens(op, q, k, v, heads, **scales)
+    H, W = need_pair(op, "grid", grid, 1)
+    if H * W != k.shape[1]:
+        raise ValueError(f"{op}: k has {k.shape[1]} tokens, expected H W = {H * W} from grid = {(H, W)}")
+    return H, W

@@ -1,0 +1,321 @@
+"""Upsampling: four ways to make a small map large, each a linear map with its exact transpose as backward pass.
+
+::
+
+    upsample_nearest     copies each value into a block           commutes with sign: packed, it repeats words
+    upsample_bilinear    draws straight lines between values      two conventions of where the corners lie
+    depth_to_space       deals channels out to positions          a permutation (:mod:`tinybnn.ops.upsample`)
+    conv_transpose2d     a learnt kernel (:mod:`tinybnn.ops.conv`)
+
+All share ``(N, H, W, C) -> (N, sH, sW, C)``; ``scale`` is one whole number or a (rows, columns) pair. An
+:class:`Upsampler` bundles a pair under a name, for those who take an upsampling as an option.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..notation import Array, Pair
+from ..validate import need_dtype, need_float, need_pair, need_shape
+
+# -- nearest neighbour ----------------------------------------------------------------------------------------------
+
+
+def upsample_nearest_loops(x: Array, *, scale: Pair = 2) -> Array:
+    """Specification of :func:`upsample_nearest`: every position asks which block it lies in."""
+    SH, SW = scale if isinstance(scale, tuple) else (scale, scale)
+    N, H, W, C = x.shape
+    y = np.empty((N, H * SH, W * SW, C))
+    for n, i, j, c in np.ndindex(y.shape):
+        y[n, i, j, c] = x[n, i // SH, j // SW, c]
+    return y
+
+
+class NearestCache(NamedTuple):
+    """The size of the input and the scale: a copy needs to remember no values."""
+
+    size: tuple[int, int]
+    scale: tuple[int, int]
+
+
+def upsample_nearest(x: Array, *, scale: Pair = 2) -> tuple[Array, NearestCache]:
+    """Copy each value into a block of SH x SW: ``y[n, i, j, c] = x[n, i // SH, j // SW, c]``.
+
+    Parameters
+    ----------
+    x : float ndarray of shape (N, H, W, C)
+    scale : int or (rows, columns) pair
+        ``SH`` and ``SW``, at least 1.
+
+    Returns
+    -------
+    y : ndarray of shape (N, SH H, SW W, C)
+    cache : NearestCache
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a scale that is not whole, or an ``x`` that is not a float map: here and in all that follow.
+
+    Notes
+    -----
+    Exactness: equals :func:`upsample_nearest_loops` by ``==``. It commutes with anything done to each pixel alone:
+    ``sign``, a threshold, a 1x1 convolution. Done first, at low resolution, such a step costs SH SW times less.
+    Source: textbook; status exact.
+    See also: :func:`upsample_nearest_packed`.
+
+    Examples
+    --------
+    >>> upsample_nearest(np.array([1.0, 2.0]).reshape(1, 1, 2, 1))[0][0, :, :, 0]
+    array([[1., 1., 2., 2.],
+           [1., 1., 2., 2.]])
+    """
+    need_float("upsample_nearest", x=x)
+    _, H, W, _ = need_shape("upsample_nearest", "x", x, "N H W C")
+    SH, SW = need_pair("upsample_nearest", "scale", scale, 1)
+    return x.repeat(SH, axis=1).repeat(SW, axis=2), NearestCache((H, W), (SH, SW))
+
+
+def upsample_nearest_backward(dy: Array, cache: NearestCache) -> Array:
+    """Each value was copied SH SW times, so the gradients of its copies add."""
+    (H, W), (SH, SW) = cache
+    need_shape("upsample_nearest_backward", "dy", dy, f"N {H * SH} {W * SW} C")
+    dx: Any = sum(dy[:, i::SH, j::SW] for i in range(SH) for j in range(SW))
+    return dx
+
+
+def upsample_nearest_packed(words: Array, *, scale: Pair = 2) -> Array:
+    """Nearest upsampling of packed signs: 64 channels travel in one word, and the word is repeated.
+
+    Parameters
+    ----------
+    words : uint64 ndarray of shape (N, H, W, ceil(C / 64))
+    scale : int or (rows, columns) pair
+
+    Returns
+    -------
+    ndarray of uint64, shape (N, SH H, SW W, ceil(C / 64))
+
+    Notes
+    -----
+    Exactness: ``upsample_nearest_packed(pack(sign(x)))`` equals ``pack(sign(upsample_nearest(x)))`` by ``==``.
+    Source: ours. No other upsampling here has such a form: the signs of a bilinear map depend on its values.
+
+    Examples
+    --------
+    >>> upsample_nearest_packed(np.array([[[[5], [6]]]], np.uint64), scale=(1, 2)).ravel()
+    array([5, 5, 6, 6], dtype=uint64)
+    """
+    op = "upsample_nearest_packed"
+    need_dtype(op, "words", words, np.uint64)
+    need_shape(op, "words", words, "N H W words")
+    SH, SW = need_pair(op, "scale", scale, 1)
+    return words.repeat(SH, axis=1).repeat(SW, axis=2)
+
+
+# -- bilinear -------------------------------------------------------------------------------------------------------
+
+
+def upsample_bilinear_loops(x: Array, *, scale: Pair = 2, align_corners: bool = False) -> Array:
+    """Specification of :func:`upsample_bilinear`: find the four neighbours, weigh them by nearness."""
+    SH, SW = scale if isinstance(scale, tuple) else (scale, scale)
+    N, H, W, C = x.shape
+    y = np.empty((N, H * SH, W * SW, C))
+    for n, i, j, c in np.ndindex(y.shape):
+        if align_corners:
+            row, col = i * (H - 1) / max(H * SH - 1, 1), j * (W - 1) / max(W * SW - 1, 1)
+        else:
+            row, col = min(max((i + 0.5) / SH - 0.5, 0), H - 1), min(max((j + 0.5) / SW - 0.5, 0), W - 1)
+        top, left = int(row), int(col)
+        bottom, right = min(top + 1, H - 1), min(left + 1, W - 1)
+        down, over = row - top, col - left
+        above = x[n, top, left, c] * (1 - over) + x[n, top, right, c] * over
+        below = x[n, bottom, left, c] * (1 - over) + x[n, bottom, right, c] * over
+        y[n, i, j, c] = above * (1 - down) + below * down
+    return y
+
+
+class BilinearCache(NamedTuple):
+    """The two matrices: the rows of the output from those of the input, and the columns likewise."""
+
+    rows: Array
+    columns: Array
+
+
+def upsample_bilinear(x: Array, *, scale: Pair = 2, align_corners: bool = False) -> tuple[Array, BilinearCache]:
+    """Interpolate linearly along rows and columns: ``y[n, i, j, c] = sum over h, w of A[i, h] B[j, w] x[n, h, w, c]``.
+
+    ``A`` is (SH H, H) and ``B`` is (SW W, W). Output row ``i`` lies at row ``p`` of the input, and
+    ``A[i, h] = max(0, 1 - |p - h|)``, where::
+
+        align_corners=False    p = (i + 1/2) / SH - 1/2, clamped to [0, H - 1]    pixels are little squares
+        align_corners=True     p = i (H - 1) / (SH H - 1)                         pixels are points
+
+    Parameters
+    ----------
+    x : float ndarray of shape (N, H, W, C)
+    scale : int or (rows, columns) pair
+    align_corners : bool
+        False: the outer edges of both maps coincide (half-pixel centres). True: the centres of their corners do.
+
+    Returns
+    -------
+    y : ndarray of shape (N, SH H, SW W, C)
+    cache : BilinearCache
+
+    Notes
+    -----
+    Exactness: agrees with :func:`upsample_bilinear_loops` to a few roundings; with half-pixel centres and a scale
+    that is a power of two, by ``==`` on whole numbers. Does **not** commute with sign: ``[4, -1]`` under weights
+    1/4 and 3/4 is +1/4, and the signs first give -1/2.
+    Source: textbook; status exact. ``align_corners`` means what it means in PyTorch; False is OpenCV and Pillow too.
+
+    Examples
+    --------
+    >>> x = np.array([0.0, 4.0]).reshape(1, 1, 2, 1)
+    >>> upsample_bilinear(x, scale=(1, 2))[0].ravel()
+    array([0., 1., 3., 4.])
+    >>> upsample_bilinear(x, scale=(1, 2), align_corners=True)[0].ravel().round(3)
+    array([0.   , 1.333, 2.667, 4.   ])
+    """
+    need_float("upsample_bilinear", x=x)
+    N, H, W, C = need_shape("upsample_bilinear", "x", x, "N H W C")
+    SH, SW = need_pair("upsample_bilinear", "scale", scale, 1)
+    A, B = (interpolation(n, s, align_corners).astype(x.dtype) for n, s in ((H, SH), (W, SW)))
+    tall = (A @ x.reshape(N, H, W * C)).reshape(N, SH * H, W, C)  # (1)
+    return B @ tall, BilinearCache(A, B)  # (2)
+
+
+def upsample_bilinear_backward(dy: Array, cache: BilinearCache) -> Array:
+    """The same two products, transposed and in reverse."""
+    A, B = cache
+    N, _, _, C = need_shape("upsample_bilinear_backward", "dy", dy, f"N {len(A)} {len(B)} C")
+    dtall = B.T @ dy  # (2)
+    return (A.T @ dtall.reshape(N, len(A), -1)).reshape(N, A.shape[1], B.shape[1], C)  # (1)
+
+
+def interpolation(n: int, scale: int, align_corners: bool) -> Array:
+    """The matrix (scale n, n) that resamples a line of ``n`` values: each row holds at most two weights, adding to 1.
+
+    >>> interpolation(2, 2, False)
+    array([[1.  , 0.  ],
+           [0.75, 0.25],
+           [0.25, 0.75],
+           [0.  , 1.  ]])
+    """
+    i = np.arange(scale * n)
+    p = i * (n - 1) / max(scale * n - 1, 1) if align_corners else np.clip((i + 0.5) / scale - 0.5, 0, n - 1)
+    return np.maximum(0, 1 - np.abs(p[:, None] - np.arange(n)))
+
+
+# -- by name --------------------------------------------------------------------------------------------------------
+
+
+class Upsampler(NamedTuple):
+    """A pair under a name: ``forward(x, *, scale) -> (y, cache)`` and ``backward(dy, cache) -> dx``."""
+
+    name: str
+    forward: Callable[..., tuple[Array, Any]]
+    backward: Callable[[Array, Any], Array]
+
+
+NEAREST = Upsampler("nearest", upsample_nearest, upsample_nearest_backward)
+BILINEAR = Upsampler("bilinear", upsample_bilinear, upsample_bilinear_backward)
+BILINEAR_CORNERS = BILINEAR._replace(name="bilinear-corners", forward=partial(upsample_bilinear, align_corners=True))
+
+UPSAMPLERS = {up.name: up for up in (NEAREST, BILINEAR, BILINEAR_CORNERS)}
+"""Those that keep the number of channels and have nothing to learn: any of them can feed a branch."""
+
+
+# -- sub-pixel -------------------------------------------------------------------------------------------------------
+
+
+def depth_to_space_loops(x: Array, *, scale: Pair = 2) -> Array:
+    """Specification of :func:`depth_to_space`: within a pixel, positions run before channels."""
+    SH, SW = scale if isinstance(scale, tuple) else (scale, scale)
+    N, H, W, depth = x.shape
+    C = depth // (SH * SW)
+    y = np.empty((N, H * SH, W * SW, C))
+    for n, i, j, c in np.ndindex(y.shape):
+        y[n, i, j, c] = x[n, i // SH, j // SW, (i % SH * SW + j % SW) * C + c]
+    return y
+
+
+def space_to_depth_loops(x: Array, *, scale: Pair = 2) -> Array:
+    """Specification of :func:`space_to_depth`."""
+    SH, SW = scale if isinstance(scale, tuple) else (scale, scale)
+    N, H, W, C = x.shape
+    y = np.empty((N, H // SH, W // SW, SH * SW * C))
+    for n, i, j, c in np.ndindex(x.shape):
+        y[n, i // SH, j // SW, (i % SH * SW + j % SW) * C + c] = x[n, i, j, c]
+    return y
+
+
+def depth_to_space(x: Array, *, scale: Pair = 2) -> tuple[Array, tuple[int, int]]:
+    """Deal the channels of each pixel out to a block: ``y[n, h SH + a, w SW + b, c] = x[n, h, w, (a SW + b) C + c]``.
+
+    After a convolution to SH SW C channels this is sub-pixel upsampling.
+
+    Parameters
+    ----------
+    x : float ndarray of shape (N, H, W, SH SW C)
+    scale : int or (rows, columns) pair
+
+    Returns
+    -------
+    y : ndarray of shape (N, SH H, SW W, C)
+    cache : (SH, SW)
+
+    Raises
+    ------
+    ValueError
+        If the channels are no multiple of SH SW.
+
+    Notes
+    -----
+    Exactness: equals :func:`depth_to_space_loops` by ``==``; a permutation, undone by :func:`space_to_depth`.
+    Source: Shi 2016, arXiv 1609.05158; status exact. The order is block-major, that of TensorFlow and of ONNX
+    ``DCR``. PyTorch's ``pixel_shuffle`` is channel-major, ``x[..., c SH SW + a SW + b]``: weights need reordering.
+
+    Examples
+    --------
+    >>> depth_to_space(np.arange(8.0).reshape(1, 1, 1, 8))[0][0, :, :, 0]        # C = 2; channel 0 of each position
+    array([[0., 2.],
+           [4., 6.]])
+    """
+    need_float("depth_to_space", x=x)
+    N, H, W, depth = need_shape("depth_to_space", "x", x, "N H W depth")
+    SH, SW = need_pair("depth_to_space", "scale", scale, 1)
+    if depth % (SH * SW):
+        raise ValueError(f"depth_to_space: x has {depth} channels, expected a multiple of {SH} x {SW}")
+    blocks = x.reshape(N, H, W, SH, SW, depth // (SH * SW))
+    return blocks.transpose(0, 1, 3, 2, 4, 5).copy().reshape(N, H * SH, W * SW, -1), (SH, SW)
+
+
+def depth_to_space_backward(dy: Array, cache: tuple[int, int]) -> Array:
+    """A permutation's transpose is its inverse."""
+    return space_to_depth(dy, scale=cache)[0]
+
+
+def space_to_depth(x: Array, *, scale: Pair = 2) -> tuple[Array, tuple[int, int]]:
+    """Gather each block into the channels of one pixel: the inverse of :func:`depth_to_space`, by ``==``.
+
+    Exactness: it moves values and computes none. Source: as its inverse's, TensorFlow's order; status exact.
+
+    >>> space_to_depth(np.array([[0.0, 2.0], [4.0, 6.0]]).reshape(1, 2, 2, 1))[0].ravel()
+    array([0., 2., 4., 6.])
+    """
+    need_float("space_to_depth", x=x)
+    N, H, W, C = need_shape("space_to_depth", "x", x, "N H W C")
+    SH, SW = need_pair("space_to_depth", "scale", scale, 1)
+    if H % SH or W % SW:
+        raise ValueError(f"space_to_depth: x is {H} x {W}, expected multiples of {SH} x {SW}")
+    blocks = x.reshape(N, H // SH, SH, W // SW, SW, C)
+    return blocks.transpose(0, 1, 3, 2, 4, 5).copy().reshape(N, H // SH, W // SW, -1), (SH, SW)
+
+
+def space_to_depth_backward(dy: Array, cache: tuple[int, int]) -> Array:
+    """The inverse again."""
+    return depth_to_space(dy, scale=cache)[0]

@@ -1,0 +1,210 @@
+"""A convolution of a map made large by copying, without making it large.
+
+Nearest upsampling by 2 and a 3x3 kernel: each output sees 3 x 3 values, but only 2 x 2 different ones. With the taps
+added up that share a pixel (:mod:`tinybnn.ops.upsample_conv`), one convolution of the small map, with a filter for each phase,
+gives all outputs: 16 products where the large map takes 36, and a ninth of the copying. It is exact. But a sum of
+signs is no sign: weights reach +-4, and a kernel that counts disagreeing bits cannot use them.
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import product
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..notation import HW, Array, Pair
+from ..validate import need_float, need_pair, need_shape
+from .conv import ConvCache, conv2d, conv2d_backward, conv2d_loops
+from .upsample import upsample_nearest_loops
+
+# -- which taps share a pixel ---------------------------------------------------------------------------------------
+
+
+@lru_cache
+def shared_taps(K: int, S: int) -> Array:
+    """``A[a, t, k]`` is 1 where tap ``k``, seen from phase ``a``, falls on pixel ``t``: ``(a + k) // S == t``.
+
+    >>> shared_taps(3, 2)[1]                             # in phase 1 the last two of three taps share a pixel
+    array([[1., 0., 0.],
+           [0., 1., 1.]], dtype=float32)
+    """
+    a, t, k = np.ogrid[:S, : (S + K - 2) // S + 1, :K]
+    taps = ((a + k) // S == t).astype(np.float32)
+    taps.flags.writeable = False  # it is kept, and handed out again
+    return taps
+
+
+def phase_kernel_loops(w: Array, scale: HW) -> Array:
+    """Specification of :func:`phase_kernel`: in each phase every tap is added to the pixel it falls on."""
+    (KH, KW, C, F), (SH, SW) = w.shape, scale
+    kernel = np.zeros(((SH + KH - 2) // SH + 1, (SW + KW - 2) // SW + 1, C, SH * SW * F))
+    for a, b, kh, kw, c, f in np.ndindex(SH, SW, KH, KW, C, F):
+        kernel[(a + kh) // SH, (b + kw) // SW, c, (a * SW + b) * F + f] += w[kh, kw, c, f]
+    return kernel
+
+
+def phase_kernel(w: Array, scale: HW) -> Array:
+    """The kernels of all phases side by side: (KH, KW, C, F) to (T, U, C, SH SW F), phases running before filters.
+
+    >>> phase_kernel(np.array([1.0, 10.0, 100.0]).reshape(1, 3, 1, 1), (1, 2))[0, :, 0]
+    array([[ 11.,   1.],
+           [100., 110.]])
+    """
+    (KH, KW, C, F), (SH, SW) = w.shape, scale
+    A, B = (shared_taps(K, S).astype(w.dtype, copy=False) for K, S in ((KH, SH), (KW, SW)))
+    T, U = A.shape[1], B.shape[1]
+    rows = (A.reshape(SH * T, KH) @ w.reshape(KH, -1)).reshape(SH * T, KW, C * F)  # (1)
+    kernel = (B.reshape(SW * U, KW) @ rows).reshape(SH, T, SW, U, C, F)  # (2)
+    return kernel.transpose(1, 3, 4, 0, 2, 5).reshape(T, U, C, SH * SW * F)  # (3)
+
+
+def phase_kernel_backward(dkernel: Array, kernel: HW, scale: HW) -> Array:
+    """The same sums read backwards: tap ``k`` belonged to one pixel in each phase, so SH SW gradients add."""
+    (T, U, C, _), (KH, KW), (SH, SW) = dkernel.shape, kernel, scale
+    A, B = (shared_taps(K, S).astype(dkernel.dtype, copy=False) for K, S in ((KH, SH), (KW, SW)))
+    dkernel = dkernel.reshape(T, U, C, SH, SW, -1).transpose(3, 0, 4, 1, 2, 5)  # (3)
+    drows = B.reshape(SW * U, KW).T @ dkernel.reshape(SH * T, SW * U, -1)  # (2)
+    return (A.reshape(SH * T, KH).T @ drows.reshape(SH * T, -1)).reshape(KH, KW, C, -1)  # (1)
+
+
+# -- where the phases' outputs belong -------------------------------------------------------------------------------
+
+
+class Phases(NamedTuple):
+    """Scale; taps of a phase's kernel; border of the small map; size of a phase's map; what to cut off; output size."""
+
+    scale: HW
+    taps: HW
+    border: HW
+    small: HW
+    cut: HW
+    large: HW
+
+
+def plan_phases(op: str, size: HW, kernel: HW, scale: Pair, pad: Pair) -> Phases:
+    """How phases make up the output: a border of whole small pixels, and what it adds too much, cut off again."""
+    scale, pad = need_pair(op, "scale", scale, 1), need_pair(op, "pad", pad, 0)
+    large = tuple(s * n + 2 * p - k + 1 for s, n, p, k in zip(scale, size, pad, kernel))
+    if min(large) < 1:
+        padded = tuple(s * n + 2 * p for s, n, p in zip(scale, size, pad))
+        raise ValueError(f"{op}: the kernel spans {kernel}, expected at most the padded large map's {padded}")
+    reach = tuple((s + k - 2) // s for s, k in zip(scale, kernel))  # pixels beyond its own that a phase may look at
+    # Enough for the padding, and for the last output of every phase even where another phase looks further.
+    border = tuple(-(-max(p, p + s * r - k + 1) // s) for p, s, r, k in zip(pad, scale, reach, kernel))
+    cut = tuple(b * s - p for b, s, p in zip(border, scale, pad))
+    small = tuple(n + 2 * b - r for n, b, r in zip(size, border, reach))
+    taps = tuple(r + 1 for r in reach)
+    return Phases(scale, *((a, b) for a, b in (taps, border, small, cut, large)))
+
+
+def places(phases: Phases) -> Iterator[tuple[Any, Any]]:
+    """For each phase in turn: which rows and columns of its own map are used, and which of the output they are."""
+    for phase in product(*map(range, phases.scale)):
+        small, large = [], []
+        for a, S, cut, n in zip(phase, phases.scale, phases.cut, phases.large):
+            first = -(-(cut - a) // S)  # what comes before is cut off
+            start = S * first + a - cut
+            small.append(slice(first, first + len(range(start, n, S))))
+            large.append(slice(start, n, S))
+        yield (slice(None), *small), (slice(None), *large)
+
+
+def deal_out(z: Array, phases: Phases) -> Array:
+    """The phases' maps, side by side in the channels (N, h, w, SH SW F), as one map (N, OH, OW, F)."""
+    F = z.shape[-1] // (phases.scale[0] * phases.scale[1])
+    y = np.empty((len(z), *phases.large, F), z.dtype)
+    for p, (small, large) in enumerate(places(phases)):
+        y[large] = z[small][..., p * F : (p + 1) * F]
+    return y
+
+
+def gather_up(dy: Array, phases: Phases) -> Array:
+    """The transpose of :func:`deal_out`: what was cut off has no gradient."""
+    F = dy.shape[-1]
+    dz = np.zeros((len(dy), *phases.small, phases.scale[0] * phases.scale[1] * F), dy.dtype)
+    for p, (small, large) in enumerate(places(phases)):
+        dz[small][..., p * F : (p + 1) * F] = dy[large]
+    return dz
+
+
+# -- the convolution -------------------------------------------------------------------------------------------------
+
+
+def upsample_conv2d_loops(x: Array, w: Array, *, scale: Pair = 2, pad: Pair = 0, pad_value: float = 0.0) -> Array:
+    """Specification of :func:`upsample_conv2d`: make the large map, then convolve it."""
+    return conv2d_loops(upsample_nearest_loops(x, scale=scale), w, pad=pad, pad_value=pad_value)
+
+
+class UpsampleConvCache(NamedTuple):
+    """The cache of the small convolution, the kernel's size, and where the phases' outputs went."""
+
+    conv: ConvCache
+    kernel: HW
+    phases: Phases
+
+
+class UpsampleConvGrads(NamedTuple):
+    """Gradients in the order of the arguments."""
+
+    dx: Array
+    dw: Array
+
+
+def upsample_conv2d(
+    x: Array, w: Array, *, scale: Pair = 2, pad: Pair = 0, pad_value: float = 0.0
+) -> tuple[Array, UpsampleConvCache]:
+    """Convolve a nearest-upsampled map: ``conv2d(upsample_nearest(x, scale), w, pad, pad_value)``, at small size.
+
+    Parameters
+    ----------
+    x : float ndarray of shape (N, H, W, C)
+    w : float ndarray of shape (KH, KW, C, F)
+    scale : int or (rows, columns) pair
+        ``SH`` and ``SW``, of the upsampling.
+    pad : int or (rows, columns) pair
+        Added around the large map.
+    pad_value : float
+
+    Returns
+    -------
+    y : ndarray of shape (N, OH, OW, F)
+        ``OH = SH H + 2 PH - KH + 1``, and likewise ``OW``.
+    cache : UpsampleConvCache
+
+    Raises
+    ------
+    ValueError, TypeError
+        For shapes or dtypes that do not fit, or a kernel larger than the padded large map.
+
+    Notes
+    -----
+    Exactness: equals :func:`upsample_conv2d_loops` by ``==`` while every sum is a whole number below 2**24 (float32) or
+    2**53 (float64), as with binary operands; otherwise to the rounding of a sum of KH KW C terms.
+    Source: ours; the same regrouping, for learnt kernels, is how sub-pixel convolution is related to deconvolution in
+    Shi 2016, arXiv 1609.07009.
+    See also: :func:`tinybnn.ops.upsample.depth_to_space`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x, w = np.array([1.0, 10.0]).reshape(1, 1, 2, 1), np.array([1.0, 2.0, 3.0]).reshape(1, 3, 1, 1)
+    >>> upsample_conv2d(x, w, scale=(1, 2), pad=(0, 1))[0].ravel()     # 1 1 10 10 under 1 2 3, zeros outside
+    array([ 5., 33., 51., 30.])
+    """
+    op = "upsample_conv2d"
+    need_float(op, x=x, w=w)
+    _, H, W, C = need_shape(op, "x", x, "N H W C")
+    KH, KW, _, F = need_shape(op, "w", w, "KH KW C F", C=(C, "x"))
+    phases = plan_phases(op, (H, W), (KH, KW), scale, pad)
+    z, conv = conv2d(x, phase_kernel(w, phases.scale), pad=phases.border, pad_value=pad_value)  # (1) (2)
+    return deal_out(z, phases), UpsampleConvCache(conv, (KH, KW), phases)  # (3)
+
+
+def upsample_conv2d_backward(dy: Array, cache: UpsampleConvCache) -> UpsampleConvGrads:
+    """Gather the phases, go back through the small convolution; a weight gets what every sum it took part in gets."""
+    conv, kernel, phases = cache
+    F = conv.w.shape[-1] // (phases.scale[0] * phases.scale[1])
+    need_shape("upsample_conv2d_backward", "dy", dy, " ".join(map(str, (len(conv.x), *phases.large, F))))
+    dx, dkernel = conv2d_backward(gather_up(dy, phases), conv)  # (3) (2)
+    return UpsampleConvGrads(dx, phase_kernel_backward(dkernel, kernel, phases.scale))  # (1)
