@@ -12,11 +12,11 @@ from tinybnn.ops.attend import (
     attend,
     attend_backward,
     attend_loops,
-    exchange,
     merge_heads,
     pack_heads,
     packed_dots,
     split_heads,
+    transpose_heads,
     transposed,
 )
 from tinybnn.ops.attention import (
@@ -139,7 +139,7 @@ def test_heads_are_attention_on_each_run_of_channels():
         run = np.s_[..., a * D : (a + 1) * D]
         close(y[run], attention(q[run], k[run], v[run])[0])
     assert (merge_heads(split_heads(q, A)) == q).all()
-    assert (exchange(q) == q.swapaxes(1, 2)).all(), "all channels are one head unless told"
+    assert (transpose_heads(q) == q.swapaxes(1, 2)).all(), "all channels are one head unless told"
     assert (transposed(q) == q.swapaxes(1, 2)).all(), "the last two axes, however many stand before them"
 
 

@@ -3,10 +3,16 @@
 import numpy as np
 import pytest
 
-from tinybnn.fast.packed_conv import conv2d_packed, pack_activations, pack_weights
 from tinybnn.model.gradcheck import numeric_vjp
 from tinybnn.ops.binarize import mean_abs, mean_abs_backward, polynomial, sign
-from tinybnn.ops.binary_conv import binary_conv2d, binary_conv2d_backward, binary_conv2d_loops
+from tinybnn.ops.binary_conv import (
+    binary_conv2d,
+    binary_conv2d_backward,
+    binary_conv2d_loops,
+    conv2d_packed,
+    pack_activations,
+    pack_weights,
+)
 from tinybnn.ops.conv import conv2d
 from tinybnn.testing.strategies import signs
 

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinybnn.fast.product import packed_matmul
 from tinybnn.ops.binarize import binarize, sign
 from tinybnn.ops.bitpack import (
     binarize_packed,
@@ -14,6 +13,7 @@ from tinybnn.ops.bitpack import (
     pack_loops,
     packed_dot,
     packed_dot_loops,
+    packed_matmul,
     unpack,
     unpack_loops,
     words,

@@ -4,13 +4,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from tinybnn.fast.multibranch_packed import multi_branch_upsample_packed
-from tinybnn.fast.packed_conv import pack_weights
 from tinybnn.model.gradcheck import numeric_vjp
 from tinybnn.ops.binarize import binarize, clipped, polynomial, real, sign
-from tinybnn.ops.binary_conv import binary_conv2d
+from tinybnn.ops.binary_conv import binary_conv2d, pack_weights
 from tinybnn.ops.conv import conv2d
-from tinybnn.ops.multibranch import multi_branch_upsample, multi_branch_upsample_backward, multi_branch_upsample_loops
+from tinybnn.ops.multibranch import (
+    multi_branch_upsample,
+    multi_branch_upsample_backward,
+    multi_branch_upsample_loops,
+    multi_branch_upsample_packed,
+)
 from tinybnn.ops.upsample import BILINEAR, BILINEAR_CORNERS, NEAREST, upsample_nearest
 from tinybnn.testing.ops.multibranch import branch_cases
 from tinybnn.testing.strategies import Limits

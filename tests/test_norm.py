@@ -5,10 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinybnn.fast.packed_conv import conv2d_packed, pack_activations, pack_weights
 from tinybnn.ops.activation import rprelu
 from tinybnn.ops.binarize import sign
-from tinybnn.ops.binary_conv import binary_conv2d
+from tinybnn.ops.binary_conv import binary_conv2d, conv2d_packed, pack_activations, pack_weights
 from tinybnn.ops.bitpack import pack, pack_bits
 from tinybnn.ops.fold import Threshold, fold_batch_norm, fold_threshold, threshold_sign, threshold_sign_loops
 from tinybnn.ops.norm import (

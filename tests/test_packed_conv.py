@@ -4,10 +4,10 @@ import tracemalloc
 
 import numpy as np
 import pytest
-
-from tinybnn.fast import packed_tiles
 from tinybnn.fast.packed_conv import conv2d_packed, pack_activations, pack_weights, upsample_conv2d_packed
 from tinybnn.fast.packed_tiles import conv_tiles, convolve, plan_conv, prepare
+
+from tinybnn.fast import packed_tiles
 from tinybnn.fast.product import DIGITS, POPCOUNT, TRIPLES
 from tinybnn.ops.bitpack import unpack
 from tinybnn.ops.conv import conv2d

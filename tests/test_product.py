@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinybnn.fast.digits import BASE, MOST, cut, digits, octets, signs
-from tinybnn.fast.packed_conv import conv2d_packed, pack_activations, pack_weights
 from tinybnn.fast.product import DIGITS, POPCOUNT, RUN, TILE, TRIPLES, faster, narrow, packed_matmul
+from tinybnn.ops.binary_conv import conv2d_packed, pack_activations, pack_weights
 from tinybnn.ops.bitpack import pack
 from tinybnn.ops.upsample_conv import phase_kernel
 from tinybnn.testing.strategies import generators, word_edges

@@ -6,7 +6,7 @@ from scipy.special import softmax
 from test_attention import A, D, N, S, T, close, draw, heads_of, refused, whole
 
 from tinybnn.model.gradcheck import adjoint_gap
-from tinybnn.ops.attend import exchange
+from tinybnn.ops.attend import transpose_heads
 from tinybnn.ops.attention import binary_attention, binary_attention_backward, binary_attention_packed
 from tinybnn.ops.pyramid import pyramid_pool, pyramid_pool_backward, pyramid_pool_loops
 from tinybnn.ops.reduced_attention import (
@@ -74,12 +74,12 @@ def test_specifications_answer_in_the_dtype_of_the_values():
 def test_exchanging_twice_is_the_identity_and_turns_one_attention_into_the_other():
     q, k, v, dy = draw(*[(N, S, A * D)] * 4)
     scale = np.array([0.5, 1.0, 3.0])
-    assert exchange(q, A).shape == (N, D, A * S) and (exchange(exchange(q, A), A) == q).all()
-    by_token, tokens_cache = binary_attention(*(exchange(x, A) for x in (q, k, v)), scale, heads=A)
+    assert transpose_heads(q, A).shape == (N, D, A * S) and (transpose_heads(transpose_heads(q, A), A) == q).all()
+    by_token, tokens_cache = binary_attention(*(transpose_heads(x, A) for x in (q, k, v)), scale, heads=A)
     by_channel, channels_cache = channel_attention(q, k, v, scale, heads=A)
-    assert (exchange(by_token, A) == by_channel).all()
-    gradients = binary_attention_backward(exchange(dy, A), tokens_cache)
-    assert (exchange(gradients.dq, A) == channel_attention_backward(dy, channels_cache).dq).all()
+    assert (transpose_heads(by_token, A) == by_channel).all()
+    gradients = binary_attention_backward(transpose_heads(dy, A), tokens_cache)
+    assert (transpose_heads(gradients.dq, A) == channel_attention_backward(dy, channels_cache).dq).all()
 
 
 def test_channels_do_not_care_in_which_order_tokens_stand():

@@ -119,7 +119,7 @@ def drawn(name, count):
 
 def test_a_filter_written_out_by_hand_in_that_convention():
     """Channels 0, 31 and 32 are -1: bits 0 and 31 of the first word, bit 0 of the second."""
-    from tinybnn.fast.packed_conv import pack_weights
+    from tinybnn.ops.binary_conv import pack_weights
     from tinybnn.testing import Words
     from tinybnn.testing import words as in_words
 

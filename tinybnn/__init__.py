@@ -15,8 +15,6 @@ This page imports the names that a reader meets first; everything else is import
 
 from .data.augment import draw_batch
 from .data.samples import load
-from .fast.packed_conv import conv2d_packed, pack_activations, pack_weights
-from .fast.product import packed_matmul
 from .metrics.labels import confusion_matrix, iou_per_class, mean_iou
 from .metrics.saliency import e_measure, f_curve, mae, max_f, s_measure
 from .model.deploy import forward_packed, load_packed, pack_network, save_packed
@@ -37,8 +35,8 @@ from .ops.binarize import (
     polynomial,
     sign,
 )
-from .ops.binary_conv import binary_conv2d, binary_conv2d_backward
-from .ops.bitpack import pack, packed_dot, unpack
+from .ops.binary_conv import binary_conv2d, binary_conv2d_backward, conv2d_packed, pack_activations, pack_weights
+from .ops.bitpack import pack, packed_dot, packed_matmul, unpack
 from .ops.conv import conv2d, conv2d_backward, conv_transpose2d, conv_transpose2d_backward
 from .ops.fold import fold_batch_norm, threshold_sign
 from .ops.loss import binary_cross_entropy, binary_cross_entropy_backward, cross_entropy, cross_entropy_backward

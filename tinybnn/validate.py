@@ -160,3 +160,12 @@ def need_number(op: str, name: str, value: Any, low: float = -math.inf, high: fl
         span = f"number in [{low}, {high}]" if (low, high) != (-math.inf, math.inf) else "finite number"
         raise ValueError(f"{op}: {name} is {value!r}, expected a {span}")
     return value
+
+
+def ceil_div(n: int, d: int) -> int:
+    """``n / d`` rounded up, in whole numbers.
+
+    >>> ceil_div(7, 3)
+    3
+    """
+    return -(-n // d)

@@ -14,8 +14,7 @@ import numpy as np
 
 from tinybnn import load, pack, packed_dot, packed_matmul, sign, unpack
 from tinybnn.app.pictures import new_figure, pictures
-from tinybnn.fast.product import packed_matmul_loops
-from tinybnn.ops.bitpack import pack_loops, packed_dot_loops
+from tinybnn.ops.bitpack import pack_loops, packed_dot_loops, packed_matmul_loops
 from tinybnn.testing import check, check_prediction
 
 # %% [markdown]

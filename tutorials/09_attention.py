@@ -456,13 +456,13 @@ for stride in (8, 16, 32):
 # - The output is their **sum**.
 
 # %%
-from tinybnn.ops.attend import exchange
+from tinybnn.ops.attend import transpose_heads
 from tinybnn.ops.reduced_attention import channel_attention, pooled_attention, two_part_attention
 
 q, k, v = np.random.default_rng(1).normal(size=(3, 1, 24 * 24, 8))
 one, grid = np.ones(1), (24, 24)
 position, channel = pooled_attention(q, k, v, one, grid=grid)[0], channel_attention(q, k, v, one)[0]
-sideways = exchange(binary_attention(exchange(q), exchange(k), exchange(v), one)[0])
+sideways = transpose_heads(binary_attention(transpose_heads(q), transpose_heads(k), transpose_heads(v), one)[0])
 two = two_part_attention(q, k, v, one, one, grid=grid)[0]
 print("channel part is attention sideways:", (channel == sideways).all())
 print("two parts are their sum:", (two == position + channel).all())

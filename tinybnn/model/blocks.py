@@ -102,21 +102,24 @@ def activate_backward(dy: Array, cache: Any, p: Arrays) -> tuple[Array, Arrays]:
 
 
 def weight_scale(p: Arrays) -> Array:
-    """The scale of each filter: learnt, or the mean absolute latent weight, for one filter bank or for each of R."""
+    """The scale of each filter: learnt, or the mean absolute latent weight. (F,), or (R, F) for R banks of filters."""
     if "alpha" in p:
         return p["alpha"]
-    w = p["w"]
-    return mean_abs(w)[0] if w.ndim == 4 else np.stack([mean_abs(branch)[0] for branch in w])
+    *R, _, _, _, F = p["w"].shape
+    return np.stack([mean_abs(bank)[0] for bank in banks(p["w"])]).reshape(*R, F)
 
 
 def weight_scale_backward(dw: Array, dalpha: Array, p: Arrays) -> Arrays:
-    """Send ``dalpha`` where ``alpha`` came from: to its own parameter, or on to the weights."""
+    """Send ``dalpha`` to where ``alpha`` came from: its own parameter, or the weights."""
     if "alpha" in p:
         return {"w": dw, "alpha": dalpha}
-    w = p["w"]
-    if w.ndim == 4:
-        return {"w": dw + mean_abs_backward(dalpha, w)}
-    return {"w": dw + np.stack([mean_abs_backward(d, branch) for d, branch in zip(dalpha, w)])}
+    per_bank = zip(dalpha.reshape(-1, dalpha.shape[-1]), banks(p["w"]))
+    return {"w": dw + np.stack([mean_abs_backward(d, bank) for d, bank in per_bank]).reshape(dw.shape)}
+
+
+def banks(w: Array) -> Array:
+    """Filters (..., KH, KW, C, F) as (R, KH, KW, C, F); one bank of filters becomes R = 1."""
+    return w.reshape(-1, *w.shape[-4:])
 
 
 def gates(p: Arrays, F: int, dtype: DTypeLike) -> Array:
@@ -124,13 +127,13 @@ def gates(p: Arrays, F: int, dtype: DTypeLike) -> Array:
     return p["theta"] if "theta" in p else np.full((len(p["tau"]), F), np.inf, dtype)
 
 
-def carry(x: Array, F: int, stride: int) -> tuple[Array, Any]:
+def shortcut(x: Array, F: int, stride: int) -> tuple[Array, Any]:
     """The shortcut: the input, average-pooled by the stride, and as many copies of it as fill ``F`` channels."""
     pooled, cache = avg_pool2d(x, kernel=stride) if stride > 1 else (x, None)
     return np.concatenate([pooled] * (F // x.shape[-1]), axis=-1), (cache, x.shape[-1])
 
 
-def carry_backward(dy: Array, cache: tuple) -> Array:
+def shortcut_backward(dy: Array, cache: tuple) -> Array:
     """The gradients of the copies added up, and spread over what was pooled."""
     pooling, C = cache
     dx: Any = sum(np.split(dy, dy.shape[-1] // C, axis=-1))
@@ -156,23 +159,23 @@ def residual_block(
     b, binary = binarize(x, p["tau"], quantizer=quantizer)  # (1)
     z, conv = binary_conv2d(b, p["w"], alpha, pad_value=pad_value, pad=1, stride=stride, quantizer=quantizer)  # (2)
     n, norm, s = shift_or_normalise(z, p, s, shift)  # (3)
-    shortcut = None
+    around = None
     if residual:
-        carried, shortcut = carry(x, n.shape[-1], stride)  # (4)
-        n = n + carried
+        copies, around = shortcut(x, n.shape[-1], stride)  # (4)
+        n = n + copies
     y, act = activate(n, p)  # (5)
-    return y, (p, binary, conv, norm, shortcut, act), s
+    return y, (p, binary, conv, norm, around, act), s
 
 
 def residual_block_backward(dy: Array, cache: tuple) -> tuple[Array, Arrays]:
     """The gradients of :func:`residual_block`: of its input, and of its parameters by name."""
-    p, binary, conv, norm, shortcut, act = cache
+    p, binary, conv, norm, around, act = cache
     dn, dp = activate_backward(dy, act, p)  # (5)
     dz, dnorm = normalise_backward(dn, norm)  # (3)
     db, dw, dalpha = binary_conv2d_backward(dz, conv)  # (2)
     dx, dtau = binarize_backward(db, binary)  # (1)
-    if shortcut is not None:
-        dx = dx + carry_backward(dn, shortcut)  # (4)
+    if around is not None:
+        dx = dx + shortcut_backward(dn, around)  # (4)
     return dx, dp | dnorm | weight_scale_backward(dw, dalpha, p) | {"tau": dtau}
 
 
@@ -226,14 +229,18 @@ def attention_block(
     """
     attention = ATTENTION[kind]
     options = attention.options(x.shape[1:3], levels, heads) | ({"quantizer": quantizer} if attention.scales else {})
-    alpha, shift = scale_and_shift(p, under(p, "qkv"), under(s, "qkv"), train)
+    alpha, shift = scale_and_shift(p, without_prefix(p, "qkv"), without_prefix(s, "qkv"), train)
     b, binary = binarize(x, p["tau"], quantizer=quantizer)  # (1)
     z, conv = binary_conv2d(b, p["w"], alpha, pad_value=1, quantizer=quantizer)  # (2)
-    n, norm, s_qkv = shift_or_normalise(z, under(p, "qkv"), under(s, "qkv"), shift)  # (3)
+    n, norm, s_qkv = shift_or_normalise(z, without_prefix(p, "qkv"), without_prefix(s, "qkv"), shift)  # (3)
     operands = attention.operands(n, p)  # (4)
     a, attended = attention.forward(*operands, **options)  # (5)
-    o, norm_out, s_out = normalise(a.reshape(x.shape), under(p, "out"), under(s, "out"), train)  # (6)
-    return x + o, (p, binary, conv, norm, attended, norm_out, kind), over(s_qkv, "qkv") | over(s_out, "out")  # (7)
+    o, norm_out, s_out = normalise(a.reshape(x.shape), without_prefix(p, "out"), without_prefix(s, "out"), train)  # (6)
+    return (
+        x + o,
+        (p, binary, conv, norm, attended, norm_out, kind),
+        with_prefix(s_qkv, "qkv") | with_prefix(s_out, "out"),
+    )  # (7)
 
 
 def attention_block_backward(dy: Array, cache: tuple) -> tuple[Array, Arrays]:
@@ -246,7 +253,7 @@ def attention_block_backward(dy: Array, cache: tuple) -> tuple[Array, Arrays]:
     dz, dqkv = normalise_backward(dn, norm)  # (3)
     db, dw, dalpha = binary_conv2d_backward(dz, conv)  # (2)
     dx, dtau = binarize_backward(db, binary)  # (1)
-    dp = dict(zip(ATTENTION[kind].scales, dscales)) | over(dqkv, "qkv") | over(dout, "out")
+    dp = dict(zip(ATTENTION[kind].scales, dscales)) | with_prefix(dqkv, "qkv") | with_prefix(dout, "out")
     return dy + dx, dp | weight_scale_backward(dw, dalpha, p) | {"tau": dtau}  # (7)
 
 
@@ -290,11 +297,11 @@ def up_block_backward(dy: Array, cache: tuple) -> tuple[Array, Arrays]:
 # -- dicts within dicts ---------------------------------------------------------------------------------------------
 
 
-def under(d: Arrays, name: str) -> Arrays:
+def without_prefix(d: Arrays, name: str) -> Arrays:
     """The entries whose key starts with ``name.``, without it."""
     return {k[len(name) + 1 :]: v for k, v in d.items() if k.startswith(f"{name}.")}
 
 
-def over(d: Arrays, name: str) -> Arrays:
+def with_prefix(d: Arrays, name: str) -> Arrays:
     """The entries with ``name.`` before each key."""
     return {f"{name}.{k}": v for k, v in d.items()}

@@ -41,12 +41,12 @@ from .blocks import (
     attention_block_backward,
     normalise,
     normalise_backward,
-    over,
     residual_block,
     residual_block_backward,
-    under,
     up_block,
     up_block_backward,
+    with_prefix,
+    without_prefix,
 )
 
 SLOPE = 0.25
@@ -119,6 +119,12 @@ def decoder(config: Config) -> Iterator[tuple[str, int, int, int]]:
     for stage in range(config.stages + 1):
         C = config.width * 2 ** (config.stages - stage)
         yield f"up{stage + 1}", C, max(C // 2, config.width), config.stride // 2 ** (stage + 1)
+
+
+def layer_names(config: Config) -> list[str]:
+    """The names of all binary layers, in the order in which they run."""
+    attention = ["att"] * (config.attention != "none")
+    return [*(name for name, *_ in encoder(config)), *attention, *(name for name, *_ in decoder(config))]
 
 
 # -- parameters -----------------------------------------------------------------------------------------------------
@@ -227,9 +233,9 @@ def forward(
 
     def run(block, name, x, **options):
         """One block with its own parameters, statistics and cache."""
-        y, cache, s = block(x, under(params, name), under(state, name), **options)
+        y, cache, s = block(x, without_prefix(params, name), without_prefix(state, name), **options)
         caches.append(cache)
-        new_state.update(over(s, name))
+        new_state.update(with_prefix(s, name))
         return y
 
     x = run(stem, "stem", x, train=train)  # (1)
@@ -250,7 +256,7 @@ def backward(dlogits: Array, caches: list, config: Config) -> Arrays:
 
     def back(block, name, dy):
         dx, dp = block(dy, caches.pop())
-        gradients.update(over(dp, name))
+        gradients.update(with_prefix(dp, name))
         return dx
 
     dx = back(classifier_backward, "head", dlogits)  # (5)

@@ -121,24 +121,18 @@ def prelu(x: Array, slope: Array) -> tuple[Array, PReLUCache]:
            [ 2. ,  2. ]])
     """
     need_channels("prelu", x=x, slope=slope)
-    return _bent(x, slope), PReLUCache(x, slope)
+    y = np.minimum(x, 0)
+    y *= slope  # in place: on large maps new memory costs three times as much as the arithmetic
+    y += np.maximum(x, 0)
+    return y, PReLUCache(x, slope)
 
 
 def prelu_backward(dy: Array, cache: PReLUCache) -> PReLUGrads:
     """``dx = dy`` where ``x >= 0``, else ``slope dy``; ``dslope`` sums ``dy x`` over what was negative."""
     x, slope = cache
     need_shape("prelu_backward", "dy", dy, " ".join(map(str, x.shape)))
-    dx = (x >= 0) * (1 - slope)
-    dx += slope  # the derivative: 1 above the kink, slope below
-    dx *= dy
-    return PReLUGrads(dx, channel_sum(dy * np.minimum(x, 0)))
-
-
-def _bent(x: Array, slope: Array) -> Array:
-    y = np.minimum(x, 0)
-    y *= slope
-    y += np.maximum(x, 0)
-    return y
+    dx = ((x >= 0) * (1 - slope) + slope) * dy  # the derivative is 1 or slope; np.where takes several times as long
+    return PReLUGrads(dx, channel_sum(np.minimum(x, 0) * dy))
 
 
 # -- RPReLU ---------------------------------------------------------------------------------------------------------
@@ -192,9 +186,9 @@ def rprelu(x: Array, shift_in: Array, slope: Array, shift_out: Array) -> tuple[A
     """
     need_channels("rprelu", x=x, shift_in=shift_in, slope=slope, shift_out=shift_out)
     shifted = x - shift_in  # (1)
-    y = _bent(shifted, slope)  # (2)
+    y, cache = prelu(shifted, slope)  # (2)
     y += shift_out  # (3)
-    return y, PReLUCache(shifted, slope)
+    return y, cache
 
 
 def rprelu_backward(dy: Array, cache: PReLUCache) -> RPReLUGrads:

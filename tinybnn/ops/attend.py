@@ -5,19 +5,18 @@ and :func:`attend` averages the values with them. Its backward pass is one line 
 gradient g that reaches them, ``dscores = w (g - sum(w g))``.
 
 Tokens are (N, T, A D): head a owns the run of channels ``a D .. (a + 1) D``. :func:`split_heads` brings heads forward
-so that each is a stack of its own; :func:`exchange` turns tokens into channels, and channels into tokens;
+so that each is a stack of its own; :func:`transpose_heads` turns tokens into channels, and channels into tokens;
 :func:`pack_heads` keeps their signs alone, 64 to a word.
 """
 
 import math
-from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 
 from ..notation import Array
 from ..validate import need_dtype, need_float, need_int, need_shape, need_sides
-from .bitpack import pack_bits, words
+from .bitpack import differing_bits, pack_bits, words
 
 
 def attend_loops(scores: Array, v: Array) -> Array:
@@ -117,10 +116,10 @@ def merge_heads(x: Array) -> Array:
     return x.transpose(0, 2, 1, 3).reshape(N, T, A * D)
 
 
-def exchange(x: Array, heads: int = 1) -> Array:
+def transpose_heads(x: Array, heads: int = 1) -> Array:
     """Tokens for channels within each head: (N, T, A D) to (N, D, A T). Twice is the identity.
 
-    >>> exchange(np.array([[[1, 2, 3, 4], [5, 6, 7, 8]]]), heads=2)          # heads hold 1 2 5 6 and 3 4 7 8
+    >>> transpose_heads(np.array([[[1, 2, 3, 4], [5, 6, 7, 8]]]), heads=2)          # heads hold 1 2 5 6 and 3 4 7 8
     array([[[1, 5, 3, 7],
             [2, 6, 4, 8]]])
     """
@@ -167,12 +166,6 @@ def packed_dots(q: Array, k: Array, D: int) -> Array:
     need_dtype("packed_dots", "q", q, np.uint64)
     need_dtype("packed_dots", "k", k, np.uint64)
     stored = words(D), f"D = {D}"
-    N, A, T, _ = need_shape("packed_dots", "q", q, "N A T words", words=stored)
-    S = need_shape("packed_dots", "k", k, "N A S words", N=(N, "q"), A=(A, "q"), words=stored)[2]
-    dots, step = np.empty((N, A, T, S), np.int32), max(1, 2**16 // max(1, A * S * words(D)))
-    for n, t in product(range(N), range(0, T, step)):
-        counts = np.bitwise_count(q[n, :, t : t + step, None] ^ k[n, :, None])  # every query against every key
-        total = counts[..., 0] if counts.shape[-1] == 1 else counts.sum(-1, dtype=np.int32)
-        np.multiply(total, -2, out=dots[n, :, t : t + step], dtype=np.int32)
-    dots += D
-    return dots
+    N, A, *_ = need_shape("packed_dots", "q", q, "N A T words", words=stored)
+    need_shape("packed_dots", "k", k, "N A S words", N=(N, "q"), A=(A, "q"), words=stored)
+    return D - 2 * differing_bits(q, k)

@@ -247,8 +247,8 @@ def binary_attention_packed(q: Array, k: Array, v: Array, scale: Array, *, heads
     D = q.shape[-1] // heads
     dots = packed_dots(pack_heads(q, heads), pack_heads(k, heads), D)
     factor = scale[:, None, None] / math.sqrt(D)
-    scores = np.multiply(dots, factor, dtype=v.dtype)
-    return merge_heads(attend(scores, split_heads(v, heads))[0])
+    y, _ = attend(dots.astype(v.dtype) * factor, split_heads(v, heads))
+    return merge_heads(y)
 
 
 # -- linear ---------------------------------------------------------------------------------------------------------

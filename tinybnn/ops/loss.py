@@ -103,7 +103,7 @@ def cross_entropy(
     need_finite(op, "class_weights", v)
     if (v < 0).any():
         raise ValueError(f"{op}: class_weights[{(v < 0).argmax()}] is {v[v < 0][0]}, expected at least 0")
-    z, t = _those(counted, logits), _those(counted, labels)  # (1)
+    z, t = _selected(counted, logits), _selected(counted, labels)  # (1)
     z = z - np.ascontiguousarray(z.T).max(0)[:, None]  # (2); NumPy is slow along many short rows
     e = np.exp(z)
     total = e.sum(-1, keepdims=True)
@@ -181,7 +181,7 @@ def binary_cross_entropy(logits: Array, targets: Array, *, ignore: int = IGNORE)
     """
     need_float("binary_cross_entropy", logits=logits)
     counted = need_labels("binary_cross_entropy", "targets", targets, logits.shape, 2, ignore)
-    z, t = _those(counted, logits), _those(counted, targets).astype(logits.dtype)  # (1)
+    z, t = _selected(counted, logits), _selected(counted, targets).astype(logits.dtype)  # (1)
     surprise = np.maximum(z, 0) - t * z + np.log1p(np.exp(-np.abs(z)))  # (2)
     loss = surprise.sum() / z.dtype.type(max(len(z), 1))  # (3)
     return loss, BinaryCache(counted, sigmoid(z)[0], t)
@@ -254,8 +254,8 @@ def dice(logits: Array, targets: Array, *, smooth: float = 1.0, ignore: int = IG
     need_float("dice", logits=logits)
     need_number("dice", "smooth", smooth, low=1e-6)
     counted = need_labels("dice", "targets", targets, logits.shape, 2, ignore)
-    t = _those(counted, targets).astype(logits.dtype)  # (1)
-    p, _ = sigmoid(_those(counted, logits))  # (2)
+    t = _selected(counted, targets).astype(logits.dtype)  # (1)
+    p, _ = sigmoid(_selected(counted, logits))  # (2)
     above = 2 * (p * t).sum() + p.dtype.type(smooth)  # (3)
     below = p.sum() + t.sum() + p.dtype.type(smooth)
     return 1 - above / below, DiceCache(counted, p, t, above, below)  # (4)
@@ -270,6 +270,6 @@ def dice_backward(dloss: Array | float, cache: DiceCache) -> Array:
     return dlogits
 
 
-def _those(counted: Array, values: Array) -> Array:
+def _selected(counted: Array, values: Array) -> Array:
     """The values that count, in one row; where all do, without a copy."""
     return values.reshape(counted.size, *values.shape[counted.ndim :]) if counted.all() else values[counted]

@@ -1,32 +1,35 @@
-"""Multi-branch upsampling: several crude binary views of one map, added up through gates. The heart of this project.
+"""Multi-branch upsampling: R binary views of one map, added with learnt weights. The first idea of the paper.
 
-One sign after an upsampling keeps one bit of each value. So look R times, each time with another threshold, another
-binary kernel and another scale, and let a gate decide how much each look counts::
+One sign after an upsampling keeps one bit of each value. So the map is binarized R times, each time with another
+threshold, another binary kernel and another scale, and a gate decides how much each branch counts::
 
     u_r = up_r(x)                            (1)   nearest, bilinear, ...
     s_r = sign(u_r - tau_r)                  (2)   R thresholds turn one sign into R + 1 levels
-    z_r = s_r conv sgn(w_r)                  (3)   the binary convolution; what costs, and all of it is XOR and popcount
+    z_r = s_r conv sgn(w_r)                  (3)   the binary convolution: nearly all of the cost, all XOR and popcount
     g_r = sigmoid(theta_r)                   (4)   per channel, or per position and channel
     y   = sum over r of g_r alpha_r * z_r    (5)   the Hadamard product, added in the order of r
 
-What it costs is exactly R times one branch. A gate at theta = -inf removes its branch; all gates at theta = 0 give half
-the sum; one branch with its gate wide open, theta = +inf, is plain binary upsampling.
+The cost is exactly R times that of one branch. A gate with theta = -inf removes its branch. With theta = 0 in all
+gates, y is half the sum of the branches. One branch with theta = +inf is plain binary upsampling.
 """
 
 import math
+from collections import namedtuple
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..notation import Array, Pair
-from ..validate import need_choice, need_float, need_int, need_pair, need_shape
+from ..notation import HW, Array, Pair
+from ..validate import need_choice, need_dtype, need_float, need_int, need_pair, need_shape
 from .activation import sigmoid, sigmoid_backward
 from .binarize import BinarizeCache, Quantizer, binarize, binarize_backward, clipped
+from .binary_conv import conv2d_packed
+from .bitpack import binarize_packed
 from .conv import conv2d, conv2d_backward, output_size
 from .upsample import NEAREST, Upsampler, upsample_bilinear_loops, upsample_nearest_loops
-from .upsample_conv import upsample_conv2d, upsample_conv2d_backward
+from .upsample_conv import upsample_conv2d, upsample_conv2d_backward, upsample_conv2d_packed
 
 UPSAMPLER_LOOPS: dict[str, Callable[..., Array]] = {
     "nearest": upsample_nearest_loops,
@@ -37,17 +40,9 @@ UPSAMPLER_LOOPS: dict[str, Callable[..., Array]] = {
 
 
 def multi_branch_upsample_loops(
-    x: Array,
-    tau: Array,
-    w: Array,
-    alpha: Array,
-    theta: Array,
-    *,
-    pad_value: int,
-    scale: Pair = 2,
-    pad: Pair = 1,
-    upsamplers: Sequence[Upsampler] | None = None,
-) -> Array:
+    x: Array, tau: Array, w: Array, alpha: Array, theta: Array, *, pad_value: int,
+    scale: Pair = 2, pad: Pair = 1, upsamplers: Sequence[Upsampler] | None = None,
+) -> Array:  # fmt: skip
     """Specification of :func:`multi_branch_upsample`; the upsampled map comes from its own specification."""
 
     def sgn(v):
@@ -72,45 +67,27 @@ def multi_branch_upsample_loops(
     return y
 
 
-class MultiBranchCache(NamedTuple):
-    """What each branch saw, and what its answer was scaled with; ``branches`` and ``gates`` are worth a picture."""
+class Branch(NamedTuple):
+    """One branch: its upsampler, the caches of its steps, and the sum ``z`` before scale and gate.
 
-    looks: tuple["Look", ...]
-    w: Array
-    alpha: Array
-    gates: Array
-    sigmoid: Array
-    quantizer: Quantizer
+    ``upsampled`` is None where the signs were taken before upsampling.
+    """
 
-    @property
-    def branches(self) -> tuple[Array, ...]:
-        """What each branch answers: ``alpha_r z_r``, (N, OH, OW, F)."""
-        return tuple(alpha * look.z for alpha, look in zip(self.alpha, self.looks))
+    upsampler: Upsampler
+    upsampled: Any
+    binarized: BinarizeCache
+    convolved: Any
+    z: Array
 
 
-class MultiBranchGrads(NamedTuple):
-    """Gradients in the order of the arguments."""
-
-    dx: Array
-    dtau: Array
-    dw: Array
-    dalpha: Array
-    dtheta: Array
+MultiBranchCache = namedtuple("MultiBranchCache", "branches w alpha gates quantizer")
+MultiBranchGrads = namedtuple("MultiBranchGrads", "dx dtau dw dalpha dtheta")
 
 
 def multi_branch_upsample(
-    x: Array,
-    tau: Array,
-    w: Array,
-    alpha: Array,
-    theta: Array,
-    *,
-    pad_value: int,
-    scale: Pair = 2,
-    pad: Pair = 1,
-    upsamplers: Sequence[Upsampler] | None = None,
-    quantizer: Quantizer = clipped,
-) -> tuple[Array, MultiBranchCache]:
+    x: Array, tau: Array, w: Array, alpha: Array, theta: Array, *, pad_value: int,
+    scale: Pair = 2, pad: Pair = 1, upsamplers: Sequence[Upsampler] | None = None, quantizer: Quantizer = clipped,
+) -> tuple[Array, MultiBranchCache]:  # fmt: skip
     """Upsample along R parallel binary branches and merge them through sigmoid gates.
 
     ``y = sum over r of sigmoid(theta_r) alpha_r * (sgn(up_r(x) - tau_r) conv sgn(w_r))``
@@ -133,7 +110,7 @@ def multi_branch_upsample(
     upsamplers : tuple of R Upsampler, optional
         Nearest in every branch if None.
     quantizer : Quantizer
-        For activations and weights alike. With :data:`tinybnn.ops.binarize.real` this is the float network's layer.
+        For activations and weights. With :data:`tinybnn.ops.binarize.real` this is the float network's layer.
 
     Returns
     -------
@@ -149,7 +126,7 @@ def multi_branch_upsample(
     Notes
     -----
     Exactness: agrees with :func:`multi_branch_upsample_loops` to the rounding of R gated terms;
-    :mod:`tinybnn.ops.multibranch` gives the same numbers by ``==``.
+    :func:`multi_branch_upsample_packed` gives the same numbers by ``==``.
     Source: Ding 2024, arXiv 2405.17776; status **reconstructed**: the paper tells of parallel branches, learnt weights,
     a sigmoid and a Hadamard product. Where thresholds and scales stand is ours.
     See also: :mod:`tinybnn.ops.upsample`.
@@ -166,85 +143,124 @@ def multi_branch_upsample(
     need_choice(op, "pad_value", pad_value, (-1, 0, 1))
     need_float(op, x=x, tau=tau, w=w, alpha=alpha, theta=theta)
     scale, upsamplers = checked(op, "R KH KW C F", x, tau, w, alpha, theta, scale, pad, upsamplers)
-    signs, options = quantizer.hard(w), {"scale": scale, "pad": pad, "pad_value": pad_value}
-    looks = tuple(_look(up, x, tau[r], signs[r], quantizer, options) for r, up in enumerate(upsamplers))  # (1) (2) (3)
-    gates, squashed = sigmoid(theta)  # (4)
+    signs = quantizer.hard(w)
+    options: dict[str, Any] = {"pad": pad, "pad_value": pad_value}
+    branches = tuple(  # (1) (2) (3)
+        _branch(up, x, tau[r], signs[r], scale, quantizer, options) for r, up in enumerate(upsamplers)
+    )
+    gates, _ = sigmoid(theta)  # (4)
     weights = gates * expand(alpha, theta)
-    y = weights[0] * looks[0].z  # (5)
-    for weight, look in zip(weights[1:], looks[1:]):
-        y += weight * look.z
-    return y, MultiBranchCache(looks, w, alpha, gates, squashed, quantizer)
+    y = weights[0] * branches[0].z  # (5)
+    for weight, branch in zip(weights[1:], branches[1:]):
+        y += weight * branch.z
+    return y, MultiBranchCache(branches, w, alpha, gates, quantizer)
 
 
 def multi_branch_upsample_backward(dy: Array, cache: MultiBranchCache) -> MultiBranchGrads:
-    """``dtheta_r = g_r (1 - g_r) dy alpha_r z_r``, summed over what shares a gate; ``dx`` adds what R branches send."""
-    looks, w, alpha, gates, squashed, quantizer = cache
-    need_shape("multi_branch_upsample_backward", "dy", dy, " ".join(map(str, looks[0].z.shape)))
-    shared = "nijf,nijf->f" if gates[0].ndim == 1 else "nijf,nijf->ijf"  # who shares a gate: all images, or more
-    dproduct = np.stack([np.einsum(shared, dy, look.z) for look in looks])  # (5) of gate times alpha
-    dgates = np.stack([d * a for d, a in zip(dproduct, alpha)])
-    dalpha = (dproduct * gates).reshape(len(looks), -1, w.shape[-1]).sum(1)
-    dtheta = sigmoid_backward(dgates, squashed)  # (4)
+    """``dtheta_r = g_r (1 - g_r) dy alpha_r z_r``, summed over all outputs that share a gate.
+
+    ``x`` is the input of R branches, so ``dx`` is the sum of R gradients.
+    """
+    branches, w, alpha, gates, quantizer = cache
+    need_shape("multi_branch_upsample_backward", "dy", dy, " ".join(map(str, branches[0].z.shape)))
+    shared = "nijf,nijf->f" if gates.ndim == 2 else "nijf,nijf->ijf"  # all images share a gate, or all positions too
+    dproduct = np.stack([np.einsum(shared, dy, branch.z) for branch in branches])  # (5), of gate times alpha
+    dgates = dproduct * expand(alpha, gates)
+    dalpha = (dproduct * gates).reshape(len(branches), -1, w.shape[-1]).sum(1)
+    dtheta = sigmoid_backward(dgates, gates)  # (4)
     weights = gates * expand(alpha, gates)
-    sent = [_look_back(dy * weight, look) for weight, look in zip(weights, looks)]  # (5) (3) (2) (1)
-    dx, dtau, dsigns = (list(parts) for parts in zip(*sent))
-    total: Any = sum(dx[1:], dx[0])  # (1) x forks into R branches
-    return MultiBranchGrads(total, np.stack(dtau), np.stack(dsigns) * quantizer.dsoft(w), dalpha, dtheta)
+    of_branches = [
+        _branch_backward(dy * weight, branch) for weight, branch in zip(weights, branches)
+    ]  # (5) (3) (2) (1)
+    dx, dtau, dsigns = zip(*of_branches)
+    return MultiBranchGrads(sum(dx[1:], dx[0]), np.stack(dtau), np.stack(dsigns) * quantizer.dsoft(w), dalpha, dtheta)
 
 
-class Look(NamedTuple):
-    """What one branch saw, and ``z``, its answer before scale and gate; ``upsampled`` is None if no map was made."""
+def _branch(
+    up: Upsampler, x: Array, tau: Array, signs: Array, scale: HW, quantizer: Quantizer, options: dict[str, Any]
+) -> Branch:
+    """Steps (1), (2) and (3) of one branch.
 
-    upsampler: Upsampler
-    upsampled: Any
-    binarized: BinarizeCache
-    convolved: Any
-    z: Array
-
-
-def _look(up: Upsampler, x: Array, tau: Array, signs: Array, quantizer: Quantizer, options: dict[str, Any]) -> Look:
-    """Steps (1), (2), (3) of one branch.
-
-    Nearest upsampling only copies, so there the signs may be taken first, and copies convolved without being made.
+    Nearest upsampling only copies values, so it gives the same signs before and after. Taken before, they are fewer,
+    and the convolution need not make the large map.
     """
     if up == NEAREST:
         s, binarized = binarize(x, tau, quantizer=quantizer)  # (2)
-        z, convolved = upsample_conv2d(s, signs, **options)  # (1) (3)
-        return Look(up, None, binarized, convolved, z)
-    u, upsampled = up.forward(x, scale=options["scale"])  # (1)
+        z, convolved = upsample_conv2d(s, signs, scale=scale, **options)  # (1) (3)
+        return Branch(up, None, binarized, convolved, z)
+    u, upsampled = up.forward(x, scale=scale)  # (1)
     s, binarized = binarize(u, tau, quantizer=quantizer)  # (2)
-    z, conv = conv2d(s, signs, pad=options["pad"], pad_value=options["pad_value"])  # (3)
-    return Look(up, upsampled, binarized, conv, z)
+    z, convolved = conv2d(s, signs, **options)  # (3)
+    return Branch(up, upsampled, binarized, convolved, z)
 
 
-def _look_back(dz: Array, look: Look) -> tuple[Array, Array, Array]:
-    """Steps (3), (2), (1) of one branch: the gradients of x, tau and signs."""
-    if look.upsampled is None:
-        ds, dsigns = upsample_conv2d_backward(dz, look.convolved)  # (3) (1)
-        return *binarize_backward(ds, look.binarized), dsigns  # (2)
-    ds, dsigns = conv2d_backward(dz, look.convolved)  # (3)
-    du, dtau = binarize_backward(ds, look.binarized)  # (2)
-    return look.upsampler.backward(du, look.upsampled), dtau, dsigns  # (1)
+def _branch_backward(dz: Array, branch: Branch) -> tuple[Array, Array, Array]:
+    """Steps (3), (2) and (1) of one branch in reverse: the gradients of x, tau and signs."""
+    if branch.upsampled is None:
+        ds, dsigns = upsample_conv2d_backward(dz, branch.convolved)  # (3) (1)
+        return *binarize_backward(ds, branch.binarized), dsigns  # (2)
+    ds, dsigns = conv2d_backward(dz, branch.convolved)  # (3)
+    du, dtau = binarize_backward(ds, branch.binarized)  # (2)
+    return branch.upsampler.backward(du, branch.upsampled), dtau, dsigns  # (1)
+
+
+def multi_branch_upsample_packed(
+    x: Array, tau: Array, w: Array, alpha: Array, theta: Array, *, pad_value: int,
+    scale: Pair = 2, pad: Pair = 1, upsamplers: Sequence[Upsampler] | None = None,
+) -> Array:  # fmt: skip
+    """The value of :func:`multi_branch_upsample`, from packed weights.
+
+    Parameters
+    ----------
+    x, tau, alpha, theta, pad_value, scale, pad, upsamplers
+        As in :func:`multi_branch_upsample`.
+    w : uint64 ndarray of shape (R, F, KH, KW, ceil(C / 64))
+        ``pack_weights(sign(w))`` of all branches.
+
+    Returns
+    -------
+    ndarray of shape (N, OH, OW, F), of the dtype of ``x``
+
+    Notes
+    -----
+    Exactness: equals :func:`multi_branch_upsample` by ``==`` in float32 and float64, because the counts are whole
+    numbers, and scale, gate and sum follow in the same order.
+    Source: ours.
+
+    Examples
+    --------
+    >>> x = np.array([-2.0, 0.0, 2.0]).reshape(1, 1, 3, 1)
+    >>> tau, w, ones = np.array([[-1.0], [1.0]]), np.zeros((2, 1, 1, 1, 1), np.uint64), np.ones((2, 1))
+    >>> multi_branch_upsample_packed(x, tau, w, ones, 0 * ones, pad_value=1, scale=(1, 2), pad=0).ravel()
+    array([-1., -1.,  0.,  0.,  1.,  1.])
+    """
+    op = "multi_branch_upsample_packed"
+    need_float(op, x=x, tau=tau, alpha=alpha, theta=theta)
+    need_dtype(op, "w", w, np.uint64)
+    scale, upsamplers = checked(op, "R F KH KW words", x, tau, w, alpha, theta, scale, pad, upsamplers)
+    options: dict[str, Any] = {"pad": pad, "pad_value": pad_value}
+    gates, _ = sigmoid(theta)  # (4)
+    terms = []
+    for r, (up, weight) in enumerate(zip(upsamplers, gates * expand(alpha, theta))):
+        if up == NEAREST:
+            z = upsample_conv2d_packed(binarize_packed(x, tau[r]), w[r], x.shape[-1], scale=scale, **options)
+        else:
+            u, _ = up.forward(x, scale=scale)  # (1)
+            z = conv2d_packed(binarize_packed(u, tau[r]), w[r], x.shape[-1], **options)  # (2) (3)
+        terms.append(weight * z.astype(x.dtype))
+    return sum(terms[1:], terms[0])  # (5)
 
 
 def expand(alpha: Array, theta: Array) -> Array:
-    """``alpha`` (R, F), with axes for the positions of gates that have them."""
+    """``alpha`` (R, F), with axes for the positions if the gates ``theta`` have them."""
     return alpha if theta.ndim == 2 else alpha[:, None, None]
 
 
 def checked(
-    op: str,
-    letters: str,
-    x: Array,
-    tau: Array,
-    w: Array,
-    alpha: Array,
-    theta: Array,
-    scale: Pair,
-    pad: Pair,
-    upsamplers: Sequence[Upsampler] | None,
-) -> tuple[tuple[int, int], tuple[Upsampler, ...]]:
-    """What both forms refuse. Returns the scale as a pair, and one upsampler for each of the R branches."""
+    op: str, letters: str, x: Array, tau: Array, w: Array, alpha: Array, theta: Array,
+    scale: Pair, pad: Pair, upsamplers: Sequence[Upsampler] | None,
+) -> tuple[HW, tuple[Upsampler, ...]]:  # fmt: skip
+    """Refuse operands that do not fit. Return the scale as a pair, and one upsampler for each of the R branches."""
     _, H, W, C = need_shape(op, "x", x, "N H W C")
     R, _ = need_shape(op, "tau", tau, "R C", C=(C, "x"))
     need_int(op, "R, the number of branches,", R, 1)

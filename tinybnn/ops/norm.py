@@ -93,8 +93,7 @@ def batch_norm(x: Array, gamma: Array, beta: Array, *, eps: float = 1e-5) -> tup
     centred = x - mean  # (2)
     var = channel_sum(centred * centred) / count  # (3)
     std = np.sqrt(var + eps)  # (4)
-    y = centred * (gamma / std)  # (5)
-    y += beta  # (6)
+    y = centred * (gamma / std) + beta  # (5) (6)
     return y, BatchNormCache(centred, gamma, std, mean, var, count)
 
 
@@ -106,10 +105,7 @@ def batch_norm_backward(dy: Array, cache: BatchNormCache) -> BatchNormGrads:
     centred, gamma, std, _, _, count = cache
     need_shape("batch_norm_backward", "dy", dy, " ".join(map(str, centred.shape)))
     dbeta, dgamma = channel_sum(dy), channel_sum(dy * centred) / std  # (6) (5)
-    dx = centred * (-dgamma / (count * std))  # (5) (4) (3) (2) (1), in one
-    dx += dy
-    dx -= dbeta / count
-    dx *= gamma / std
+    dx = (centred * (-dgamma / (count * std)) + dy - dbeta / count) * (gamma / std)  # (5) (4) (3) (2) (1), in one
     return BatchNormGrads(dx, dgamma, dbeta)
 
 

@@ -5,7 +5,7 @@ The **position part** asks fewer keys: the map is averaged over coarse grids, an
     levels 1, 3, 6, 8  ->  S = 1 + 9 + 36 + 64 = 110 anchors, whatever T        T S D instead of T T D
 
 The **channel part** exchanges tokens and channels: a channel is one query of width T, and the D channels of a head
-attend to each other, T D D. It is the same attention, read sideways (:func:`tinybnn.ops.attend.exchange`)::
+attend to each other, T D D. It is the same attention, read sideways (:func:`tinybnn.ops.attend.transpose_heads`)::
 
     position   y = softmax(scale sgn(q) sgn(pool k)^T / sqrt(D)) pool v         where to look
     channel    y = v softmax(scale sgn(q)^T sgn(k) / sqrt(T))^T                 what to look for
@@ -18,7 +18,7 @@ import numpy as np
 
 from ..notation import Array, Pair
 from ..validate import need_pair, need_shape
-from .attend import attend_loops, exchange, need_tokens
+from .attend import attend_loops, need_tokens, transpose_heads
 from .attention import (
     BinaryAttentionCache,
     BinaryAttentionGrads,
@@ -183,24 +183,24 @@ def channel_attention(
             [-3.,  1.]]])
     """
     _need_same_tokens("channel_attention", q, k, v, heads, scale=scale)
-    q, k, v = (exchange(x, heads) for x in (q, k, v))  # (1)
+    q, k, v = (transpose_heads(x, heads) for x in (q, k, v))  # (1)
     y, cache = binary_attention(q, k, v, scale, heads=heads, quantizer=quantizer)  # (2)
-    return exchange(y, heads), cache  # (3)
+    return transpose_heads(y, heads), cache  # (3)
 
 
 def channel_attention_backward(dy: Array, cache: BinaryAttentionCache) -> BinaryAttentionGrads:
     """An exchange is a permutation, so its backward pass is the exchange back."""
     heads = cache.q.shape[1]
     need_shape("channel_attention_backward", "dy", dy, f"{len(cache.q)} {cache.q.shape[3]} {heads * cache.q.shape[2]}")
-    dq, dk, dv, dscale = binary_attention_backward(exchange(dy, heads), cache)  # (3), (2)
-    return BinaryAttentionGrads(exchange(dq, heads), exchange(dk, heads), exchange(dv, heads), dscale)  # (1)
+    dq, dk, dv, dscale = binary_attention_backward(transpose_heads(dy, heads), cache)  # (3), (2)
+    return BinaryAttentionGrads(transpose_heads(dq, heads), transpose_heads(dk, heads), transpose_heads(dv, heads), dscale)  # (1)
 
 
 def channel_attention_packed(q: Array, k: Array, v: Array, scale: Array, *, heads: int = 1) -> Array:
     """:func:`channel_attention` forward: exchanged tokens pack along T, so words run over the image. The same bits."""
     _need_same_tokens("channel_attention_packed", q, k, v, heads, scale=scale)
-    q, k, v = (exchange(x, heads) for x in (q, k, v))
-    return exchange(binary_attention_packed(q, k, v, scale, heads=heads), heads)
+    q, k, v = (transpose_heads(x, heads) for x in (q, k, v))
+    return transpose_heads(binary_attention_packed(q, k, v, scale, heads=heads), heads)
 
 
 # -- both -----------------------------------------------------------------------------------------------------------

@@ -1,24 +1,135 @@
-"""A convolution of a map made large by copying, without making it large.
+"""Nearest upsampling and then a convolution, computed on the small map.
 
-Nearest upsampling by 2 and a 3x3 kernel: each output sees 3 x 3 values, but only 2 x 2 different ones. With the taps
-added up that share a pixel (:mod:`tinybnn.ops.upsample_conv`), one convolution of the small map, with a filter for each phase,
-gives all outputs: 16 products where the large map takes 36, and a ninth of the copying. It is exact. But a sum of
-signs is no sign: weights reach +-4, and a kernel that counts disagreeing bits cannot use them.
+Nearest upsampling by S copies each pixel into a block of S x S. A convolution of the large map has S x S kinds of
+output, its *phases*: one for each place in the block. In one phase, the same taps always read the same small pixel, so
+their weights can be added beforehand. With S = 2 and a kernel of three::
+
+    kernel row      w0   w1   w2
+    phase 0         w0 + w1 | w2           each output reads two pixels of the small map
+    phase 1         w0 | w1 + w2
+
+So one convolution of the small map, with a small kernel for each phase, gives the same outputs: for S = 2 and a 3x3
+kernel it takes 16 products where the large map takes 36, and it copies a ninth as much. The result is exact. But a sum
+of signs is not a sign: these weights go up to 4, so packed code cannot use them.
 """
 
-from collections.abc import Iterator
+from collections import namedtuple
 from functools import lru_cache
-from itertools import product
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from ..notation import HW, Array, Pair
-from ..validate import need_float, need_pair, need_shape
-from .conv import ConvCache, conv2d, conv2d_backward, conv2d_loops
-from .upsample import upsample_nearest_loops
+from ..validate import ceil_div, need_float, need_pair, need_shape
+from .binary_conv import conv2d_packed, need_packed_conv
+from .conv import conv2d, conv2d_backward, conv2d_loops
+from .upsample import depth_to_space, space_to_depth, upsample_nearest_loops, upsample_nearest_packed
 
-# -- which taps share a pixel ---------------------------------------------------------------------------------------
+
+def upsample_conv2d_loops(x: Array, w: Array, *, scale: Pair = 2, pad: Pair = 0, pad_value: float = 0.0) -> Array:
+    """Specification of :func:`upsample_conv2d`: make the large map, then convolve it."""
+    return conv2d_loops(upsample_nearest_loops(x, scale=scale), w, pad=pad, pad_value=pad_value)
+
+
+UpsampleConvCache = namedtuple("UpsampleConvCache", "conv kernel phases")
+UpsampleConvGrads = namedtuple("UpsampleConvGrads", "dx dw")
+
+
+def upsample_conv2d(
+    x: Array, w: Array, *, scale: Pair = 2, pad: Pair = 0, pad_value: float = 0.0
+) -> tuple[Array, UpsampleConvCache]:
+    """Convolve a nearest-upsampled map: ``conv2d(upsample_nearest(x, scale), w, pad, pad_value)``, at small size.
+
+    Parameters
+    ----------
+    x : float ndarray of shape (N, H, W, C)
+    w : float ndarray of shape (KH, KW, C, F)
+    scale : int or (rows, columns) pair
+        ``SH`` and ``SW``, of the upsampling.
+    pad : int or (rows, columns) pair
+        Added around the large map.
+    pad_value : float
+
+    Returns
+    -------
+    y : ndarray of shape (N, OH, OW, F)
+        ``OH = SH H + 2 PH - KH + 1``, and likewise ``OW``.
+    cache : UpsampleConvCache
+
+    Raises
+    ------
+    ValueError, TypeError
+        For shapes or dtypes that do not fit, or a kernel larger than the padded large map.
+
+    Notes
+    -----
+    Exactness: equals :func:`upsample_conv2d_loops` by ``==`` while every sum is a whole number below 2**24 (float32) or
+    2**53 (float64), as with binary operands; otherwise to the rounding of a sum of KH KW C terms.
+    Source: ours; the same regrouping, for learnt kernels, is how sub-pixel convolution is related to deconvolution in
+    Shi 2016, arXiv 1609.07009.
+    See also: :func:`upsample_conv2d_packed`.
+
+    Examples
+    --------
+    >>> x, w = np.array([1.0, 10.0]).reshape(1, 1, 2, 1), np.array([1.0, 2.0, 3.0]).reshape(1, 3, 1, 1)
+    >>> upsample_conv2d(x, w, scale=(1, 2), pad=(0, 1))[0].ravel()     # 1 1 10 10 under 1 2 3, zeros outside
+    array([ 5., 33., 51., 30.])
+    """
+    op = "upsample_conv2d"
+    need_float(op, x=x, w=w)
+    _, H, W, C = need_shape(op, "x", x, "N H W C")
+    KH, KW, _, _ = need_shape(op, "w", w, "KH KW C F", C=(C, "x"))
+    phases = plan_phases(op, (H, W), (KH, KW), scale, pad)
+    kernel = phase_kernel(w, phases.scale)  # (1)
+    z, conv = conv2d(x, kernel, pad=phases.border, pad_value=pad_value)  # (2)
+    return join_phases(z, phases), UpsampleConvCache(conv, (KH, KW), phases)  # (3)
+
+
+def upsample_conv2d_backward(dy: Array, cache: UpsampleConvCache) -> UpsampleConvGrads:
+    """Undo the three steps. A weight gets the gradients of all sums that it is part of."""
+    conv, kernel, phases = cache
+    F = conv.w.shape[-1] // (phases.scale[0] * phases.scale[1])
+    need_shape("upsample_conv2d_backward", "dy", dy, " ".join(map(str, (len(conv.x), *phases.large, F))))
+    dx, dkernel = conv2d_backward(split_phases(dy, phases), conv)  # (3) (2)
+    return UpsampleConvGrads(dx, phase_kernel_backward(dkernel, kernel, phases.scale))  # (1)
+
+
+def upsample_conv2d_packed(x: Array, w: Array, C: int, *, pad_value: int, scale: Pair = 2, pad: Pair = 0) -> Array:
+    """The same of packed signs: repeat the words, then count the bits that differ.
+
+    Phases are of no use here: a sum of signs is not a sign, so it cannot be packed.
+
+    Parameters
+    ----------
+    x, w, C, pad_value
+        As in :func:`tinybnn.ops.binary_conv.conv2d_packed`, with one group.
+    scale, pad
+        As in :func:`upsample_conv2d`.
+
+    Returns
+    -------
+    ndarray of int32, shape (N, OH, OW, F)
+
+    Notes
+    -----
+    Exactness: equals :func:`upsample_conv2d_loops` on the unpacked signs by ``==``.
+    Source: ours.
+    See also: :func:`tinybnn.fast.conv.upsample_conv2d_packed`, which gives the same integers faster.
+
+    Examples
+    --------
+    >>> from tinybnn import pack_activations, pack_weights
+    >>> x, w = np.array([1.0, -1.0]).reshape(1, 1, 2, 1), np.ones((1, 3, 1, 1))        # 1 1 -1 -1, under 1 1 1
+    >>> upsample_conv2d_packed(pack_activations(x), pack_weights(w), 1, pad_value=1, scale=(1, 2)).ravel()
+    array([ 1, -1], dtype=int32)
+    """
+    op = "upsample_conv2d_packed"
+    need_packed_conv(op, x, w, C, pad_value)
+    plan_phases(op, x.shape[1:3], w.shape[1:3], scale, pad)  # refuses a kernel that is too large
+    return conv2d_packed(upsample_nearest_packed(x, scale=scale), w, C, pad_value=pad_value, pad=pad)
+
+
+# -- phases ---------------------------------------------------------------------------------------------------------
 
 
 @lru_cache
@@ -68,14 +179,11 @@ def phase_kernel_backward(dkernel: Array, kernel: HW, scale: HW) -> Array:
     return (A.reshape(SH * T, KH).T @ drows.reshape(SH * T, -1)).reshape(KH, KW, C, -1)  # (1)
 
 
-# -- where the phases' outputs belong -------------------------------------------------------------------------------
-
-
 class Phases(NamedTuple):
-    """Scale; taps of a phase's kernel; border of the small map; size of a phase's map; what to cut off; output size."""
+    """Each phase is computed on the map padded by ``border`` and has size ``small``. Joined, they have ``cut`` rows and
+    columns too many at the top and left of the result, whose size is ``large``."""
 
     scale: HW
-    taps: HW
     border: HW
     small: HW
     cut: HW
@@ -83,128 +191,30 @@ class Phases(NamedTuple):
 
 
 def plan_phases(op: str, size: HW, kernel: HW, scale: Pair, pad: Pair) -> Phases:
-    """How phases make up the output: a border of whole small pixels, and what it adds too much, cut off again."""
+    """The border of whole small pixels that covers the padding, and what of the result is cut off again."""
     scale, pad = need_pair(op, "scale", scale, 1), need_pair(op, "pad", pad, 0)
     large = tuple(s * n + 2 * p - k + 1 for s, n, p, k in zip(scale, size, pad, kernel))
     if min(large) < 1:
         padded = tuple(s * n + 2 * p for s, n, p in zip(scale, size, pad))
         raise ValueError(f"{op}: the kernel spans {kernel}, expected at most the padded large map's {padded}")
-    reach = tuple((s + k - 2) // s for s, k in zip(scale, kernel))  # pixels beyond its own that a phase may look at
-    # Enough for the padding, and for the last output of every phase even where another phase looks further.
-    border = tuple(-(-max(p, p + s * r - k + 1) // s) for p, s, r, k in zip(pad, scale, reach, kernel))
-    cut = tuple(b * s - p for b, s, p in zip(border, scale, pad))
+    # Wide enough for the padding, and for the last output of every phase even where another phase reads further.
+    reach = tuple((s + k - 2) // s for s, k in zip(scale, kernel))
+    border = tuple(ceil_div(max(p, p + s * r - k + 1), s) for p, s, r, k in zip(pad, scale, reach, kernel))
     small = tuple(n + 2 * b - r for n, b, r in zip(size, border, reach))
-    taps = tuple(r + 1 for r in reach)
-    return Phases(scale, *((a, b) for a, b in (taps, border, small, cut, large)))
+    cut = tuple(b * s - p for b, s, p in zip(border, scale, pad))
+    return Phases(scale, *((rows, columns) for rows, columns in (border, small, cut, large)))
 
 
-def places(phases: Phases) -> Iterator[tuple[Any, Any]]:
-    """For each phase in turn: which rows and columns of its own map are used, and which of the output they are."""
-    for phase in product(*map(range, phases.scale)):
-        small, large = [], []
-        for a, S, cut, n in zip(phase, phases.scale, phases.cut, phases.large):
-            first = -(-(cut - a) // S)  # what comes before is cut off
-            start = S * first + a - cut
-            small.append(slice(first, first + len(range(start, n, S))))
-            large.append(slice(start, n, S))
-        yield (slice(None), *small), (slice(None), *large)
+def join_phases(z: Array, phases: Phases) -> Array:
+    """Phases side by side in the channels, (N, h, w, SH SW F), as one map (N, OH, OW, F)."""
+    y, _ = depth_to_space(z, scale=phases.scale)
+    (top, left), (OH, OW) = phases.cut, phases.large
+    return y[:, top : top + OH, left : left + OW]
 
 
-def deal_out(z: Array, phases: Phases) -> Array:
-    """The phases' maps, side by side in the channels (N, h, w, SH SW F), as one map (N, OH, OW, F)."""
-    F = z.shape[-1] // (phases.scale[0] * phases.scale[1])
-    y = np.empty((len(z), *phases.large, F), z.dtype)
-    for p, (small, large) in enumerate(places(phases)):
-        y[large] = z[small][..., p * F : (p + 1) * F]
-    return y
-
-
-def gather_up(dy: Array, phases: Phases) -> Array:
-    """The transpose of :func:`deal_out`: what was cut off has no gradient."""
-    F = dy.shape[-1]
-    dz = np.zeros((len(dy), *phases.small, phases.scale[0] * phases.scale[1] * F), dy.dtype)
-    for p, (small, large) in enumerate(places(phases)):
-        dz[small][..., p * F : (p + 1) * F] = dy[large]
-    return dz
-
-
-# -- the convolution -------------------------------------------------------------------------------------------------
-
-
-def upsample_conv2d_loops(x: Array, w: Array, *, scale: Pair = 2, pad: Pair = 0, pad_value: float = 0.0) -> Array:
-    """Specification of :func:`upsample_conv2d`: make the large map, then convolve it."""
-    return conv2d_loops(upsample_nearest_loops(x, scale=scale), w, pad=pad, pad_value=pad_value)
-
-
-class UpsampleConvCache(NamedTuple):
-    """The cache of the small convolution, the kernel's size, and where the phases' outputs went."""
-
-    conv: ConvCache
-    kernel: HW
-    phases: Phases
-
-
-class UpsampleConvGrads(NamedTuple):
-    """Gradients in the order of the arguments."""
-
-    dx: Array
-    dw: Array
-
-
-def upsample_conv2d(
-    x: Array, w: Array, *, scale: Pair = 2, pad: Pair = 0, pad_value: float = 0.0
-) -> tuple[Array, UpsampleConvCache]:
-    """Convolve a nearest-upsampled map: ``conv2d(upsample_nearest(x, scale), w, pad, pad_value)``, at small size.
-
-    Parameters
-    ----------
-    x : float ndarray of shape (N, H, W, C)
-    w : float ndarray of shape (KH, KW, C, F)
-    scale : int or (rows, columns) pair
-        ``SH`` and ``SW``, of the upsampling.
-    pad : int or (rows, columns) pair
-        Added around the large map.
-    pad_value : float
-
-    Returns
-    -------
-    y : ndarray of shape (N, OH, OW, F)
-        ``OH = SH H + 2 PH - KH + 1``, and likewise ``OW``.
-    cache : UpsampleConvCache
-
-    Raises
-    ------
-    ValueError, TypeError
-        For shapes or dtypes that do not fit, or a kernel larger than the padded large map.
-
-    Notes
-    -----
-    Exactness: equals :func:`upsample_conv2d_loops` by ``==`` while every sum is a whole number below 2**24 (float32) or
-    2**53 (float64), as with binary operands; otherwise to the rounding of a sum of KH KW C terms.
-    Source: ours; the same regrouping, for learnt kernels, is how sub-pixel convolution is related to deconvolution in
-    Shi 2016, arXiv 1609.07009.
-    See also: :func:`tinybnn.ops.upsample.depth_to_space`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> x, w = np.array([1.0, 10.0]).reshape(1, 1, 2, 1), np.array([1.0, 2.0, 3.0]).reshape(1, 3, 1, 1)
-    >>> upsample_conv2d(x, w, scale=(1, 2), pad=(0, 1))[0].ravel()     # 1 1 10 10 under 1 2 3, zeros outside
-    array([ 5., 33., 51., 30.])
-    """
-    op = "upsample_conv2d"
-    need_float(op, x=x, w=w)
-    _, H, W, C = need_shape(op, "x", x, "N H W C")
-    KH, KW, _, F = need_shape(op, "w", w, "KH KW C F", C=(C, "x"))
-    phases = plan_phases(op, (H, W), (KH, KW), scale, pad)
-    z, conv = conv2d(x, phase_kernel(w, phases.scale), pad=phases.border, pad_value=pad_value)  # (1) (2)
-    return deal_out(z, phases), UpsampleConvCache(conv, (KH, KW), phases)  # (3)
-
-
-def upsample_conv2d_backward(dy: Array, cache: UpsampleConvCache) -> UpsampleConvGrads:
-    """Gather the phases, go back through the small convolution; a weight gets what every sum it took part in gets."""
-    conv, kernel, phases = cache
-    F = conv.w.shape[-1] // (phases.scale[0] * phases.scale[1])
-    need_shape("upsample_conv2d_backward", "dy", dy, " ".join(map(str, (len(conv.x), *phases.large, F))))
-    dx, dkernel = conv2d_backward(gather_up(dy, phases), conv)  # (3) (2)
-    return UpsampleConvGrads(dx, phase_kernel_backward(dkernel, kernel, phases.scale))  # (1)
+def split_phases(dy: Array, phases: Phases) -> Array:
+    """The transpose of :func:`join_phases`: the gradient of what was cut off is 0."""
+    (SH, SW), (h, w), (top, left), (OH, OW) = phases.scale, phases.small, phases.cut, phases.large
+    joined = np.zeros((len(dy), h * SH, w * SW, dy.shape[-1]), dy.dtype)
+    joined[:, top : top + OH, left : left + OW] = dy
+    return space_to_depth(joined, scale=(SH, SW))[0]

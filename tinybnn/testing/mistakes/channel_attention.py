@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ...notation import Array
-from ...ops.attend import exchange, merge_heads, split_heads, transposed
+from ...ops.attend import merge_heads, split_heads, transpose_heads, transposed
 from ...ops.attention import BinaryAttentionCache, BinaryAttentionGrads, binary_attention, binary_attention_packed
 from ...ops.binarize import Quantizer, clipped, sign
 from ...ops.reduced_attention import channel_attention, channel_attention_backward
@@ -89,8 +89,8 @@ def channels_packed_with(**how: Callable) -> Callable:
     inner = packed_with(**how)
 
     def packed(q: Array, k: Array, v: Array, scale: Array, *, heads: int = 1) -> Array:
-        q, k, v = (exchange(x, heads) for x in (q, k, v))
-        return exchange(inner(q, k, v, scale, heads=heads), heads)
+        q, k, v = (transpose_heads(x, heads) for x in (q, k, v))
+        return transpose_heads(inner(q, k, v, scale, heads=heads), heads)
 
     return packed
 

@@ -30,6 +30,10 @@ def changed(function: Callable, **changes: Callable) -> Callable:
     return wrong
 
 
+def answers(cache: MultiBranchCache) -> list[Array]:
+    return [alpha * branch.z for alpha, branch in zip(cache.alpha, cache.branches)]
+
+
 def first_for_all(a: Array) -> Array:
     return np.repeat(a[:1], len(a), axis=0)
 
@@ -41,7 +45,7 @@ def merged_by(rule: Callable[[Array, Array], Array]) -> Callable:
     """
 
     def forward(*args: Array, **options: Any) -> Array:
-        branches = np.stack(multi_branch_upsample(*args, **options)[1].branches)
+        branches = np.stack(answers(multi_branch_upsample(*args, **options)[1]))
         R, *positions, F = args[4].shape
         theta = np.clip(args[4], -50, 50).reshape(R, 1, *(positions or (1, 1)), F)
         return rule(theta, branches).astype(args[0].dtype)
@@ -92,7 +96,7 @@ def sign_before_upsampling(
 
 def without_the_sigmoid(grads: MultiBranchGrads, dy: Array, cache: MultiBranchCache) -> Array:
     shared = tuple(range(dy.ndim - cache.gates[0].ndim))
-    return np.stack([(dy * y).sum(shared) for y in cache.branches])
+    return np.stack([(dy * y).sum(shared) for y in answers(cache)])
 
 
 def averaged_gates(grads: MultiBranchGrads, dy: Array, cache: MultiBranchCache) -> Array:
@@ -100,7 +104,7 @@ def averaged_gates(grads: MultiBranchGrads, dy: Array, cache: MultiBranchCache) 
 
 
 def last_branch_only(grads: MultiBranchGrads, dy: Array, cache: MultiBranchCache) -> Array:
-    parts = ("looks", "w", "alpha", "gates", "sigmoid")
+    parts = ("branches", "w", "alpha", "gates")
     last = cache._replace(**{name: getattr(cache, name)[-1:] for name in parts})
     return multi_branch_upsample_backward(dy, last).dx
 

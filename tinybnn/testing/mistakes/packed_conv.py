@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from ...fast.packed_conv import conv2d_packed, upsample_conv2d_packed
-from ...fast.product import POPCOUNT
 from ...notation import Array
+from ...ops.binary_conv import conv2d_packed
 from ...ops.bitpack import pack
 from ...ops.conv import output_size, pad2d, windows
 from ...ops.upsample import upsample_nearest_packed
+from ...ops.upsample_conv import upsample_conv2d_packed
 from .conv import swapped
 from .mistake import Mistake
 from .packing import FROM_THE_POINTER, POINTER_MET, POINTER_SYMPTOM, as_it_lies
@@ -102,7 +102,7 @@ def padded_with_ones(x: Array, w: Array, C: int, *, pad_value: int, pad: Any = 0
     if pad_value != -1:
         return conv2d_packed(x, w, C, pad_value=pad_value, pad=pad, **options)
     wide = pad2d(x, pair(pad), np.full(1, 2**64 - 1, np.uint64))
-    return conv2d_packed(wide, w, C, pad_value=1, **options | {"form": POPCOUNT})
+    return conv2d_packed(wide, w, C, pad_value=1, **options)
 
 
 def skipped_taps_count(x: Array, w: Array, C: int, *, pad_value: int, groups: int = 1, **options: Any) -> Array:

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from ...fast.multibranch_packed import multi_branch_upsample_packed
 from ...notation import Array
 from ...ops.bitpack import pack
+from ...ops.multibranch import multi_branch_upsample_packed
 from ...ops.upsample import NEAREST
 from .mistake import Mistake
 from .multibranch import changed, first_for_all, gate

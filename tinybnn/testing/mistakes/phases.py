@@ -12,12 +12,14 @@ from ...ops.upsample_conv import (
     Phases,
     UpsampleConvCache,
     UpsampleConvGrads,
-    deal_out,
     phase_kernel,
     phase_kernel_backward,
     plan_phases,
     upsample_conv2d,
     upsample_conv2d_backward,
+)
+from ...ops.upsample_conv import (
+    join_phases as deal_out,
 )
 from .mistake import Mistake
 from .upsample import pair

@@ -3,7 +3,7 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from ...fast import product
+from ...fast.product import packed_matmul_digits, packed_matmul_popcount
 from ...notation import Array
 from ...ops import binarize, bitpack
 from ..laws import blind_to_doubling, doubles, follows, idempotent, inverse, unmoved
@@ -81,6 +81,8 @@ ROW, LONG = np.ones((1, 300)), np.ones((3, 4099))
 """All disagree with their opposite: beyond one byte, beyond one digit, and with rows that two do not divide."""
 
 A, B = bitpack.pack(np.ones((2, 70))), bitpack.pack(-np.ones((2, 70)))
+
+FAST_PRODUCTS = {"popcount": packed_matmul_popcount, "digits": packed_matmul_digits}
 
 OPS = (
     Op(
@@ -178,8 +180,8 @@ OPS = (
     ),
     Op(
         name="packed_matmul",
-        spec=product.packed_matmul_loops,
-        forward=product.packed_matmul,
+        spec=bitpack.packed_matmul_loops,
+        forward=bitpack.packed_matmul,
         cases=matmul_cases,
         boundary=(two_word_sets(Case((ROW, -ROW))), two_word_sets(Case((LONG, -LONG)))),
         laws=(
@@ -190,6 +192,6 @@ OPS = (
             Refusal(Case((A, B, 129)), "expected 3 for n = 129"),
             Refusal(Case((A, B.astype(np.uint32), 70)), "b has dtype uint32"),
         ),
-        forms=product.forms("packed_matmul", product.packed_matmul, product.TRIPLES),
+        forms={f"packed_matmul by {how}": f for how, f in FAST_PRODUCTS.items()},
     ),
 )

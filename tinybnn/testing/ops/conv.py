@@ -1,4 +1,4 @@
-"""Records of :mod:`tinybnn.ops.conv`, :mod:`tinybnn.ops.binary_conv`, :mod:`tinybnn.ops.binary_conv`, :mod:`tinybnn.ops.upsample_conv`."""
+"""Records of :mod:`tinybnn.ops.conv`, :mod:`tinybnn.ops.binary_conv` and :mod:`tinybnn.ops.upsample_conv`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,11 +6,9 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from ...fast import packed_conv
-from ...fast.product import forms
+from ...fast import conv as fast
 from ...notation import HW, Array
 from ...ops import binary_conv, conv, upsample_conv
-from ...ops import upsample_conv as phases
 from ...ops.binarize import clipped
 from ...ops.upsample import upsample_nearest
 from ..laws import additive, adjoint, blind_to_doubling, doubles, images_apart
@@ -109,13 +107,13 @@ def packed_operands(case: Case) -> Case:
     """Activations and weights as words, and the true number of channels."""
     (x, w), groups = case.args, case.options.get("groups", 1)
     C = x.shape[-1]
-    words = Words(packed_conv.pack_activations(x, groups), C // groups), Words(packed_conv.pack_weights(w), C // groups)
+    words = Words(binary_conv.pack_activations(x, groups), C // groups), Words(binary_conv.pack_weights(w), C // groups)
     return Case((*words, C), case.options)
 
 
 def phase_kernel(w: Array, scale: HW) -> tuple[Array, tuple[HW, HW]]:
     """The kernel, and what its backward pass asks for."""
-    return phases.phase_kernel(w, scale), (w.shape[:2], scale)
+    return upsample_conv.phase_kernel(w, scale), (w.shape[:2], scale)
 
 
 WHOLE = {"stride": (1, 1), "pad": (1, 1), "dilation": (1, 1), "groups": 1, "pad_value": 0}
@@ -138,11 +136,11 @@ OPS = (
         forward=conv.conv2d,
         backward=conv.conv2d_backward,
         packed=Packed(
-            packed_conv.conv2d_packed,
+            binary_conv.conv2d_packed,
             packed_operands,
             cases=binary_cases,
             boundary=(all_disagree,),
-            forms=forms("conv2d_packed", packed_conv.conv2d_packed),
+            forms={"fast conv2d_packed": fast.conv2d_packed},
         ),
         cases=conv_cases,
         laws=(
@@ -192,9 +190,9 @@ OPS = (
     ),
     Op(
         name="phase_kernel",
-        spec=phases.phase_kernel_loops,
+        spec=upsample_conv.phase_kernel_loops,
         forward=phase_kernel,
-        backward=lambda dkernel, cache: phases.phase_kernel_backward(dkernel, *cache),
+        backward=lambda dkernel, cache: upsample_conv.phase_kernel_backward(dkernel, *cache),
         cases=kernel_cases,
         laws=(
             additive(0),
@@ -211,11 +209,11 @@ OPS = (
         forward=upsample_conv.upsample_conv2d,
         backward=upsample_conv.upsample_conv2d_backward,
         packed=Packed(
-            packed_conv.upsample_conv2d_packed,
+            upsample_conv.upsample_conv2d_packed,
             packed_operands,
             cases=copied_signs,
             boundary=(all_copies_disagree,),
-            forms=forms("upsample_conv2d_packed", packed_conv.upsample_conv2d_packed),
+            forms={"fast upsample_conv2d_packed": fast.upsample_conv2d_packed},
         ),
         cases=copied_cases,
         laws=(

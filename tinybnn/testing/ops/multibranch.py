@@ -1,15 +1,14 @@
-"""Records of :mod:`tinybnn.ops.multibranch` and :mod:`tinybnn.ops.multibranch`."""
+"""Records of :mod:`tinybnn.ops.multibranch`."""
 
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
-from ...fast import multibranch_packed
-from ...fast.packed_conv import pack_weights
 from ...notation import Array
 from ...ops import multibranch
 from ...ops.binarize import clipped, sign
+from ...ops.binary_conv import pack_weights
 from ...ops.upsample import BILINEAR, NEAREST, UPSAMPLERS
 from ..laws import blind_to_doubling, doubles, images_apart
 from ..op import Case, Op, Packed, Refusal, Words
@@ -93,7 +92,7 @@ OPS = (
         forward=multibranch.multi_branch_upsample,
         backward=multibranch.multi_branch_upsample_backward,
         packed=Packed(
-            multibranch_packed.multi_branch_upsample_packed,
+            multibranch.multi_branch_upsample_packed,
             packed_operands,
             cases=packed_cases,
             boundary=(wide_open, one_shut, mixed),
