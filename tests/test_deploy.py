@@ -1,4 +1,4 @@
-"""The packed network gives the bits of its float simulation: for every option, by ``==``."""
+"""The packed networks, plain and fast, equal the float simulation: for every option, by ``==``."""
 
 import numpy as np
 import pytest
@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from test_net import TINY, VARIANTS
 
 from tinybnn.data.samples import Sample
-from tinybnn.fast import packed_tiles
-from tinybnn.fast.product import DIGITS, POPCOUNT
+from tinybnn.fast.network import forward_fast, prepare
 from tinybnn.model import deploy, net
-from tinybnn.model.deploy import differing_logits, forward_packed, load_packed, pack_network, save_packed
+from tinybnn.model.deploy import forward_packed, load_packed, pack_network, save_packed
+from tinybnn.model.evaluate import differing_logits
 
 BINARY = {k: v for k, v in VARIANTS.items() if v.get("binary", True)}
 
@@ -37,8 +37,8 @@ def test_packed_equals_simulated_bit_for_bit(name, dtype):
         x[:, :4] = 0.5  # the stem's centre: exact zeros reach the thresholds
         packed = pack_network(params, state, config)
         simulated, _, _ = net.forward(params, state, x, config)
-        assert forward_packed(packed, x).dtype == dtype
-        assert np.array_equal(forward_packed(packed, x), simulated)
+        for logits in forward_packed(packed, x), forward_fast(prepare(packed), x):
+            assert logits.dtype == dtype and np.array_equal(logits, simulated)
 
 
 @settings(max_examples=15, derandomize=True, database=None, deadline=None)
@@ -53,21 +53,27 @@ def test_packed_equals_simulated_bit_for_bit(name, dtype):
 def test_packed_equals_simulated_for_random_networks(width, depth, branches, pad_value, size, seed):
     config = TINY._replace(width=width, depth=depth, branches=branches, pad_value=pad_value)
     params, state = trained_looking(config, seed, np.float32)
-    sample = Sample(
-        np.random.default_rng(seed).uniform(size=(4 * size[0] - 1, 4 * size[1], 3)).astype(np.float32), None, ""
-    )
-    assert differing_logits(pack_network(params, state, config), params, state, [sample]) == 0
+    x = np.random.default_rng(seed).uniform(size=(1, 4 * size[0], 4 * size[1], 3)).astype(np.float32)
+    packed, (simulated, _, _) = pack_network(params, state, config), net.forward(params, state, x, config)
+    assert np.array_equal(forward_packed(packed, x), simulated)
+    assert np.array_equal(forward_fast(prepare(packed), x), simulated)
 
 
 def test_a_flipped_channel_is_noticed():
     params, state = trained_looking(TINY, 0, np.float32)
     packed = pack_network(params, state, TINY)
+    sample = Sample(np.random.default_rng(0).uniform(size=(7, 8, 3)).astype(np.float32), None, "")
+
+    def differing():
+        plain, simulated = (lambda x: forward_packed(packed, x)), (lambda x: net.forward(params, state, x, TINY)[0])
+        return differing_logits(plain, simulated, [sample], TINY.stride)
+
+    assert differing() == 0
     packed.arrays["up2.w"][...] ^= np.uint64(1)
-    sample = Sample(np.random.default_rng(0).uniform(size=(8, 8, 3)).astype(np.float32), None, "")
-    assert differing_logits(packed, params, state, [sample]) > 0
+    assert differing() > 0
 
 
-def test_the_packed_file_comes_back_as_it_was(tmp_path):
+def test_the_packed_file_is_read_as_it_was_written(tmp_path):
     params, state = trained_looking(TINY, 0, np.float32)
     packed = pack_network(params, state, TINY)
     save_packed(tmp_path / "packed.npz", packed)
@@ -99,59 +105,77 @@ def test_the_float_twin_cannot_be_packed():
 WHOLE = {"residual": False, "attention": "none", "branches": 1}
 
 
+def folded(packed):
+    """The layers whose scale, shift and activation became integer thresholds of the next layer."""
+    return {name for name in net.layer_names(packed.config) if f"{name}.shift" not in packed.arrays}
+
+
 @pytest.mark.parametrize("activation", ["rprelu", "prelu", "hardtanh"])
 @pytest.mark.parametrize("pad_value", [-1, 0, 1])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_where_nothing_real_is_added_only_words_go_from_layer_to_layer(activation, pad_value, dtype, monkeypatch):
+def test_where_nothing_real_is_added_the_next_layer_compares_integers(activation, pad_value, dtype, monkeypatch):
     config = TINY._replace(**WHOLE, activation=activation, pad_value=pad_value)
-    taken = []
+    compared = []
     real = deploy.binarize_packed
-    monkeypatch.setattr(deploy, "binarize_packed", lambda x, tau: taken.append(x.shape) or real(x, tau))
+    monkeypatch.setattr(deploy, "binarize_packed", lambda x, tau: compared.append((x, tau)) or real(x, tau))
     for seed in range(4):
         params, state = trained_looking(config, seed, dtype)
         for k in params:
             if k.endswith(".slope"):
-                params[k] = np.abs(params[k])  # of these, no filter turns
+                params[k] = np.abs(params[k])  # then every filter's output only rises or only falls
         packed = pack_network(params, state, config)
-        assert {k for k in packed.arrays if k.endswith(".t")} == {"enc1.2.t", "up1.t", "up2.t"}
+        assert folded(packed) == {"enc1.1", "enc1.2", "up1"}
         x = np.random.default_rng(seed).uniform(size=(2, 8, 8, 3)).astype(dtype)
-        assert np.array_equal(forward_packed(packed, x), net.forward(params, state, x, config)[0])
-    assert taken == [(2, 4, 4, 2)] * 4, "the stem's real values become signs, and no others do"
+        simulated = net.forward(params, state, x, config)[0]
+        compared.clear()
+        assert np.array_equal(forward_packed(packed, x), simulated)
+        (_, _), (integers, thresholds) = compared[:2]
+        assert (integers == np.rint(integers)).all() and (thresholds == np.rint(thresholds)).all()
+        assert np.array_equal(forward_fast(prepare(packed), x), simulated)
 
 
-def test_a_filter_that_turns_is_not_folded_and_gives_the_same_bits_all_the_same():
+@pytest.mark.parametrize("tau, folds", [(0.5, False), (-1.0, True), (4.0, True)])
+def test_a_filter_that_rises_and_falls_is_folded_only_if_its_sign_changes_once_at_most(tau, folds):
+    """A PReLU with slope -1 gives |z|, which is 0 to 3: above 0.5 at both ends, never below -1, always below 4."""
+    one = np.ones(1, np.float32)
+    arrays = {"a.alpha": one, "a.shift": 0 * one, "a.slope": -one, "b.tau": tau * one}
+    deploy.fold_layer(arrays, "a", "b", 3)
+    assert ("a.shift" not in arrays) == folds
+    z = np.arange(-3, 4)
+    assert not folds or ((z >= arrays["b.tau"]) == (np.abs(z) >= tau)).all()
+
+
+def test_networks_with_negative_slopes_give_the_same_bits():
     config = TINY._replace(**WHOLE)
-    params, state = trained_looking(config, 0, np.float32)
-    params = {k: -np.abs(v) if k.endswith(".slope") else v for k, v in params.items()}
-    packed = pack_network(params, state, config)
-    assert not [k for k in packed.arrays if k.endswith(".t")]
-    x = np.random.default_rng(0).uniform(size=(1, 8, 8, 3)).astype(np.float32)
-    assert np.array_equal(forward_packed(packed, x), net.forward(params, state, x, config)[0])
+    for seed in range(4):
+        params, state = trained_looking(config, seed, np.float32)
+        params = {k: -np.abs(v) if k.endswith(".slope") else v for k, v in params.items()}
+        packed = pack_network(params, state, config)
+        x = np.random.default_rng(0).uniform(size=(1, 8, 8, 3)).astype(np.float32)
+        assert np.array_equal(forward_packed(packed, x), net.forward(params, state, x, config)[0])
 
 
 @pytest.mark.parametrize(
-    "change, folded",
+    "change, layers",
     [
         ({"attention": "none"}, set()),  # a shortcut is real, and so is the sum of several branches
-        ({"residual": False}, {"enc1.2.t"}),  # attention is added to its input
-        ({**WHOLE, "upsample": "bilinear"}, {"enc1.2.t"}),  # interpolation wants the values
-        ({**WHOLE, "attention": "full"}, {"enc1.2.t", "up2.t"}),
-        ({"residual": False, "attention": "none"}, {"enc1.2.t", "up1.t"}),
+        ({"residual": False}, {"enc1.1"}),  # attention is added to its input
+        ({**WHOLE, "upsample": "bilinear"}, {"enc1.1"}),  # interpolation needs the values
+        ({**WHOLE, "attention": "full"}, {"enc1.1", "up1"}),
+        ({"residual": False, "attention": "none"}, {"enc1.1", "enc1.2"}),
     ],
 )
-def test_only_what_is_a_function_of_integers_is_folded(change, folded):
+def test_only_a_function_of_integers_is_folded(change, layers):
     config = TINY._replace(**change, activation="hardtanh")
     params, state = trained_looking(config, 0, np.float32)
     packed = pack_network(params, state, config)
-    assert {k for k in packed.arrays if k.endswith(".t")} == folded
+    assert folded(packed) == layers
     assert packed.arrays["enc1.1.w"].dtype == np.uint64
-    if "up1.t" in folded:
-        assert packed.arrays["up1.t"].shape == (config.branches, 4), "each branch has thresholds of its own"
     x = np.random.default_rng(0).uniform(size=(1, 8, 8, 3)).astype(np.float32)
     assert np.array_equal(forward_packed(packed, x), net.forward(params, state, x, config)[0])
 
 
-def test_a_folded_network_comes_back_from_its_file(tmp_path):
+def test_a_folded_network_is_read_from_its_file(tmp_path):
     config = TINY._replace(**WHOLE, activation="hardtanh")
     params, state = trained_looking(config, 0, np.float32)
     save_packed(tmp_path / "packed.npz", pack_network(params, state, config))
@@ -160,22 +184,9 @@ def test_a_folded_network_comes_back_from_its_file(tmp_path):
     assert np.array_equal(logits, net.forward(params, state, x, config)[0])
 
 
-def test_ready_once_for_images_of_several_sizes():
+def test_prepared_once_for_images_of_several_sizes():
     params, state = trained_looking(TINY, 0, np.float32)
-    network = deploy.ready(pack_network(params, state, TINY))
+    network = prepare(pack_network(params, state, TINY))
     for size in ((8, 8), (16, 4), (8, 8)):
         x = np.random.default_rng(0).uniform(size=(2, *size, 3)).astype(np.float32)
-        assert np.array_equal(forward_packed(network, x), net.forward(params, state, x, TINY)[0])
-
-
-@pytest.mark.parametrize("form", [POPCOUNT, DIGITS], ids=lambda form: form.name)
-@pytest.mark.parametrize("name", ["default", "gates per position", "bilinear upsampling", "padding 0", "one branch"])
-def test_whichever_product_counts(name, form, monkeypatch):
-    monkeypatch.setattr(packed_tiles, "faster", lambda *_, **__: form)
-    config = TINY._replace(**VARIANTS[name])
-    params, state = trained_looking(config, 1, np.float32)
-    x = np.random.default_rng(1).uniform(size=(2, 8, 8, 3)).astype(np.float32)
-    network = deploy.ready(pack_network(params, state, config))
-    assert np.array_equal(forward_packed(network, x), net.forward(params, state, x, config)[0])
-    banks = 2 + 2 * config.branches + (config.attention != "none")
-    assert network.counted_by() == f"{form.name} in {banks}"
+        assert np.array_equal(forward_fast(network, x), net.forward(params, state, x, TINY)[0])

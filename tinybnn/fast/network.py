@@ -74,7 +74,7 @@ def residual(x: Array, layer: Layer, config: net.Config, stride: int) -> Array:
     p, s = layer.p, binarize_packed(x, layer.p["tau"])
     g = plan("residual", s, p["w"], x.shape[-1], pad_value=config.pad_value, stride=stride, pad=1)
     add = shortcut(x, len(p["w"]), stride)[0] if config.residual else None
-    return finish(scaled(tiles(s, layer.banks[0], g, x.dtype), p["alpha"]), (len(x), *g.size, len(p["w"])), p, add)
+    return finish(scaled(tiles(s, layer.banks[0], g, x.dtype), p["alpha"], g), (len(x), *g.size, len(p["w"])), p, add)
 
 
 def attention(x: Array, layer: Layer, config: net.Config) -> Array:
@@ -82,7 +82,7 @@ def attention(x: Array, layer: Layer, config: net.Config) -> Array:
     p, kind, s = layer.p, ATTENTION[config.attention], binarize_packed(x, layer.p["tau"])
     g = plan("attention", s, p["w"], x.shape[-1], pad_value=1)
     n = np.empty((len(x), *g.size, len(p["w"])), x.dtype)
-    for where, z in scaled(tiles(s, layer.banks[0], g, x.dtype), p["alpha"]):
+    for where, z in scaled(tiles(s, layer.banks[0], g, x.dtype), p["alpha"], g):
         n[where] = z + p["shift"]
     a = kind.packed(*kind.operands(n, p), **kind.options(x.shape[1:3], config.levels, config.heads))
     return x + (a.reshape(x.shape) * p["out.scale"] + p["out.shift"])
@@ -100,15 +100,15 @@ def up(x: Array, layer: Layer, config: net.Config) -> Array:
     return finish(merged(branches, weights, g), (len(x), *g.size, F), p)
 
 
-def scaled(of: Tiles, weight: Array) -> Tiles:
-    """Tiles times the scale of each filter."""
+def scaled(of: Tiles, alpha: Array, g: Geometry) -> Tiles:
+    """Rows of the output times the scale of each filter."""
     for where, z in of:
-        z *= weight
-        yield where, z
+        z *= alpha
+        yield place(where, z, g)
 
 
 def merged(branches: list[Tiles], weights: Array, g: Geometry) -> Tiles:
-    """Tiles of the sum of all branches, weighted by ``weights``: (R, F), or (R, OH, OW, F)."""
+    """Rows of the sum of all branches, weighted by ``weights``: (R, F), or (R, OH, OW, F)."""
     by_channel = np.tile(weights, g.scale[0] * g.scale[1]) if weights.ndim == 2 else None
     for parts in zip(*branches):
         if by_channel is not None:  # the same weight at every position: phases can be joined afterwards

@@ -67,8 +67,8 @@ def digit_rows(a: Array, n: int) -> Array:
     half = ceil_div(len(a), 2)
     padded = np.zeros((2 * half, a.shape[1]), np.uint64)
     padded[: len(a)] = a
-    low, high = row_bytes(padded.reshape(2, half, -1), n)
-    return (look_up(HIGH, high) + look_up(LOW, low)).reshape(half, -1)
+    low, high = row_bytes(padded.reshape(2, half, a.shape[1]), n)
+    return (look_up(HIGH, high) + look_up(LOW, low)).reshape(half, 8 * ceil_div(n, 8))
 
 
 def digit_filters(b: Array, n: int) -> Filters:
@@ -84,7 +84,7 @@ def digit_product(x: Array, f: Filters) -> Array:
     for m in range(0, len(x), TILE):
         rows = x[m : m + TILE]
         add_up([rows], f, *y[:, m : m + TILE], scratch[:, : len(rows)])
-    return y.reshape(-1, y.shape[-1])
+    return y.reshape(2 * len(x), -1)
 
 
 def need_operands(op: str, a: Array, b: Array, n: int) -> None:

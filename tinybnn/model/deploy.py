@@ -108,9 +108,8 @@ def fold_layer(arrays: Arrays, name: str, following: str, n: int) -> None:
         return
     t, flip = (np.stack(part) for part in zip(*folds))  # +1 where (z >= t) != flip
     changes = t <= n  # other filters have the same sign for every z
+    # An activation bends once at most, so no filter falls for one threshold and rises for another.
     falls = (changes & flip).any(0)
-    if (falls & (changes & ~flip).any(0)).any():
-        return
     of_constant = np.where(flip, -n, n + 1)  # always reached, or never
     integers = np.where(changes, np.where(falls, 1 - t, t), of_constant)  # z < t is the same as -z >= 1 - t
     arrays[f"{following}.tau"] = integers.reshape(tau.shape).astype(tau.dtype)

@@ -29,6 +29,14 @@ def predict(logits_of: Callable[[Array], Array], image: Array, stride: int) -> A
     return crop_back(logits_of(padded[None])[0], size)
 
 
+def differing_logits(
+    one: Callable[[Array], Array], other: Callable[[Array], Array], samples: Dataset | Sequence[Sample], stride: int
+) -> int:
+    """How many logits of all samples differ, by ``==``, between two forms of a network, each as in :func:`predict`."""
+    batches = (pad_to_multiple(image, stride)[0][None] for image, *_ in samples)
+    return sum(int((one(x) != other(x)).sum()) for x in batches)
+
+
 def probability(logits: Array) -> Array:
     """Of class 1 against class 0, for networks of two classes: ``sigmoid(z1 - z0)``."""
     return 0.5 * (1 + np.tanh((logits[..., 1] - logits[..., 0]) / 2))
