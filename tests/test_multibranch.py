@@ -64,7 +64,7 @@ def test_a_gate_at_minus_infinity_removes_its_branch(case):
 def test_gates_at_zero_give_half_the_sum_and_wide_open_ones_the_sum(case):
     x, tau, w, alpha, theta = case.args
     whole, cache = multi_branch_upsample(x, tau, w, alpha, np.full_like(theta, np.inf), **case.options)
-    np.testing.assert_array_equal(whole, sum(cache.branches))
+    np.testing.assert_array_equal(whole, sum(cache.outputs))
     np.testing.assert_array_equal(simulated(x, tau, w, alpha, 0 * theta, **case.options), whole / 2)
 
 
@@ -90,8 +90,8 @@ def test_linear_in_every_branch(case):
         doubled = alpha.copy()
         doubled[r] *= 2
         more = simulated(x, tau, w, doubled, theta, **case.options)
-        size = sum(abs(b) for b in cache.branches).max()
-        np.testing.assert_allclose(more, y + cache.gates[r] * cache.branches[r], rtol=0, atol=1e-15 * (1 + 4 * size))
+        size = sum(abs(b) for b in cache.outputs).max()
+        np.testing.assert_allclose(more, y + cache.gates[r] * cache.outputs[r], rtol=0, atol=1e-15 * (1 + 4 * size))
 
 
 def test_a_gates_gradient_is_g_times_1_minus_g_times_its_branch():
@@ -100,7 +100,7 @@ def test_a_gates_gradient_is_g_times_1_minus_g_times_its_branch():
     theta = rng.normal(size=(3, 6, 8, 2))
     y, cache = multi_branch_upsample(x, tau, w, alpha, theta, pad_value=1)
     g = 1 / (1 + np.exp(-theta))
-    expected = np.stack([g[r] * (1 - g[r]) * cache.branches[r][0] for r in range(3)])
+    expected = np.stack([g[r] * (1 - g[r]) * cache.outputs[r][0] for r in range(3)])
     got = multi_branch_upsample_backward(np.ones_like(y), cache).dtheta
     np.testing.assert_allclose(got, expected, rtol=1e-14, atol=0)
 

@@ -84,7 +84,7 @@ def digit_product(x: Array, f: Filters) -> Array:
     for m in range(0, len(x), TILE):
         rows = x[m : m + TILE]
         add_up([rows], f, *y[:, m : m + TILE], scratch[:, : len(rows)])
-    return y.reshape(2 * len(x), -1)
+    return y.reshape(2 * len(x), f.w.shape[-1])
 
 
 def need_operands(op: str, a: Array, b: Array, n: int) -> None:

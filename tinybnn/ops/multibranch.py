@@ -80,7 +80,21 @@ class Branch(NamedTuple):
     z: Array
 
 
-MultiBranchCache = namedtuple("MultiBranchCache", "branches w alpha gates quantizer")
+class MultiBranchCache(NamedTuple):
+    """The branches, the operands that the backward pass needs, and the gates ``sigmoid(theta)``."""
+
+    branches: tuple[Branch, ...]
+    w: Array
+    alpha: Array
+    gates: Array
+    quantizer: Quantizer
+
+    @property
+    def outputs(self) -> tuple[Array, ...]:
+        """The output of each branch before its gate, ``alpha_r z_r``: R arrays (N, OH, OW, F)."""
+        return tuple(alpha * branch.z for alpha, branch in zip(self.alpha, self.branches))
+
+
 MultiBranchGrads = namedtuple("MultiBranchGrads", "dx dtau dw dalpha dtheta")
 
 
@@ -235,6 +249,7 @@ def multi_branch_upsample_packed(
     array([-1., -1.,  0.,  0.,  1.,  1.])
     """
     op = "multi_branch_upsample_packed"
+    need_choice(op, "pad_value", pad_value, (-1, 0, 1))
     need_float(op, x=x, tau=tau, alpha=alpha, theta=theta)
     need_dtype(op, "w", w, np.uint64)
     scale, upsamplers = checked(op, "R F KH KW words", x, tau, w, alpha, theta, scale, pad, upsamplers)

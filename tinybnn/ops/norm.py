@@ -93,7 +93,8 @@ def batch_norm(x: Array, gamma: Array, beta: Array, *, eps: float = 1e-5) -> tup
     centred = x - mean  # (2)
     var = channel_sum(centred * centred) / count  # (3)
     std = np.sqrt(var + eps)  # (4)
-    y = centred * (gamma / std) + beta  # (5) (6)
+    y = centred * (gamma / std)  # (5)
+    y += beta  # (6); in place, here and below: for a large map, new memory costs more than the arithmetic
     return y, BatchNormCache(centred, gamma, std, mean, var, count)
 
 
@@ -105,7 +106,9 @@ def batch_norm_backward(dy: Array, cache: BatchNormCache) -> BatchNormGrads:
     centred, gamma, std, _, _, count = cache
     need_shape("batch_norm_backward", "dy", dy, " ".join(map(str, centred.shape)))
     dbeta, dgamma = channel_sum(dy), channel_sum(dy * centred) / std  # (6) (5)
-    dx = (centred * (-dgamma / (count * std)) + dy - dbeta / count) * (gamma / std)  # (5) (4) (3) (2) (1), in one
+    dx = centred * (-dgamma / (count * std)) + dy  # (5) (4) (3) (2) (1), in one
+    dx -= dbeta / count
+    dx *= gamma / std
     return BatchNormGrads(dx, dgamma, dbeta)
 
 

@@ -14,6 +14,7 @@ of signs is not a sign: these weights go up to 4, so packed code cannot use them
 """
 
 from collections import namedtuple
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -23,7 +24,7 @@ from ..notation import HW, Array, Pair
 from ..validate import ceil_div, need_float, need_pair, need_shape
 from .binary_conv import conv2d_packed, need_packed_conv
 from .conv import conv2d, conv2d_backward, conv2d_loops
-from .upsample import depth_to_space, space_to_depth, upsample_nearest_loops, upsample_nearest_packed
+from .upsample import upsample_nearest_loops, upsample_nearest_packed
 
 
 def upsample_conv2d_loops(x: Array, w: Array, *, scale: Pair = 2, pad: Pair = 0, pad_value: float = 0.0) -> Array:
@@ -205,16 +206,31 @@ def plan_phases(op: str, size: HW, kernel: HW, scale: Pair, pad: Pair) -> Phases
     return Phases(scale, *((rows, columns) for rows, columns in (border, small, cut, large)))
 
 
+def places(phases: Phases) -> Iterator[tuple[tuple, tuple]]:
+    """For each phase, which positions of its own map are used, and which positions of the result they become."""
+    for phase in np.ndindex(phases.scale):
+        small, large = [slice(None)], [slice(None)]  # all images
+        for a, S, cut, size in zip(phase, phases.scale, phases.cut, phases.large):
+            first = (a - cut) % S
+            large.append(slice(first, size, S))
+            start = (first + cut) // S
+            small.append(slice(start, start + len(range(first, size, S))))
+        yield tuple(small), tuple(large)
+
+
 def join_phases(z: Array, phases: Phases) -> Array:
     """Phases side by side in the channels, (N, h, w, SH SW F), as one map (N, OH, OW, F)."""
-    y, _ = depth_to_space(z, scale=phases.scale)
-    (top, left), (OH, OW) = phases.cut, phases.large
-    return y[:, top : top + OH, left : left + OW]
+    F = z.shape[-1] // (phases.scale[0] * phases.scale[1])
+    y = np.empty((len(z), *phases.large, F), z.dtype)
+    for p, (small, large) in enumerate(places(phases)):
+        y[large] = z[small][..., p * F : (p + 1) * F]
+    return y
 
 
 def split_phases(dy: Array, phases: Phases) -> Array:
-    """The transpose of :func:`join_phases`: the gradient of what was cut off is 0."""
-    (SH, SW), (h, w), (top, left), (OH, OW) = phases.scale, phases.small, phases.cut, phases.large
-    joined = np.zeros((len(dy), h * SH, w * SW, dy.shape[-1]), dy.dtype)
-    joined[:, top : top + OH, left : left + OW] = dy
-    return space_to_depth(joined, scale=(SH, SW))[0]
+    """The transpose of :func:`join_phases`: positions that were not used have the gradient 0."""
+    F = dy.shape[-1]
+    dz = np.zeros((len(dy), *phases.small, phases.scale[0] * phases.scale[1] * F), dy.dtype)
+    for p, (small, large) in enumerate(places(phases)):
+        dz[small][..., p * F : (p + 1) * F] = dy[large]
+    return dz
