@@ -85,11 +85,15 @@ def need_finite(op: str, name: str, array: Array) -> None:
         raise ValueError(f"{op}: {name}{list(at)} is {array[at]}, expected finite values")
 
 
+class NoSignError(ValueError):
+    """A value is NaN where a sign is taken."""
+
+
 def need_sides(op: str, name: str, array: Array) -> None:
     """Refuse NaN, which lies on no side of zero, and say where the first one is."""
     if np.isnan(array.min(initial=np.inf)):  # one pass where there is none
         at = tuple(int(i) for i in np.argwhere(np.isnan(array))[0])
-        raise ValueError(f"{op}: {name}{list(at)} is nan, which has no sign")
+        raise NoSignError(f"{op}: {name}{list(at)} is nan, which has no sign")
 
 
 def need_probability(op: str, name: str, array: Array) -> None:

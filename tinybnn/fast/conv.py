@@ -7,7 +7,7 @@ convolution, the phases of :mod:`tinybnn.ops.upsample_conv` are convolved instea
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -28,7 +28,7 @@ def conv2d_packed(
 ) -> Array:  # fmt: skip
     """:func:`tinybnn.ops.binary_conv.conv2d_packed`, faster. Several groups are convolved by the plain form."""
     if groups != 1:
-        options = {"stride": stride, "pad": pad, "dilation": dilation, "groups": groups}
+        options: dict[str, Any] = {"stride": stride, "pad": pad, "dilation": dilation, "groups": groups}
         return binary_conv.conv2d_packed(x, w, C, pad_value=pad_value, **options)
     g = plan("conv2d_packed", x, w, C, pad_value=pad_value, stride=stride, pad=pad, dilation=dilation)
     return convolve(x, filters(w, C), g, np.int32)
@@ -74,7 +74,7 @@ def plan(
     stride, dilation = need_pair(op, "stride", stride, 1), need_pair(op, "dilation", dilation, 1)
     scale, pad, kernel = need_pair(op, "scale", scale, 1), need_pair(op, "pad", pad, 0), w.shape[1:3]
     if scale == (1, 1):
-        size = output_size(op, x.shape[1:3], kernel, stride, pad, dilation)
+        size: Any = output_size(op, x.shape[1:3], kernel, stride, pad, dilation)
         return Geometry(C, kernel, pad_value, stride, dilation, scale, pad, size, size, (0, 0))
     p = plan_phases(op, x.shape[1:3], kernel, scale, pad)
     return Geometry(C, kernel, pad_value, stride, dilation, scale, p.border, p.small, p.large, p.cut)

@@ -83,7 +83,7 @@ def digit_product(x: Array, f: Filters) -> Array:
     scratch = np.empty((3, min(TILE, len(x)), f.w.shape[-1]), np.float32)
     for m in range(0, len(x), TILE):
         rows = x[m : m + TILE]
-        add_up([rows], f, *y[:, m : m + TILE], scratch[:, : len(rows)])
+        add_up([rows], f, y[0, m : m + TILE], y[1, m : m + TILE], scratch[:, : len(rows)])
     return y.reshape(2 * len(x), f.w.shape[-1])
 
 

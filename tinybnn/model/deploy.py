@@ -15,6 +15,7 @@ This page calls the plain packed operations. :mod:`tinybnn.fast.network` compute
 """
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,7 +66,8 @@ def pack_network(params: Arrays, state: Arrays, config: net.Config) -> Packed:
             without_prefix(d, name) for d, name in ((params, layer), (params, norm), (state, norm))
         )
         arrays[key] = pack_weights(sign(params[key]))
-        arrays[f"{layer}.alpha"], arrays[f"{layer}.shift"] = scale_and_shift(own, of_norm, statistics, train=False)
+        fixed = scale_and_shift(own, of_norm, statistics, train=False)
+        arrays[f"{layer}.alpha"], arrays[f"{layer}.shift"] = fixed  # type: ignore[assignment]
     for name in ["stem"] + ["att.out"] * (config.attention != "none"):
         four = [params[f"{name}.gamma"], params[f"{name}.beta"], state[f"{name}.mean"], state[f"{name}.var"]]
         arrays[f"{name}.scale"], arrays[f"{name}.shift"] = scale_shift(*four)
@@ -99,11 +101,12 @@ def fold_layer(arrays: Arrays, name: str, following: str, n: int) -> None:
     p, tau = without_prefix(arrays, name), arrays[f"{following}.tau"]
     alpha = p["alpha"].reshape(-1)
 
-    def output(z: Array) -> Array:
-        return activate(z.astype(alpha.dtype) * alpha + p["shift"], p)[0]
+    def shifted(z: Array, row: Array) -> Array:
+        """The input of the following layer's sign: the layer's output, minus the thresholds of one branch."""
+        return activate(z.astype(alpha.dtype) * alpha + p["shift"], p)[0] - row
 
     try:
-        folds = [fold_threshold(lambda z, row=row: output(z) - row, n, len(alpha)) for row in np.atleast_2d(tau)]
+        folds = [fold_threshold(partial(shifted, row=row), n, len(alpha)) for row in np.atleast_2d(tau)]
     except ValueError:  # a sign changes more than once
         return
     t, flip = (np.stack(part) for part in zip(*folds))  # +1 where (z >= t) != flip

@@ -137,56 +137,44 @@ def init(config: Config, rng: np.random.Generator, dtype: DTypeLike = np.float32
     0, and those of R branches where they cut a channel's values into parts of like size.
     """
     check_config(config)
-    p: Arrays = {}
-    s: Arrays = {}
-
-    def weights(*shape):
-        bound = np.sqrt(6 / (np.prod(shape[-4:-1]) + np.prod(shape[-4:-2]) * shape[-1]))
-        return rng.uniform(-bound, bound, shape)
-
-    def norm(name, C):
-        p[f"{name}.gamma"], p[f"{name}.beta"] = np.ones(C), np.zeros(C)
-        s[f"{name}.mean"], s[f"{name}.var"] = np.zeros(C), np.ones(C)
-
-    def activation(name, C):
-        if config.activation != "hardtanh":
-            p[f"{name}.slope"] = np.full(C, SLOPE)
-        if config.activation == "rprelu":
-            p[f"{name}.shift_in"], p[f"{name}.shift_out"] = np.zeros(C), np.zeros(C)
-
-    def scale(name):
-        if config.scale == "learned":
-            p[f"{name}.alpha"] = np.abs(p[f"{name}.w"]).mean((-4, -3, -2))
-
-    p["stem.w"] = weights(3, 3, 3, config.width)
-    norm("stem", config.width)
-    activation("stem", config.width)
-    for name, C, F, _ in encoder(config):
-        p[f"{name}.tau"], p[f"{name}.w"] = np.zeros(C), weights(3, 3, C, F)
-        scale(name)
-        norm(name, F)
-        activation(name, F)
+    C, R = config.width * 2**config.stages, config.branches
+    p: Arrays = {"stem.w": glorot(rng, 3, 3, 3, config.width)}
+    for name, inside, out, _ in encoder(config):
+        p |= {f"{name}.tau": np.zeros(inside), f"{name}.w": glorot(rng, 3, 3, inside, out)}
     if config.attention != "none":
-        C = config.width * 2**config.stages
-        p["att.tau"], p["att.w"] = np.zeros(C), weights(1, 1, C, 3 * C)
-        scale("att")
-        for name in ATTENTION[config.attention].scales:
-            p[f"att.{name}"] = np.ones(config.heads)
-        norm("att.qkv", 3 * C)
-        norm("att.out", C)
-        p["att.out.gamma"] = np.zeros(C)  # attention starts as the identity, and earns its part
-    for name, C, F, shrink in decoder(config):
-        R = config.branches
-        p[f"{name}.tau"] = np.repeat(_thresholds(R, config.activation)[:, None], C, axis=1)
-        p[f"{name}.w"] = weights(R, 3, 3, C, F)
-        scale(name)
+        p |= {"att.tau": np.zeros(C), "att.w": glorot(rng, 1, 1, C, 3 * C)}
+        p |= {f"att.{scale}": np.ones(config.heads) for scale in ATTENTION[config.attention].scales}
+    for name, inside, out, shrink in decoder(config):
+        p[f"{name}.tau"] = np.repeat(_thresholds(R, config.activation)[:, None], inside, axis=1)
+        p[f"{name}.w"] = glorot(rng, R, 3, 3, inside, out)
         if R > 1:
             positions = (config.size // shrink,) * 2 if config.gate == "position" else ()
-            p[f"{name}.theta"] = np.zeros((R, *positions, F))
-        norm(name, F)
-        activation(name, F)
-    p["head.w"], p["head.b"] = weights(1, 1, config.width, config.classes), np.zeros(config.classes)
+            p[f"{name}.theta"] = np.zeros((R, *positions, out))
+    if config.scale == "learned":
+        p |= {k.replace(".w", ".alpha"): np.abs(p[k]).mean((-4, -3, -2)) for k in binary_weights(p)}
+    p |= {"head.w": glorot(rng, 1, 1, config.width, config.classes), "head.b": np.zeros(config.classes)}
+
+    channels = {"stem": config.width} | {name: out for name, _, out, _ in (*encoder(config), *decoder(config))}
+    for name, F in channels.items():
+        if config.activation != "hardtanh":
+            p[f"{name}.slope"] = np.full(F, SLOPE)
+        if config.activation == "rprelu":
+            p |= {f"{name}.shift_in": np.zeros(F), f"{name}.shift_out": np.zeros(F)}
+    normed = channels | ({"att.qkv": 3 * C, "att.out": C} if config.attention != "none" else {})
+    p |= {f"{name}.gamma": np.ones(F) for name, F in normed.items()}
+    p |= {f"{name}.beta": np.zeros(F) for name, F in normed.items()}
+    if config.attention != "none":
+        p["att.out.gamma"] = np.zeros(C)  # attention starts as the identity
+    s = {f"{name}.mean": np.zeros(F) for name, F in normed.items()}
+    s |= {f"{name}.var": np.ones(F) for name, F in normed.items()}
     return {k: v.astype(dtype) for k, v in p.items()}, {k: v.astype(dtype) for k, v in s.items()}
+
+
+def glorot(rng: np.random.Generator, *shape: int) -> Array:
+    """Weights (..., KH, KW, C, F), drawn evenly from an interval that keeps the variance from layer to layer."""
+    *_, KH, KW, C, F = shape
+    bound = np.sqrt(6 / (KH * KW * (C + F)))
+    return rng.uniform(-bound, bound, shape)
 
 
 def _thresholds(R: int, activation: str) -> Array:

@@ -24,7 +24,7 @@ from ..ops.loss import (
     dice,
     dice_backward,
 )
-from ..validate import need_choice, need_int, need_number
+from ..validate import NoSignError, need_choice, need_int, need_number
 from . import net
 from .blocks import Arrays
 from .optim import Optimizer, adam, bop, clip_latent, learning_rate, sgd
@@ -44,10 +44,10 @@ class Training(NamedTuple):
     optimizer: str = "adam"  # or "sgd", "bop"
     loss: str = "cross-entropy"  # or "bce", "dice", for two classes
     clip: bool = True  # latent weights back into [-1, 1] after every step
-    zoom: tuple[float, float] = (0.75, 1.5)  # augmentation: size factor drawn from here,
-    flip: float = 0.5  # probability of a mirror image,
-    jitter: float = 0.2  # brightness and contrast,
-    paint: float = 0.0  # and probability of exchanged and bent colours
+    zoom: tuple[float, float] = (0.75, 1.5)  # augmentation: the size factor is drawn from this interval
+    flip: float = 0.5  # augmentation: the probability of a mirror image
+    jitter: float = 0.2  # augmentation: the change of brightness and contrast
+    paint: float = 0.0  # augmentation: the probability of other colours
     seed: int = 0
 
 
@@ -104,14 +104,14 @@ def start(config: net.Config, training: Training) -> Run:
 
 
 def step(run: Run, samples: Dataset | Sequence[Sample]) -> Run:
-    """One step: draw a batch, forward, loss, backward, update.
+    """One step on a batch that is drawn from ``[seed, step]``.
 
     Raises
     ------
     TrainingError
-        If the loss is not finite, naming the step and the first bad array.
+        If a number is not finite, naming the step and the first such array.
     """
-    config, training, t = run.config, run.training, run.step + 1
+    t, training = run.step + 1, run.training
     x, labels = draw_batch(
         samples,
         np.random.default_rng([training.seed, t]),
@@ -122,26 +122,33 @@ def step(run: Run, samples: Dataset | Sequence[Sample]) -> Run:
         jitter=training.jitter,
         paint=training.paint,
     )
+    try:
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # the check below names the array
+            after, computed = update(run, x, labels)
+    except NoSignError as error:  # a number became NaN before a sign was taken
+        _need_finite(t, run.params)
+        raise TrainingError(f"train: step {t}: {error}") from error
+    _need_finite(t, computed | after.params)
+    return after
+
+
+def update(run: Run, x: Array, labels: Array) -> tuple[Run, Arrays]:
+    """Forward, loss, backward, update. Return the new run, and by name the loss, the logits and the gradients."""
+    config, training, t = run.config, run.training, run.step + 1
     quantizer = None
-    if config.binary and config.quantizer == "tanh":  # IR-Net: a surrogate that sharpens as training goes on
+    if config.binary and config.quantizer == "tanh":  # IR-Net: a surrogate that gets sharper during training
         quantizer = tanh(tanh_sharpness(t / max(training.steps, 1)))
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # _need_finite says it, and says where
-        try:
-            logits, cache, state = net.forward(run.params, run.state, x, config, train=True, quantizer=quantizer)
-        except ValueError as error:  # a NaN on its way met a sign; say which parameter it came from, if any
-            _need_finite(t, run.params)
-            raise TrainingError(f"train: step {t}: {error}") from error
-        value, dlogits = loss_and_gradient(logits, labels, training.loss)
-        _need_finite(t, {"loss": np.asarray(value), "logits": logits})
-        gradients = net.backward(dlogits, cache, config)
-        _need_finite(t, {f"gradient of {k}": g for k, g in gradients.items()})
-        lr = training.lr * learning_rate(training.schedule, run.step / max(training.steps, 1))
-        optimizer = _optimizer(config, training, run.params)
-        params, moments = optimizer.step(run.params, gradients, run.moments, lr=lr, t=t)
-        if config.binary and training.clip:
-            params = clip_latent(params, net.binary_weights(params))
-        _need_finite(t, params)
-    return run._replace(params=params, state=state, moments=moments, step=t, losses=np.append(run.losses, value))
+    logits, cache, state = net.forward(run.params, run.state, x, config, train=True, quantizer=quantizer)
+    loss, dlogits = loss_and_gradient(logits, labels, training.loss)
+    gradients = net.backward(dlogits, cache, config)
+    lr = training.lr * learning_rate(training.schedule, run.step / max(training.steps, 1))
+    optimizer = _optimizer(config, training, run.params)
+    params, moments = optimizer.step(run.params, gradients, run.moments, lr=lr, t=t)
+    if config.binary and training.clip:
+        params = clip_latent(params, net.binary_weights(params))
+    computed = {"loss": np.asarray(loss), "logits": logits} | {f"gradient of {k}": g for k, g in gradients.items()}
+    losses = np.append(run.losses, loss)
+    return run._replace(params=params, state=state, moments=moments, step=t, losses=losses), computed
 
 
 def train(

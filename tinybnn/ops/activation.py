@@ -13,7 +13,7 @@ both take the edge in.
 """
 
 import math
-from typing import NamedTuple
+from collections import namedtuple
 
 import numpy as np
 
@@ -78,18 +78,8 @@ def prelu_loops(x: Array, slope: Array) -> Array:
     return y
 
 
-class PReLUCache(NamedTuple):
-    """The operands."""
-
-    x: Array
-    slope: Array
-
-
-class PReLUGrads(NamedTuple):
-    """Gradients in the order of the arguments."""
-
-    dx: Array
-    dslope: Array
+PReLUCache = namedtuple("PReLUCache", "x slope")
+PReLUGrads = namedtuple("PReLUGrads", "dx dslope")
 
 
 def prelu(x: Array, slope: Array) -> tuple[Array, PReLUCache]:
@@ -148,13 +138,7 @@ def rprelu_loops(x: Array, shift_in: Array, slope: Array, shift_out: Array) -> A
     return y
 
 
-class RPReLUGrads(NamedTuple):
-    """Gradients in the order of the arguments."""
-
-    dx: Array
-    dshift_in: Array
-    dslope: Array
-    dshift_out: Array
+RPReLUGrads = namedtuple("RPReLUGrads", "dx dshift_in dslope dshift_out")
 
 
 def rprelu(x: Array, shift_in: Array, slope: Array, shift_out: Array) -> tuple[Array, PReLUCache]:

@@ -10,7 +10,7 @@ so that each is a stack of its own; :func:`transpose_heads` turns tokens into ch
 """
 
 import math
-from typing import NamedTuple
+from collections import namedtuple
 
 import numpy as np
 
@@ -31,18 +31,8 @@ def attend_loops(scores: Array, v: Array) -> Array:
     return y
 
 
-class AttendCache(NamedTuple):
-    """Where each query looked, (N, A, T, S), and the values it found there."""
-
-    weights: Array
-    v: Array
-
-
-class AttendGrads(NamedTuple):
-    """Gradients in the order of the arguments."""
-
-    dscores: Array
-    dv: Array
+AttendCache = namedtuple("AttendCache", "weights v")  # weights (N, A, T, S) sum to 1 over S
+AttendGrads = namedtuple("AttendGrads", "dscores dv")
 
 
 def attend(scores: Array, v: Array) -> tuple[Array, AttendCache]:

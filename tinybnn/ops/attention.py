@@ -12,6 +12,7 @@ in :mod:`tinybnn.ops.reduced_attention`.
 """
 
 import math
+from collections import namedtuple
 from typing import NamedTuple
 
 import numpy as np
@@ -61,12 +62,7 @@ class AttentionCache(NamedTuple):
         return self.attended.weights
 
 
-class AttentionGrads(NamedTuple):
-    """Gradients in the order of the arguments."""
-
-    dq: Array
-    dk: Array
-    dv: Array
+AttentionGrads = namedtuple("AttentionGrads", "dq dk dv")
 
 
 def attention(q: Array, k: Array, v: Array, *, heads: int = 1) -> tuple[Array, AttentionCache]:
@@ -155,13 +151,7 @@ class BinaryAttentionCache(NamedTuple):
         return self.attended.weights
 
 
-class BinaryAttentionGrads(NamedTuple):
-    """Gradients in the order of the arguments."""
-
-    dq: Array
-    dk: Array
-    dv: Array
-    dscale: Array
+BinaryAttentionGrads = namedtuple("BinaryAttentionGrads", "dq dk dv dscale")
 
 
 def binary_attention(
@@ -267,13 +257,7 @@ def linear_attention_loops(q: Array, k: Array, v: Array, *, heads: int = 1) -> A
     return y
 
 
-class LinearAttentionCache(NamedTuple):
-    """The operands, cut into heads, and the mean of ``k^T v``: (N, A, D, D)."""
-
-    q: Array
-    k: Array
-    v: Array
-    table: Array
+LinearAttentionCache = namedtuple("LinearAttentionCache", "q k v table")  # table is the mean of k^T v, (N, A, D, D)
 
 
 def linear_attention(q: Array, k: Array, v: Array, *, heads: int = 1) -> tuple[Array, LinearAttentionCache]:

@@ -16,6 +16,7 @@ Finite differences of ``hard`` are zero and test nothing. ``quantizer.relaxed()`
 instead, and then the very same backward code must agree with finite differences.
 """
 
+from collections import namedtuple
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -148,18 +149,8 @@ def binarize_loops(x: Array, tau: Array) -> Array:
     return y
 
 
-class BinarizeCache(NamedTuple):
-    """What :func:`binarize_backward` needs: the shifted input and the quantizer."""
-
-    shifted: Array
-    quantizer: Quantizer
-
-
-class BinarizeGrads(NamedTuple):
-    """Gradients in the order of the arguments."""
-
-    dx: Array
-    dtau: Array
+BinarizeCache = namedtuple("BinarizeCache", "shifted quantizer")
+BinarizeGrads = namedtuple("BinarizeGrads", "dx dtau")
 
 
 def binarize(x: Array, tau: Array, *, quantizer: Quantizer = clipped) -> tuple[Array, BinarizeCache]:

@@ -10,8 +10,8 @@ and <conv2d(x, w), y> = <x, conv_transpose2d(y, w)> holds exactly on integers. "
 in this field, cross-correlation: the kernel is not flipped.
 """
 
+from collections import namedtuple
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 
@@ -43,23 +43,8 @@ def conv2d_loops(
     return y
 
 
-class ConvCache(NamedTuple):
-    """The operands, and how they met."""
-
-    x: Array
-    w: Array
-    stride: HW
-    pad: HW
-    pad_value: float
-    dilation: HW
-    groups: int
-
-
-class ConvGrads(NamedTuple):
-    """Gradients in the order of the arguments."""
-
-    dx: Array
-    dw: Array
+ConvCache = namedtuple("ConvCache", "x w stride pad pad_value dilation groups")
+ConvGrads = namedtuple("ConvGrads", "dx dw")
 
 
 def conv2d(
@@ -152,22 +137,8 @@ def conv_transpose2d_loops(
     return x
 
 
-class ConvTransposeCache(NamedTuple):
-    """The operands, and how they met."""
-
-    y: Array
-    w: Array
-    stride: HW
-    pad: HW
-    dilation: HW
-    groups: int
-
-
-class ConvTransposeGrads(NamedTuple):
-    """Gradients in the order of the arguments."""
-
-    dy: Array
-    dw: Array
+ConvTransposeCache = namedtuple("ConvTransposeCache", "y w stride pad dilation groups")
+ConvTransposeGrads = namedtuple("ConvTransposeGrads", "dy dw")
 
 
 def conv_transpose2d(

@@ -12,8 +12,9 @@ none ever takes the exponential of a positive number, so nothing overflows.
 """
 
 import math
+from collections import namedtuple
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -40,13 +41,8 @@ def cross_entropy_loops(
     return total / weight if weight else 0.0
 
 
-class CrossEntropyCache(NamedTuple):
-    """Which pixels count, and of those P alone: softmax (P, L), label (P,), weight (P,)."""
-
-    counted: Array
-    probability: Array
-    labels: Array
-    weights: Array
+# Of the P pixels that count: probability (P, L), labels (P,), weights (P,).
+CrossEntropyCache = namedtuple("CrossEntropyCache", "counted probability labels weights")
 
 
 def cross_entropy(
@@ -138,12 +134,8 @@ def binary_cross_entropy_loops(logits: Array, targets: Array, *, ignore: int = I
     return total / count if count else 0.0
 
 
-class BinaryCache(NamedTuple):
-    """Which pixels count, and of those alone ``sigmoid(z)`` and the target, both in the dtype of the logits."""
-
-    counted: Array
-    probability: Array
-    targets: Array
+# Counted is a map of booleans; the others are of the pixels that count.
+BinaryCache = namedtuple("BinaryCache", "counted probability targets")
 
 
 def binary_cross_entropy(logits: Array, targets: Array, *, ignore: int = IGNORE) -> tuple[np.floating, BinaryCache]:
@@ -209,14 +201,8 @@ def dice_loops(logits: Array, targets: Array, *, smooth: float = 1.0, ignore: in
     return 1 - (2 * overlap + smooth) / (sizes + smooth)
 
 
-class DiceCache(NamedTuple):
-    """A :class:`BinaryCache`, and the two sides of the fraction."""
-
-    counted: Array
-    probability: Array
-    targets: Array
-    above: np.floating
-    below: np.floating
+# Above and below are the two sides of the fraction.
+DiceCache = namedtuple("DiceCache", "counted probability targets above below")
 
 
 def dice(logits: Array, targets: Array, *, smooth: float = 1.0, ignore: int = IGNORE) -> tuple[np.floating, DiceCache]:

@@ -204,8 +204,8 @@ def _branch(
         return Branch(up, None, binarized, convolved, z)
     u, upsampled = up.forward(x, scale=scale)  # (1)
     s, binarized = binarize(u, tau, quantizer=quantizer)  # (2)
-    z, convolved = conv2d(s, signs, **options)  # (3)
-    return Branch(up, upsampled, binarized, convolved, z)
+    z, conv = conv2d(s, signs, **options)  # (3)
+    return Branch(up, upsampled, binarized, conv, z)
 
 
 def _branch_backward(dz: Array, branch: Branch) -> tuple[Array, Array, Array]:

@@ -7,7 +7,7 @@
     batch_norm_inference     y = x * scale + shift                             mean and var fixed: two numbers a channel
 """
 
-from typing import NamedTuple
+from collections import namedtuple
 
 import numpy as np
 
@@ -29,23 +29,9 @@ def batch_norm_loops(x: Array, gamma: Array, beta: Array, *, eps: float = 1e-5) 
     return y
 
 
-class BatchNormCache(NamedTuple):
-    """``centred`` has mean 0 and deviation ``std``; ``mean`` and ``var`` (C,) are of a channel's ``rows`` values."""
-
-    centred: Array
-    gamma: Array
-    std: Array
-    mean: Array
-    var: Array
-    rows: int
-
-
-class BatchNormGrads(NamedTuple):
-    """Gradients in the order of the arguments."""
-
-    dx: Array
-    dgamma: Array
-    dbeta: Array
+# Centred has mean 0; rows is the number of values a channel.
+BatchNormCache = namedtuple("BatchNormCache", "centred gamma std mean var rows")
+BatchNormGrads = namedtuple("BatchNormGrads", "dx dgamma dbeta")
 
 
 def batch_norm(x: Array, gamma: Array, beta: Array, *, eps: float = 1e-5) -> tuple[Array, BatchNormCache]:

@@ -4,8 +4,8 @@ A window of KH x KW holds as many *taps*. Seen from one tap, a map is a smaller 
 starting at the tap. All here is arithmetic between such maps, one a tap, with no window ever copied.
 """
 
+from collections import namedtuple
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 
@@ -32,14 +32,7 @@ def max_pool2d_loops(x: Array, *, kernel: Pair = 2, stride: Pair | None = None, 
     return y
 
 
-class MaxPoolCache(NamedTuple):
-    """The padded input, the maxima, and how they were taken."""
-
-    padded: Array
-    y: Array
-    kernel: HW
-    stride: HW
-    pad: HW
+MaxPoolCache = namedtuple("MaxPoolCache", "padded y kernel stride pad")  # padded is the input with its border of -inf
 
 
 def max_pool2d(x: Array, *, kernel: Pair = 2, stride: Pair | None = None, pad: Pair = 0) -> tuple[Array, MaxPoolCache]:
@@ -144,12 +137,7 @@ def avg_pool2d_loops(x: Array, *, kernel: Pair = 2, stride: Pair | None = None) 
     return y
 
 
-class AvgPoolCache(NamedTuple):
-    """The size of the input and the windows: a mean needs to remember no values."""
-
-    size: HW
-    kernel: HW
-    stride: HW
+AvgPoolCache = namedtuple("AvgPoolCache", "size kernel stride")  # size is that of the input
 
 
 def avg_pool2d(x: Array, *, kernel: Pair = 2, stride: Pair | None = None) -> tuple[Array, AvgPoolCache]:
@@ -210,11 +198,8 @@ def adaptive_avg_pool2d_loops(x: Array, *, size: Pair) -> Array:
     return y
 
 
-class AdaptivePoolCache(NamedTuple):
-    """The two matrices: the rows of the output from those of the input, and the columns likewise."""
-
-    rows: Array
-    columns: Array
+# The matrices of cells: output rows from input rows, and columns likewise.
+AdaptivePoolCache = namedtuple("AdaptivePoolCache", "rows columns")
 
 
 def adaptive_avg_pool2d(x: Array, *, size: Pair) -> tuple[Array, AdaptivePoolCache]:

@@ -12,6 +12,7 @@ attend to each other, T D D. It is the same attention, read sideways (:func:`tin
     two-part   y = position + channel
 """
 
+from collections import namedtuple
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -217,21 +218,8 @@ def two_part_attention_loops(
     return position + channel_attention_loops(q, k, v, scale_channel, heads=heads)
 
 
-class TwoPartCache(NamedTuple):
-    """The caches of the two parts; the weights of each are (N, A, T, S) and (N, A, D, D)."""
-
-    position: PooledAttentionCache
-    channel: BinaryAttentionCache
-
-
-class TwoPartGrads(NamedTuple):
-    """Gradients in the order of the arguments."""
-
-    dq: Array
-    dk: Array
-    dv: Array
-    dscale_position: Array
-    dscale_channel: Array
+TwoPartCache = namedtuple("TwoPartCache", "position channel")
+TwoPartGrads = namedtuple("TwoPartGrads", "dq dk dv dscale_position dscale_channel")
 
 
 def two_part_attention(

@@ -11,6 +11,7 @@ All share ``(N, H, W, C) -> (N, sH, sW, C)``; ``scale`` is one whole number or a
 :class:`Upsampler` bundles a pair under a name, for those who take an upsampling as an option.
 """
 
+from collections import namedtuple
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -33,11 +34,7 @@ def upsample_nearest_loops(x: Array, *, scale: Pair = 2) -> Array:
     return y
 
 
-class NearestCache(NamedTuple):
-    """The size of the input and the scale: a copy needs to remember no values."""
-
-    size: tuple[int, int]
-    scale: tuple[int, int]
+NearestCache = namedtuple("NearestCache", "size scale")  # size is that of the input
 
 
 def upsample_nearest(x: Array, *, scale: Pair = 2) -> tuple[Array, NearestCache]:
@@ -137,11 +134,8 @@ def upsample_bilinear_loops(x: Array, *, scale: Pair = 2, align_corners: bool = 
     return y
 
 
-class BilinearCache(NamedTuple):
-    """The two matrices: the rows of the output from those of the input, and the columns likewise."""
-
-    rows: Array
-    columns: Array
+# The matrices of weights: output rows from input rows, and columns likewise.
+BilinearCache = namedtuple("BilinearCache", "rows columns")
 
 
 def upsample_bilinear(x: Array, *, scale: Pair = 2, align_corners: bool = False) -> tuple[Array, BilinearCache]:
