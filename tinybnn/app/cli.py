@@ -1,9 +1,7 @@
 """The command line: demo, compare, train, evaluate, predict, pack, info, check, vectors.
 
-``python -m tinybnn`` is the same program.
-
-What is wrong with an input is said in one line on standard error, with exit status 2; a packed network that differs
-from its simulation exits with 1, an interrupted run with 130.
+A wrong input is reported in one line on standard error, with exit status 2. A packed network that differs from its
+simulation gives exit status 1, and an interrupted run 130.
 """
 
 import argparse
@@ -15,21 +13,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..data.images import read_image
+from ..data.images import read_image, save_label, save_overlay
 from ..data.samples import LAYOUTS, Dataset, load
 from ..data.store import options, save_json
 from ..model import cost, net
 from ..model.deploy import differing_logits, forward_packed, load_packed, pack_network, ready, save_packed, weight_bytes
 from ..model.evaluate import evaluate, predict
-from ..model.train import Run, Training, TrainingError, load_run, logits_of, start, train
+from ..model.train import Training, TrainingError, load_run, logits_of, start, train
 from ..notation import Array
-from .table import table
+from .demo import compare, demo, table
 
 DATA = f"KIND:PATH, KIND one of {', '.join(LAYOUTS)}; photos and street are shipped and need no PATH"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb; return the exit status."""
+    """Run one verb and return the exit status."""
     arguments = parser().parse_args(argv)
     try:
         return arguments.verb(arguments) or 0
@@ -42,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The parser of all verbs. Network and trainer options are the fields of their NamedTuples."""
+    """The parser of all verbs. The options of networks and trainers are the fields of their NamedTuples."""
     top = argparse.ArgumentParser(prog="tinybnn", description="Binary neural networks for dense prediction, in NumPy.")
     verbs = top.add_subparsers(required=True, metavar="VERB")
 
@@ -89,12 +87,10 @@ def parser() -> argparse.ArgumentParser:
 
     p = verb(run_info, "info", "the layer table: shapes, parameters, bits, multiplications, memory")
     p.add_argument("model", type=Path, nargs="?", metavar="RUN", help="folder of a run; without it, the options below")
-    p.add_argument(
-        "--image", type=int, nargs=2, default=(64, 64), metavar=("H", "W"), help="image size (default 64 64)"
-    )
+    p.add_argument("--image", type=int, nargs=2, default=(64, 64), metavar=("H", "W"), help="size (default 64 64)")
     add_options(p.add_argument_group("network"), net.Config)
 
-    p = verb(run_check, "check", "hold the functions of a Python file against the operations whose names they bear")
+    p = verb(run_check, "check", "compare the functions of a Python file with the operations of the same names")
     p.add_argument("file", type=Path, nargs="?", metavar="FILE.py")
     p.add_argument("--op", action="append", default=[], metavar="NAME", help="check this one (again for more)")
     p.add_argument("--json", type=Path, metavar="results.json", help="write a report that Gradescope reads")
@@ -104,7 +100,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--memory", type=int, default=2048, help="megabytes that each may take (default %(default)s)")
     p.add_argument("--list", action="store_true", help="name every operation and its arguments")
 
-    p = verb(run_vectors, "vectors", "write inputs of an operation with their right results")
+    p = verb(run_vectors, "vectors", "write inputs of an operation and the right results")
     p.add_argument("op", metavar="OP")
     p.add_argument("--count", type=int, default=10, help="calls (default %(default)s)")
     p.add_argument("--format", default="npz", choices=("npz", "json", "c", "hex"))
@@ -115,19 +111,35 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def add_options(group: Any, kind: type[Any], skip: Sequence[str] = ()) -> None:
+    """Add an option for every field of a NamedTuple. The default is None, so that :func:`given` knows what was set."""
+    for name, default in kind._field_defaults.items():
+        if name in skip:
+            continue
+        flag, text = f"--{name.replace('_', '-')}", f"default {default}"
+        if isinstance(default, bool):
+            group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
+        elif isinstance(default, tuple):
+            group.add_argument(flag, nargs="+", type=type(default[0]), metavar="N", help=text)
+        else:
+            group.add_argument(flag, type=type(default), metavar=type(default).__name__.upper(), help=text)
+
+
+def given(arguments: argparse.Namespace, kind: type[Any]) -> dict[str, Any]:
+    """The options of ``kind`` that were set on the command line."""
+    values = {k: getattr(arguments, k, None) for k in kind._fields}
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if v is not None}
+
+
 # -- the verbs ------------------------------------------------------------------------------------------------------
 
 
 def run_demo(a: argparse.Namespace) -> int:
-    from .demo import demo
-
     return demo(a.out, data=a.data, steps=a.steps, seed=a.seed, quick=a.quick)
 
 
 def run_compare(a: argparse.Namespace) -> None:
-    from .demo import compare
-
-    return compare(a.data, seeds=a.seeds, steps=a.steps, out=a.out)
+    compare(a.data, seeds=a.seeds, steps=a.steps, out=a.out)
 
 
 def run_train(a: argparse.Namespace) -> None:
@@ -137,15 +149,15 @@ def run_train(a: argparse.Namespace) -> None:
     checkpoint = a.out / "run.npz"
     if a.resume:
         run = load_run(checkpoint)
-        changed = [k for k, v in {**given(a, net.Config), **given(a, Training)}.items() if v != of_run(run, k)]
+        own = run.training._asdict() | run.config._asdict()
+        changed = [k for k, v in (given(a, net.Config) | given(a, Training)).items() if v != own[k]]
         if changed or a.config:
             raise ValueError(f"train: --resume keeps the run's options, but {', '.join(changed) or 'config'} was given")
         if run.config.classes != len(dataset.classes):
             raise ValueError(f"train: the run has {run.config.classes} classes, {a.data} has {len(dataset.classes)}")
     else:
         written = json.loads(a.config.read_text(encoding="utf-8")) if a.config else {}
-        unknown = set(written) - {"network", "training", "data"}
-        if unknown:
+        if unknown := set(written) - {"network", "training", "data"}:
             raise ValueError(f"train: {a.config} has {', '.join(sorted(unknown))}, expected network, training, data")
         training = options(Training, written.get("training", {}) | given(a, Training))
         choices = {"size": training.crop} | written.get("network", {}) | given(a, net.Config)
@@ -153,19 +165,17 @@ def run_train(a: argparse.Namespace) -> None:
         run = start(config, training)
     if run.training.crop % run.config.stride:
         raise ValueError(f"train: crop is {run.training.crop}, expected a multiple of {run.config.stride}")
-    save_json(
-        a.out / "config.json",
-        {"data": a.data, "network": run.config._asdict(), "training": run.training._asdict()},
-    )
-    bar = tqdm(total=run.training.steps, initial=run.step, desc=a.out.name, unit="step")
+    record = {"data": a.data, "network": run.config._asdict(), "training": run.training._asdict()}
+    save_json(a.out / "config.json", record)
 
-    def each(run):
-        bar.update()
-        bar.set_postfix(loss=f"{run.losses[-1]:.3f}")
+    with tqdm(total=run.training.steps, initial=run.step, desc=a.out.name, unit="step") as bar:
 
-    with bar:
-        run = train(run, dataset, each=each, checkpoint=checkpoint, every=a.every)
-    return report(a.out, scores_of(model_of(a.out), load(a.data, "val")))
+        def each(run):
+            bar.update()
+            bar.set_postfix(loss=f"{run.losses[-1]:.3f}")
+
+        train(run, dataset, each=each, checkpoint=checkpoint, every=a.every)
+    report(a.out, scores_of(model_of(a.out), load(a.data, "val")))
 
 
 def run_evaluate(a: argparse.Namespace) -> None:
@@ -173,13 +183,10 @@ def run_evaluate(a: argparse.Namespace) -> None:
     data = a.data or model.data
     if not data:
         raise ValueError("evaluate: a packed file does not say what it was trained on, give --data")
-    scores = scores_of(model, load(data, a.split))
-    return report(a.model if a.model.is_dir() else None, scores)
+    report(a.model if a.model.is_dir() else None, scores_of(model, load(data, a.split)))
 
 
 def run_predict(a: argparse.Namespace) -> None:
-    from .pictures import save_label, save_overlay
-
     model = model_of(a.model)
     images = [(path, read_image(path)) for path in a.images]  # all are read before anything is written
     for path, image in images:
@@ -218,8 +225,10 @@ def run_info(a: argparse.Namespace) -> None:
     rows = cost.layers(config, (H, W))
     parameters, bits, count = cost.total(rows)
     head = "layer|kind|output|parameters|packed bytes|binary MACs|float MACs|scales|output bytes".split("|")
-    lines = [[r.name, r.kind, "x".join(map(str, r.shape[1:])), r.parameters, r.weight_bits // 8] for r in rows]
-    lines = [[*line, *r.multiplications, r.activation_bytes] for line, r in zip(lines, rows)]
+    lines = [
+        [r.name, r.kind, "x".join(map(str, r.shape[1:])), r.parameters, r.weight_bits // 8, *r.multiplications,
+         r.activation_bytes] for r in rows
+    ]  # fmt: skip
     table(head, [*lines, ["total", "", "", parameters, bits // 8, *count, max(r.activation_bytes for r in rows)]])
     print("float32 parameters:", 4 * parameters, "bytes. The last column's total is its largest entry.")
 
@@ -238,17 +247,16 @@ def run_check(a: argparse.Namespace) -> int:
 def run_vectors(a: argparse.Namespace) -> None:
     from ..testing.vector_files import save_vectors
 
-    for path in save_vectors(
-        a.op, a.out, count=a.count, format=a.format, seed=a.seed, bits=a.word_bits, dtype=np.dtype(a.dtype)
-    ):
+    dtype = np.dtype(a.dtype)
+    for path in save_vectors(a.op, a.out, count=a.count, format=a.format, seed=a.seed, bits=a.word_bits, dtype=dtype):
         print(path)
 
 
-# -- what they share ------------------------------------------------------------------------------------------------
+# -- models and scores ----------------------------------------------------------------------------------------------
 
 
 class Model(NamedTuple):
-    """A run's folder or a packed file, as a function from images to logits; ``data`` is what it was trained on."""
+    """A network as a function from images to logits; ``data`` names its training data, if that is known."""
 
     config: net.Config
     logits_of: Callable[[Array], Array]
@@ -266,44 +274,21 @@ def model_of(path: Path) -> Model:
 
 
 def trained_on(folder: Path) -> str | None:
-    """The data that a run's ``config.json`` names, if there is one and it does."""
+    """The name of the training data in a run's ``config.json``, if there is one."""
     written = folder / "config.json"
     return json.loads(written.read_text(encoding="utf-8")).get("data") if written.is_file() else None
 
 
 def scores_of(model: Model, dataset: Dataset) -> dict[str, float]:
+    """Evaluate a model on a data set with the same number of classes."""
     if model.config.classes != len(dataset.classes):
         raise ValueError(f"evaluate: the network has {model.config.classes} classes, the data {len(dataset.classes)}")
     return evaluate(model.logits_of, dataset, task=dataset.task, classes=dataset.classes, stride=model.config.stride)
 
 
 def report(folder: Path | None, scores: dict[str, float]) -> None:
-    """Print the scores, and keep them beside the run."""
+    """Print the scores and, for a run, save them in its folder."""
     for name, value in scores.items():
         print(f"{name:20s} {value:.4f}")
     if folder:
         save_json(folder / "scores.json", {k: None if np.isnan(v) else v for k, v in scores.items()})
-
-
-def add_options(group: Any, kind: type[Any], skip: Sequence[str] = ()) -> None:
-    """An option for every field of a NamedTuple; unset ones stay None, so that a config file can speak."""
-    for name, default in kind._field_defaults.items():
-        if name in skip:
-            continue
-        flag, text = f"--{name.replace('_', '-')}", f"default {default}"
-        if isinstance(default, bool):
-            group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
-        elif isinstance(default, tuple):
-            group.add_argument(flag, nargs="+", type=type(default[0]), metavar="N", help=text)
-        else:
-            group.add_argument(flag, type=type(default), metavar=type(default).__name__.upper(), help=text)
-
-
-def given(arguments: argparse.Namespace, kind: type[Any]) -> dict[str, Any]:
-    """The options of ``kind`` that were set on the command line."""
-    values = {k: getattr(arguments, k, None) for k in kind._fields}
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if v is not None}
-
-
-def of_run(run: Run, name: str) -> Any:
-    return getattr(run.config if name in net.Config._fields else run.training, name)

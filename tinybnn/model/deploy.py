@@ -20,7 +20,6 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from ..data.augment import pad_to_multiple
 from ..data.samples import Dataset, Sample
 from ..data.store import load_arrays, options, save_arrays
 from ..fast.multibranch_packed import branch_tiles
@@ -37,6 +36,7 @@ from ..ops.norm import scale_shift
 from ..ops.upsample import NEAREST, UPSAMPLERS
 from . import net
 from .blocks import ATTENTION, Arrays, activate, carry, scale_and_shift, under
+from .evaluate import pad_to_multiple
 
 
 class Packed(NamedTuple):
