@@ -1,4 +1,4 @@
-"""Augmentation: an image and its label never come apart, chance comes from the generator alone, arguments stay."""
+"""Augmentation: image and label stay aligned, the generator is the only source of chance, no argument changes."""
 
 import re
 

@@ -27,10 +27,11 @@ DATA = f"KIND:PATH, KIND one of {', '.join(LAYOUTS)}; photos and street are ship
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb and return the exit status."""
-    arguments = parser().parse_args(argv)
+    """Run one verb, a function of the arguments that its options name; return the exit status."""
+    arguments = vars(parser().parse_args(argv))
+    verb = arguments.pop("verb")
     try:
-        return arguments.verb(arguments) or 0
+        return verb(**arguments) or 0
     except (ValueError, TypeError, OSError, ImportError, TrainingError) as error:
         print(f"tinybnn: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -49,14 +50,14 @@ def parser() -> argparse.ArgumentParser:
         p.set_defaults(verb=function)
         return p
 
-    p = verb(run_demo, "demo", "train four networks on shipped pictures, compare, pack, check, draw")
+    p = verb(demo, "demo", "train four networks on shipped pictures, compare, pack, check, draw")
     p.add_argument("--out", type=Path, default=Path("tinybnn-demo"), help="folder for results (default %(default)s)")
     p.add_argument("--data", default="photos", help="photos (default) or street")
     p.add_argument("--steps", type=int, help="training steps of each network")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--quick", action="store_true", help="a twentieth of the steps: see it run, do not trust the scores")
 
-    p = verb(run_compare, "compare", "the four networks over several paired seeds, with spread")
+    p = verb(compare, "compare", "the four networks over several paired seeds, with spread")
     p.add_argument("--out", type=Path, help="folder for comparison.json")
     p.add_argument("--data", default="photos", help="photos (default) or street")
     p.add_argument("--seeds", type=int, default=5)
@@ -92,13 +93,15 @@ def parser() -> argparse.ArgumentParser:
 
     p = verb(run_check, "check", "compare the functions of a Python file with the operations of the same names")
     p.add_argument("file", type=Path, nargs="?", metavar="FILE.py")
-    p.add_argument("--op", action="append", default=[], metavar="NAME", help="check this one (again for more)")
-    p.add_argument("--json", type=Path, metavar="results.json", help="write a report that Gradescope reads")
+    p.add_argument(
+        "--op", dest="names", action="append", default=[], metavar="NAME", help="check this one (again for more)"
+    )
+    p.add_argument("--json", dest="results", type=Path, metavar="results.json", help="write a report for Gradescope")
     p.add_argument("--examples", type=int, default=100, help="cases to draw for each (default %(default)s)")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--time", type=float, default=60, help="seconds that each may take (default %(default)s)")
     p.add_argument("--memory", type=int, default=2048, help="megabytes that each may take (default %(default)s)")
-    p.add_argument("--list", action="store_true", help="name every operation and its arguments")
+    p.add_argument("--list", dest="listed", action="store_true", help="name every operation and its arguments")
 
     p = verb(run_vectors, "vectors", "write inputs of an operation and the right results")
     p.add_argument("op", metavar="OP")
@@ -125,90 +128,79 @@ def add_options(group: Any, kind: type[Any], skip: Sequence[str] = ()) -> None:
             group.add_argument(flag, type=type(default), metavar=type(default).__name__.upper(), help=text)
 
 
-def given(arguments: argparse.Namespace, kind: type[Any]) -> dict[str, Any]:
-    """The options of ``kind`` that were set on the command line."""
-    values = {k: getattr(arguments, k, None) for k in kind._fields}
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if v is not None}
+def given(kind: type[Any], fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of ``kind`` that were set on the command line."""
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items() if k in kind._fields and v is not None}
 
 
 # -- the verbs ------------------------------------------------------------------------------------------------------
 
 
-def run_demo(a: argparse.Namespace) -> int:
-    return demo(a.out, data=a.data, steps=a.steps, seed=a.seed, quick=a.quick)
-
-
-def run_compare(a: argparse.Namespace) -> None:
-    compare(a.data, seeds=a.seeds, steps=a.steps, out=a.out)
-
-
-def run_train(a: argparse.Namespace) -> None:
+def run_train(data: str, out: Path, config: Path | None, resume: bool, every: int, **fields: Any) -> None:
     from tqdm import tqdm
 
-    dataset = load(a.data, "train")
-    checkpoint = a.out / "run.npz"
-    if a.resume:
-        run = load_run(checkpoint)
+    dataset = load(data, "train")
+    network, training = given(net.Config, fields), given(Training, fields)
+    if resume:
+        run = load_run(out / "run.npz")
         own = run.training._asdict() | run.config._asdict()
-        changed = [k for k, v in (given(a, net.Config) | given(a, Training)).items() if v != own[k]]
-        if changed or a.config:
+        changed = [k for k, v in (network | training).items() if v != own[k]]
+        if changed or config:
             raise ValueError(f"train: --resume keeps the run's options, but {', '.join(changed) or 'config'} was given")
         if run.config.classes != len(dataset.classes):
-            raise ValueError(f"train: the run has {run.config.classes} classes, {a.data} has {len(dataset.classes)}")
+            raise ValueError(f"train: the run has {run.config.classes} classes, {data} has {len(dataset.classes)}")
     else:
-        written = json.loads(a.config.read_text(encoding="utf-8")) if a.config else {}
+        written = json.loads(config.read_text(encoding="utf-8")) if config else {}
         if unknown := set(written) - {"network", "training", "data"}:
-            raise ValueError(f"train: {a.config} has {', '.join(sorted(unknown))}, expected network, training, data")
-        training = options(Training, written.get("training", {}) | given(a, Training))
-        choices = {"size": training.crop} | written.get("network", {}) | given(a, net.Config)
-        config = net.check_config(options(net.Config, choices | {"classes": len(dataset.classes)}))
-        run = start(config, training)
+            raise ValueError(f"train: {config} has {', '.join(sorted(unknown))}, expected network, training, data")
+        trainer = options(Training, written.get("training", {}) | training)
+        network = {"size": trainer.crop} | written.get("network", {}) | network | {"classes": len(dataset.classes)}
+        run = start(net.check_config(options(net.Config, network)), trainer)
     if run.training.crop % run.config.stride:
         raise ValueError(f"train: crop is {run.training.crop}, expected a multiple of {run.config.stride}")
-    record = {"data": a.data, "network": run.config._asdict(), "training": run.training._asdict()}
-    save_json(a.out / "config.json", record)
+    record = {"data": data, "network": run.config._asdict(), "training": run.training._asdict()}
+    save_json(out / "config.json", record)
 
-    with tqdm(total=run.training.steps, initial=run.step, desc=a.out.name, unit="step") as bar:
+    with tqdm(total=run.training.steps, initial=run.step, desc=out.name, unit="step") as bar:
 
         def each(run):
             bar.update()
             bar.set_postfix(loss=f"{run.losses[-1]:.3f}")
 
-        train(run, dataset, each=each, checkpoint=checkpoint, every=a.every)
-    report(a.out, scores_of(model_of(a.out), load(a.data, "val")))
+        train(run, dataset, each=each, checkpoint=out / "run.npz", every=every)
+    report(out, scores_of(model_of(out), load(data, "val")))
 
 
-def run_evaluate(a: argparse.Namespace) -> None:
-    model = model_of(a.model)
-    data = a.data or model.data
+def run_evaluate(model: Path, data: str | None, split: str) -> None:
+    scored = model_of(model)
+    data = data or scored.data
     if not data:
         raise ValueError("evaluate: a packed file does not say what it was trained on, give --data")
-    report(a.model if a.model.is_dir() else None, scores_of(model, load(data, a.split)))
+    report(model if model.is_dir() else None, scores_of(scored, load(data, split)))
 
 
-def run_predict(a: argparse.Namespace) -> None:
-    model = model_of(a.model)
-    images = [(path, read_image(path)) for path in a.images]  # all are read before anything is written
-    for path, image in images:
-        label = predict(model.logits_of, image, model.config.stride).argmax(-1)
-        save_label(a.out / f"{path.stem}_label.png", label)
-        save_overlay(a.out / f"{path.stem}_overlay.png", image, label)
-        print(a.out / f"{path.stem}_overlay.png")
+def run_predict(images: list[Path], model: Path, out: Path) -> None:
+    config, logits_of, _ = model_of(model)
+    for path, image in [(path, read_image(path)) for path in images]:  # read all before anything is written
+        label = predict(logits_of, image, config.stride).argmax(-1)
+        save_label(out / f"{path.stem}_label.png", label)
+        save_overlay(out / f"{path.stem}_overlay.png", image, label)
+        print(out / f"{path.stem}_overlay.png")
 
 
-def run_pack(a: argparse.Namespace) -> int | None:
-    run = load_run(a.model / "run.npz")
+def run_pack(model: Path, out: Path | None) -> int | None:
+    run = load_run(model / "run.npz")
     packed = pack_network(run.params, run.state, run.config)
-    data = trained_on(a.model)
+    data = trained_on(model)
     if not data:
-        raise ValueError(f"pack: {a.model / 'config.json'} does not say what the network was trained on")
+        raise ValueError(f"pack: {model / 'config.json'} does not say what the network was trained on")
     samples = load(data, "val")
     network = ready(packed)
     different = differing_logits(network, run.params, run.state, samples)
     if different:
         print(f"tinybnn: {different} logits differ between the packed network and its simulation", file=sys.stderr)
         return 1
-    out = a.out or a.model / "packed.npz"
+    out = out or model / "packed.npz"
     save_packed(out, packed)
     before, after = weight_bytes(packed, run.params)
     print(f"{out}: binary weights {before} bytes as float32, {after} packed, {before / after:.1f} times smaller")
@@ -217,9 +209,9 @@ def run_pack(a: argparse.Namespace) -> int | None:
     return None
 
 
-def run_info(a: argparse.Namespace) -> None:
-    config = model_of(a.model).config if a.model else net.check_config(options(net.Config, given(a, net.Config)))
-    H, W = a.image
+def run_info(model: Path | None, image: tuple[int, int], **fields: Any) -> None:
+    config = model_of(model).config if model else net.check_config(options(net.Config, given(net.Config, fields)))
+    H, W = image
     if H % config.stride or W % config.stride:
         raise ValueError(f"info: image is {H} x {W}, expected multiples of {config.stride}")
     rows = cost.layers(config, (H, W))
@@ -233,22 +225,22 @@ def run_info(a: argparse.Namespace) -> None:
     print("float32 parameters:", 4 * parameters, "bytes. The last column's total is its largest entry.")
 
 
-def run_check(a: argparse.Namespace) -> int:
+def run_check(
+    file: Path | None, names: list[str], results: Path | None, listed: bool, time: float, memory: int, **how: int
+) -> int:
     from ..testing.grade import Limit, listing, report
 
-    if a.list:
+    if listed:
         return listing()
-    if a.file is None:
+    if file is None:
         raise ValueError("check: no file was given, expected FILE.py, or --list")
-    limit = Limit(a.time, a.memory)
-    return report(a.file, a.op, results=a.json, examples=a.examples, seed=a.seed, limit=limit)
+    return report(file, names, results=results, limit=Limit(time, memory), **how)
 
 
-def run_vectors(a: argparse.Namespace) -> None:
+def run_vectors(op: str, out: Path, word_bits: int, dtype: str, **how: Any) -> None:
     from ..testing.vector_files import save_vectors
 
-    dtype = np.dtype(a.dtype)
-    for path in save_vectors(a.op, a.out, count=a.count, format=a.format, seed=a.seed, bits=a.word_bits, dtype=dtype):
+    for path in save_vectors(op, out, bits=word_bits, dtype=np.dtype(dtype), **how):
         print(path)
 
 

@@ -81,25 +81,9 @@ def hflip(image: Array, label: Array) -> tuple[Array, Array]:
 def random_scale(
     image: Array, label: Array, rng: Generator, *, low: float = 0.5, high: float = 2.0
 ) -> tuple[Array, Array]:
-    """Resize both by one factor s from ``low`` to ``high``; log(s) is uniform.
+    """:func:`resize` both by one random factor s to ``(round(s H), round(s W))``, but at least one pixel a side.
 
-    Parameters
-    ----------
-    image : float ndarray of shape (H, W, C)
-    label : uint8 ndarray of shape (H, W)
-    rng : numpy.random.Generator
-    low, high : float
-
-    Returns
-    -------
-    image : ndarray of shape (round(s H), round(s W), C)
-        At least one pixel a side.
-    label : ndarray of shape (round(s H), round(s W))
-
-    Notes
-    -----
-    Exactness: as :func:`resize`; with ``low = high = 1`` nothing changes.
-    Source: ours.
+    The factor is from ``low`` to ``high``, and its logarithm is uniform. With ``low = high = 1``, nothing changes.
     """
     H, W = _need_image_and_label("random_scale", image, label)
     need_number("random_scale", "low", low, 1e-3, 1e3)
@@ -111,8 +95,19 @@ def random_scale(
 def resize(image: Array, label: Array, size: Pair) -> tuple[Array, Array]:
     """Resize both to ``size = (rows, columns)``: the image bilinear, the label by its nearest pixel.
 
-    Labels are not interpolated, because no class 4 lies between class 3 and class 5. In both, the centre of pixel i is
-    at ``i + 1/2``, so image and label stay aligned.
+    Labels are not interpolated, because the mean of the classes 3 and 5 is not class 4. In both maps the centre of
+    pixel i is at ``i + 1/2``, so image and label stay aligned.
+
+    Parameters
+    ----------
+    image : float ndarray of shape (H, W, C)
+    label : uint8 ndarray of shape (H, W)
+    size : int or (rows, columns) pair
+
+    Returns
+    -------
+    image : ndarray of shape (rows, columns, C)
+    label : ndarray of shape (rows, columns)
 
     Notes
     -----

@@ -36,14 +36,10 @@ class DataError(ValueError):
 
 
 def read_image(path: Path | str) -> Array:
-    """Read an image as a viewer shows it: ``image[i, j, c]`` is 0 for black and 1 for white.
+    """The image in a file as a viewer shows it: ``image[i, j, c]`` is 0 for black and 1 for white.
 
     Grey and palette images become RGB, an alpha channel is dropped, and the EXIF orientation is applied, because masks
     are traced on what a viewer shows. Images of more than 8 bits a channel are refused.
-
-    Parameters
-    ----------
-    path : str or Path
 
     Returns
     -------
@@ -104,13 +100,9 @@ def _palette(image: Any) -> Array:
 def city_label(path: Path) -> Array:
     """Cityscapes ids as classes: ``label[i, j] = TRAIN_ID[id[i, j]]``.
 
-    A file named ``..._labelTrainIds.png`` already holds the classes.
-
-    Parameters
-    ----------
-    path : Path
-        One channel of ids. In a palette image the ids are the indices if the palette has colours, and the greys if
-        it has none, because programs that make PNG files smaller turn a grey channel into a palette.
+    A file named ``..._labelTrainIds.png`` already holds the classes. In a palette image the ids are the indices if the
+    palette has colours, and the greys if it has none: programs that make PNG files smaller turn a grey channel into a
+    palette.
 
     Returns
     -------
@@ -146,10 +138,6 @@ def road_label(path: Path) -> Array:
 
     Magenta is road, red is another place that counts, and **black is ignored: it is not background**.
 
-    Parameters
-    ----------
-    path : Path
-
     Returns
     -------
     ndarray of shape (H, W)
@@ -172,10 +160,6 @@ def object_label(path: Path) -> Array:
     In a one-bit file, 1 is grey 255. A palette image is read as its greys, unless one of its pixels or entry 1 of the
     palette has a colour. Then the file is a map of labels and is read as its indices: 0 is background, 255 is ignored
     (some data sets mark borders so), and every other index is object.
-
-    Parameters
-    ----------
-    path : Path
 
     Returns
     -------
@@ -220,14 +204,11 @@ def fit_label(label: Array, size: HW, path: Path) -> Array:
 
 # -- predictions, written as pictures -------------------------------------------------------------------------------
 
-CITY_COLOURS = np.array(
-    [
-        (128, 64, 128), (244, 35, 232), (70, 70, 70), (102, 102, 156), (190, 153, 153), (153, 153, 153), (250, 170, 30),
-        (220, 220, 0), (107, 142, 35), (152, 251, 152), (70, 130, 180), (220, 20, 60), (255, 0, 0), (0, 0, 142),
-        (0, 0, 70), (0, 60, 100), (0, 80, 100), (0, 0, 230), (119, 11, 32),
-    ],
-    np.uint8,
-)  # fmt: skip
+CITY_COLOURS = np.array([
+    (128, 64, 128), (244, 35, 232), (70, 70, 70), (102, 102, 156), (190, 153, 153), (153, 153, 153), (250, 170, 30),
+    (220, 220, 0), (107, 142, 35), (152, 251, 152), (70, 130, 180), (220, 20, 60), (255, 0, 0), (0, 0, 142),
+    (0, 0, 70), (0, 60, 100), (0, 80, 100), (0, 0, 230), (119, 11, 32),
+], np.uint8)  # fmt: skip
 """The usual colours of the 19 classes of Cityscapes."""
 
 TWO_COLOURS = np.array([(38, 44, 66), (255, 176, 59)], np.uint8)
