@@ -27,7 +27,7 @@ from ..notation import Array
 from .images import CITY_CLASSES, DataError, city_label, fit_label, object_label, read_image, road_label
 
 HELD_OUT = 5
-"""Where the disk has no split, a frame is in "val" if its number is divisible by this (status ours)."""
+"""Where a layout has no split, a frame is in "val" if its number is divisible by this (status ours)."""
 
 
 class Sample(NamedTuple):
