@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from tinybnn.app.table import table
+from tinybnn.app.demo import table
 
 from . import roofline
 from .harness import Row

@@ -13,7 +13,7 @@ import hypothesis
 import numpy as np
 
 import tinybnn
-from tinybnn.app.table import table
+from tinybnn.app.demo import table
 from tinybnn.data.store import write_whole
 from tinybnn.testing import RUNGS, Mismatch, check
 

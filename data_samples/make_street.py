@@ -1,11 +1,11 @@
-"""Draw ``data_samples/street`` again: ``python data_samples/make_street.py``, or ``--check`` what lies there.
+"""Draw ``data_samples/street`` again: ``python data_samples/make_street.py``.
 
 Scene k is ``street_scene(default_rng([SEED, k]), lanes=...)`` with 0, 2 or 4 marked lanes in turn. The first 96 scenes
-train, the next 32 are held out; all are written a second time in the layout and colour code of KITTI road,
-where the lanes are the category: uu unmarked, um marked, umm several lanes marked.
+are for training, the next 32 are held out. All scenes are written a second time in the layout and the colours of KITTI
+road, where the number of lanes gives the category: uu has no markings, um two lanes, umm four.
 
-``--check`` draws everything again and compares it with the committed files, pixel by pixel (the bytes of a PNG depend
-on the compression library), and each file's sha256 with the README's.
+``--check`` draws everything again, writes nothing, and compares: the pixels with those of the committed files, because
+the bytes of a PNG depend on the compression library, and the sha256 of each file with the README.
 """
 
 import argparse
@@ -26,21 +26,22 @@ CATEGORIES = (("uu", 0), ("um", 2), ("umm", 4))
 
 README = """# Street samples
 
-Small street scenes, 64 x 128 pixels, drawn by this project's own `tinybnn/data/street.py`. No photograph, no other data set
-and no model went into them.
+Small street scenes, 64 x 128 pixels, drawn by this project's own `tinybnn/data/street.py`. They contain nothing from
+photographs, other data sets or models.
 
 - **Origin**: scene k is `street_scene(np.random.default_rng([{seed}, k]), lanes=(0, 2, 4)[k % 3])`; k is the number in
-  its name. `python data_samples/make_street.py` draws them all again; with `--check` it
-  compares them with these files, pixel by pixel.
+  its name. `python data_samples/make_street.py` draws all of them again; with `--check` it compares them with these
+  files, pixel by pixel.
 - **Licence**: CC0 1.0. To the extent the law allows, the authors of tinybnn waive all rights to these pictures:
   <https://creativecommons.org/publicdomain/zero/1.0/>. The program that draws them is under the MIT licence.
 - **`cityscapes/`**: {train} scenes to train on (cities bithaven and signhausen), {val} held out (popcountia), in the
-  layout of Cityscapes, labels as labelIds. Present are 7 road, 8 sidewalk, 11 building, 17 pole, 19 traffic light,
-  20 traffic sign, 21 vegetation, 22 terrain, 23 sky, 24 person, 26 car; and, not scored, 0 unlabeled (dustbins) and
-  1 ego vehicle (the bonnet). The other eight scored classes are absent: leave them out of a mean, as the metric does.
+  layout of Cityscapes, with labelIds as labels. The classes are 7 road, 8 sidewalk, 11 building, 17 pole,
+  19 traffic light, 20 traffic sign, 21 vegetation, 22 terrain, 23 sky, 24 person and 26 car. Two ids are not scored:
+  0 unlabeled (dustbins) and 1 ego vehicle (the bonnet). The other eight scored classes do not occur, so leave them out
+  of a mean, as `mean_iou` does.
 - **`kitti-road/`**: the same scenes in the layout of KITTI road; scene k is number k // 3 of category uu (no lane
-  markings), um (two lanes) or umm (four lanes), for k % 3 = 0, 1, 2. Magenta is road, red is valid and not road, black
-  is ignored. Numbers divisible by five are held out, as `tinybnn.data.samples` does with this layout.
+  markings), um (two lanes) or umm (four lanes), for k % 3 = 0, 1, 2. Magenta is road, red is not road, black is
+  ignored. Numbers divisible by five are held out, because `tinybnn.data.samples` does so with this layout.
 
 ## sha256 of each file
 
@@ -68,7 +69,7 @@ def scenes():
 
 
 def replace(path, write):
-    """Write to a temporary name beside ``path``, then rename: a file is there whole, or not at all."""
+    """Write to a temporary name beside ``path``, then rename, so that a file is either complete or absent."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     write(part)
@@ -99,7 +100,7 @@ def listed(root):
 
 
 def differences(root, drawn):
-    """One line for each file that is missing, foreign, unlisted, altered, or not as ``drawn``: pairs like scenes()."""
+    """A line for each file that is missing, unknown, unlisted, altered, or not as ``drawn``, pairs as of scenes()."""
     drawn, sums = dict(drawn), listed(root)
     here = {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()} - {"README.md"}
     for name in sorted(here | set(drawn) | set(sums)):

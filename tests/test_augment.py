@@ -1,4 +1,4 @@
-"""Augmentation: an image and its label never come apart, chance comes from the generator alone, arguments stay."""
+"""Augmentation: image and label stay aligned, the generator is the only source of chance, no argument changes."""
 
 import re
 
@@ -9,10 +9,8 @@ from hypothesis import strategies as st
 
 from tinybnn.data.augment import (
     colour_jitter,
-    crop_back,
     draw_batch,
     hflip,
-    pad_to_multiple,
     random_crop,
     random_scale,
     recolour,
@@ -246,20 +244,6 @@ def test_arguments_are_not_written_and_any_memory_order_is_taken():
         np.testing.assert_array_equal(plain[1], other[1])
 
 
-# -- prediction of any size ---------------------------------------------------------------------------------------
-
-
-@given(sides, sides, st.integers(1, 50))
-def test_padding_continues_the_image_and_is_cropped_back(H, W, m):
-    image, _ = coded(H, W)
-    padded, size = pad_to_multiple(image, m)
-    PH, PW = (-n % m for n in (H, W))
-    assert size == (H, W) and padded.shape[0] % m == padded.shape[1] % m == 0
-    np.testing.assert_array_equal(padded, np.pad(image, ((0, PH), (0, PW), (0, 0)), mode="symmetric"))
-    np.testing.assert_array_equal(crop_back(padded, size), image)
-    np.testing.assert_array_equal(crop_back(padded[..., 0], size), image[..., 0])
-
-
 # -- refusals -----------------------------------------------------------------------------------------------------
 
 
@@ -275,8 +259,6 @@ def test_padding_continues_the_image_and_is_cropped_back(H, W, m):
         (lambda i, t, r: draw_batch([], r, 1, 4), "draw_batch: len(samples) is 0, expected a whole number >= 1"),
         (lambda i, t, r: draw_batch([(i, t)], r, 0, 4), "draw_batch: batch_size is 0, expected"),
         (lambda i, t, r: draw_batch([(i, t)], r, 1, 4, flip=2), "draw_batch: flip is 2, expected a number in [0, 1]"),
-        (lambda i, t, r: pad_to_multiple(i[:0], 4), "pad_to_multiple: H is 0, expected a whole number >= 1"),
-        (lambda i, t, r: crop_back(i, (9, 2)), "crop_back: array has shape (5, 6, 3), expected at least (9, 2)"),
     ],
 )
 def test_bad_input_is_one_line(call, text):

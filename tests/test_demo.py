@@ -8,7 +8,7 @@ from PIL import Image
 
 from tinybnn.app import demo as demo_module
 from tinybnn.app.cli import main
-from tinybnn.app.variants import ARMS
+from tinybnn.app.variants import VARIANTS
 from tinybnn.model.deploy import load_packed
 from tinybnn.model.train import load_run
 
@@ -30,7 +30,7 @@ def test_everything_is_written(done):
 
 def test_the_record_says_what_was_measured(done):
     record = json.loads((done / "metrics.json").read_text())
-    assert list(record["networks"]) == list(ARMS) and record["packed"]["differing logits"] == 0
+    assert list(record["networks"]) == list(VARIANTS) and record["packed"]["differing logits"] == 0
     for row in record["networks"].values():
         assert {"IoU", "MAE", "max-F", "parameters", "bytes", "binary MACs", "float MACs", "ms a crop"} <= row.keys()
     assert load_run(done / "model.npz").config == load_packed(done / "packed.npz").config
@@ -46,14 +46,14 @@ def test_the_same_seed_gives_the_same_numbers(done, tmp_path):
     assert numbers(tmp_path) == numbers(done)
 
 
-def interrupt_at(monkeypatch, arm):
-    def train_arm(name, *args, **options):
-        if name == arm:
+def interrupt_at(monkeypatch, variant):
+    def train_variant(name, *args, **options):
+        if name == variant:
             raise KeyboardInterrupt
         return original(name, *args, **options)
 
-    original = demo_module.train_arm
-    monkeypatch.setattr(demo_module, "train_arm", train_arm)
+    original = demo_module.train_variant
+    monkeypatch.setattr(demo_module, "train_variant", train_variant)
 
 
 def test_an_interrupt_keeps_what_is_done(tmp_path, monkeypatch, capsys):
@@ -81,4 +81,4 @@ def test_compare_prints_paired_differences(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "binary, 3 branches - binary, nearest" in out and "/2)" in out
     scores = json.loads((tmp_path / "comparison.json").read_text())["scores"]
-    assert list(scores) == list(ARMS) and all(len(runs) == 2 for runs in scores.values())
+    assert list(scores) == list(VARIANTS) and all(len(runs) == 2 for runs in scores.values())

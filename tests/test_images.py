@@ -1,4 +1,4 @@
-"""Image and label files: every mode against Pillow, every coding against its rule, every trap met in real files."""
+"""Image and label files: every mode against Pillow, every coding against its rule, special cases of published files."""
 
 import itertools
 import re
@@ -10,14 +10,19 @@ from PIL import Image
 
 from tinybnn.data.images import (
     CITY_CLASSES,
+    CITY_COLOURS,
     IGNORE,
     TRAIN_ID,
+    TWO_COLOURS,
     DataError,
     city_label,
+    colours,
     fit_label,
     object_label,
     read_image,
     road_label,
+    save_label,
+    save_overlay,
 )
 
 RNG = np.random.default_rng(0)
@@ -270,3 +275,23 @@ def test_a_few_pixels_are_stretched_to_the_nearest(size):
 def test_more_is_refused(size):
     with pytest.raises(DataError, match=says(f"read: a.png is 20 x 31, expected {size[0]} x {size[1]} as its image")):
         fit_label(np.zeros((20, 31), np.uint8), size, "a.png")
+
+
+# -- predictions --------------------------------------------------------------------------------------------------
+
+
+def test_colours_repeat_and_ignored_pixels_are_black():
+    assert colours(np.array([[1, IGNORE]], np.uint8), 2).tolist() == [[TWO_COLOURS[1].tolist(), [0, 0, 0]]]
+    np.testing.assert_array_equal(colours(np.arange(19), 19), CITY_COLOURS)
+    np.testing.assert_array_equal(colours(np.array([19, 20]), 21), CITY_COLOURS[:2])
+
+
+@pytest.mark.parametrize("classes", [2, 19])
+def test_a_saved_label_is_read_again_and_an_overlay_mixes_the_image_with_the_colours(classes, tmp_path):
+    image, label = RGB / np.float32(255), RNG.integers(0, classes, RGB.shape[:2])
+    label[0, 0] = classes - 1
+    save_label(tmp_path / "label.png", label)
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "label.png")), label)
+    save_overlay(tmp_path / "overlay.png", image, label)
+    mixed = 0.55 * RGB + 0.45 * (TWO_COLOURS if classes == 2 else CITY_COLOURS)[label]
+    assert np.abs(np.asarray(Image.open(tmp_path / "overlay.png")) - mixed).max() <= 0.5 + 1e-4

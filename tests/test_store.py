@@ -1,4 +1,4 @@
-"""Files are whole or not there, and hold numbers only."""
+"""Files are either complete or absent, and hold only numbers and JSON."""
 
 import os
 import pickle

@@ -1,8 +1,8 @@
 """``python -m tinybnn`` and the command ``tinybnn``.
 
-The products of tiny crops are so small that a second BLAS thread costs more than it brings, and a hundred times more
-where a neighbour holds the other core. So the program takes one, unless the environment says otherwise; NumPy reads
-these variables once, when it is first imported.
+The matrix products of small crops are too small for threads: a second BLAS thread costs more time than it saves. The
+program therefore uses one thread, unless the environment says otherwise. NumPy reads these variables only once, when
+it is first imported, so they are set before that.
 """
 
 import os
@@ -13,10 +13,10 @@ for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "
 
 
 def main() -> int:
-    """Run the command line; return its exit status."""
-    from .app.cli import main
+    """Run the command line and return its exit status."""
+    from .app import cli
 
-    return main()
+    return cli.main()
 
 
 if __name__ == "__main__":

@@ -28,9 +28,9 @@ Floats go in and the same float comes out: float64 for checks, float32 for train
 
 The sign contract
 -----------------
-``sign(x) = +1`` where ``x >= 0``, else ``-1``. Both zeros, ``+0.0`` and ``-0.0``, give ``+1``: a binary
-network has two values and no third. NaN has no sign and raises. The straight-through mask passes
-the gradient at ``|x| = 1`` exactly.
+``sign(x) = +1`` where ``x >= 0``, else ``-1``. Both zeros, ``+0.0`` and ``-0.0``, give ``+1``, because a
+binary network has no third value. NaN has no sign and raises. The straight-through mask passes the
+gradient at ``|x| = 1`` too.
 
 The bit contract
 ----------------
@@ -42,25 +42,36 @@ product, so it never disagrees, and::
 
 The padding contract
 --------------------
-A binary convolution names its ``pad_value``: -1, 0 or +1. There is no default, because there is no
-harmless one: 0 is not a binary value (packed code corrects for it exactly), and -1 and +1 are not zero.
+Every call of a binary convolution names its ``pad_value``: -1, 0 or +1. There is no default, because each
+choice has a cost: 0 is not a binary value (packed code corrects for it exactly), and -1 or +1 adds to sums.
 """
 
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 
 Array: TypeAlias = np.ndarray
-"""What every operation takes and gives; shapes and dtypes stand in the docstrings, where a reader looks for them."""
+"""The type of every operation's arguments and results; docstrings give the shapes and dtypes."""
 
 Pair: TypeAlias = int | tuple[int, int]
-"""One whole number for rows and columns alike, or one for each."""
+"""One whole number for both rows and columns, or one for each."""
 
 HW: TypeAlias = tuple[int, int]
-"""Rows and columns, both given: what a ``Pair`` is once it is checked."""
+"""A number for rows and a number for columns: a ``Pair`` after it was checked."""
 
 WORD_BITS = 64
 """Bits in one packed word (``uint64``)."""
 
 IGNORE = 255
-"""The label that neither loss nor metric counts."""
+"""The label that neither a loss nor a metric counts."""
+
+Whole = TypeVar("Whole", int, np.ndarray)
+
+
+def ceil_div(n: Whole, d: int) -> Whole:
+    """``n / d``, rounded up: how many groups of ``d`` hold ``n`` things.
+
+    >>> ceil_div(130, 64)
+    3
+    """
+    return -(-n // d)

@@ -1,9 +1,9 @@
-"""One way to refuse bad input: every error names the operation, the argument, what came, what was expected.
-
-``need_*`` functions return what they checked, or raise ``ValueError`` (a wrong value or shape) or
-``TypeError`` (a wrong dtype). They are the first lines of every public operation::
+"""Checks of arguments. Every error names the operation, the argument, its value, and what was expected::
 
     conv2d: w has shape (3, 3, 4, 8), expected (KH, KW, C, F) with C = 2 from x
+
+A public operation begins with calls of ``need_*``. Each raises ``ValueError`` for a wrong value or shape, and
+``TypeError`` for a wrong type. Some return what they checked.
 """
 
 import math
@@ -12,14 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from .notation import Array
+from .notation import HW, Array
+
+# -- shapes and dtypes ----------------------------------------------------------------------------------------------
 
 
 def need_shape(op: str, name: str, array: Array, letters: str, **known: tuple[int, str]) -> tuple[int, ...]:
-    """Check ``array.shape`` against ``letters`` and return the sizes in that order.
+    """Check ``array.shape`` against ``letters``, such as ``"N H W C"``, and return the shape.
 
-    ``letters`` is a string such as ``"N H W C"``. A size known from elsewhere is given as
-    ``C=(3, "x")``: the number, and the argument it came from. A digit in ``letters`` stands for itself.
+    A size that another argument has fixed is given as ``C=(3, "x")``: the number, and the name of that argument.
+    A number in ``letters`` means itself.
 
     >>> need_shape("conv2d", "x", np.zeros((1, 4, 5, 2)), "N H W C")
     (1, 4, 5, 2)
@@ -32,16 +34,13 @@ def need_shape(op: str, name: str, array: Array, letters: str, **known: tuple[in
         fits = fits and (known[n][0] == size if n in known else not n.isdigit() or int(n) == size)
     if not fits:
         shape = f"({', '.join(names)}{',' if len(names) == 1 else ''})"
-        known_words = [f"{n} = {known[n][0]} from {known[n][1]}" for n in dict.fromkeys(names) if n in known]
-        raise ValueError(
-            f"{op}: {name} has shape {array.shape}, expected {shape}"
-            + (f" with {', '.join(known_words)}" if known_words else "")
-        )
+        sizes = ", ".join(f"{n} = {known[n][0]} from {known[n][1]}" for n in dict.fromkeys(names) if n in known)
+        raise ValueError(f"{op}: {name} has shape {array.shape}, expected {shape}{sizes and f' with {sizes}'}")
     return array.shape
 
 
 def need_float(op: str, **arrays: Array) -> None:
-    """Refuse anything but float32 or float64, and two float dtypes in one call."""
+    """Refuse every dtype but float32 and float64, and both of them in one call."""
     dtypes = {}
     for name, array in arrays.items():
         dtype = getattr(array, "dtype", None)
@@ -69,20 +68,24 @@ def need_dtype(op: str, name: str, array: Array, kind: type) -> None:
         raise TypeError(f"{op}: {name} has dtype {np.asarray(array).dtype}, expected {kind.__name__}")
 
 
-def need_pm1(op: str, name: str, array: Array) -> None:
-    """Refuse an array with any value other than -1 and +1."""
-    bad = np.abs(array) != 1
+# -- the values in an array -----------------------------------------------------------------------------------------
+
+
+def _refuse(op: str, name: str, array: Array, bad: Array, why: str, kind: type[ValueError] = ValueError) -> None:
+    """Raise an error about the first value of ``array`` where ``bad`` is true, if there is one."""
     if bad.any():
         at = tuple(int(i) for i in np.argwhere(bad)[0])
-        raise ValueError(f"{op}: {name}{list(at)} is {array[at]}, expected every value to be -1 or +1")
+        raise kind(f"{op}: {name}{list(at)} is {array[at]}, {why}")
+
+
+def need_pm1(op: str, name: str, array: Array) -> None:
+    """Refuse an array with any value other than -1 and +1."""
+    _refuse(op, name, array, np.abs(array) != 1, "expected every value to be -1 or +1")
 
 
 def need_finite(op: str, name: str, array: Array) -> None:
-    """Refuse NaN and infinity, and say where the first one is."""
-    bad = ~np.isfinite(array)
-    if bad.any():
-        at = tuple(int(i) for i in np.argwhere(bad)[0])
-        raise ValueError(f"{op}: {name}{list(at)} is {array[at]}, expected finite values")
+    """Refuse NaN and infinity."""
+    _refuse(op, name, array, ~np.isfinite(array), "expected finite values")
 
 
 class NoSignError(ValueError):
@@ -90,22 +93,18 @@ class NoSignError(ValueError):
 
 
 def need_sides(op: str, name: str, array: Array) -> None:
-    """Refuse NaN, which lies on no side of zero, and say where the first one is."""
-    if np.isnan(array.min(initial=np.inf)):  # one pass where there is none
-        at = tuple(int(i) for i in np.argwhere(np.isnan(array))[0])
-        raise NoSignError(f"{op}: {name}{list(at)} is nan, which has no sign")
+    """Refuse NaN, which is neither below zero nor at or above it."""
+    if np.isnan(array.min(initial=np.inf)):  # the minimum is NaN if any value is: one pass, and no mask is made
+        _refuse(op, name, array, np.isnan(array), "which has no sign", NoSignError)
 
 
 def need_probability(op: str, name: str, array: Array) -> None:
-    """Refuse NaN and whatever is not in [0, 1], and say where the first one is."""
-    bad = ~((array >= 0) & (array <= 1))
-    if bad.any():
-        at = tuple(int(i) for i in np.argwhere(bad)[0])
-        raise ValueError(f"{op}: {name}{list(at)} is {array[at]}, expected a probability in [0, 1]")
+    """Refuse NaN and every value outside [0, 1]."""
+    _refuse(op, name, array, ~((array >= 0) & (array <= 1)), "expected a probability in [0, 1]")
 
 
 def need_labels(op: str, name: str, labels: Array, shape: tuple[int, ...], L: int, ignore: int | None = None) -> Array:
-    """Refuse labels that are not whole numbers of that ``shape``, each 0..L-1 or ``ignore``; return which ones count.
+    """Refuse all but whole numbers of this ``shape``, each 0..L-1 or ``ignore``; return where a label counts.
 
     >>> need_labels("cross_entropy", "labels", np.array([0, 255, 1]), (3,), 2, 255)
     array([ True, False,  True])
@@ -113,16 +112,13 @@ def need_labels(op: str, name: str, labels: Array, shape: tuple[int, ...], L: in
     need_shape(op, name, labels, " ".join(map(str, shape)))
     need_dtype(op, name, labels, np.integer)
     counted = np.ones(shape, bool) if ignore is None else np.asarray(labels != ignore)
-    bad = counted & ((labels < 0) | (labels >= L))
-    if bad.any():
-        at = tuple(int(i) for i in np.argwhere(bad)[0])
-        expected = f"0..{L - 1}" + ("" if ignore is None else f", or {ignore} for ignored")
-        raise ValueError(f"{op}: {name}{list(at)} is {labels[at]}, expected {expected}")
+    others = "" if ignore is None else f", or {ignore} for ignored"
+    _refuse(op, name, labels, counted & ((labels < 0) | (labels >= L)), f"expected 0..{L - 1}{others}")
     return counted
 
 
 def need_mask(op: str, probability: Array, target: Array) -> Array:
-    """Refuse what is not a map of probabilities (H, W) and its mask of 0 and 1; return the mask as booleans."""
+    """Refuse all but a map of probabilities (H, W) and its mask of 0 and 1; return the mask as booleans."""
     need_float(op, probability=probability)
     H, W = need_shape(op, "probability", probability, "H W")
     if H * W == 0:
@@ -134,42 +130,36 @@ def need_mask(op: str, probability: Array, target: Array) -> Array:
     return target == 1
 
 
+# -- options --------------------------------------------------------------------------------------------------------
+
+
 def need_int(op: str, name: str, value: Any, least: int) -> int:
-    """Refuse what is not a whole number of at least ``least``."""
+    """Refuse all but a whole number of at least ``least``."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
         raise ValueError(f"{op}: {name} is {value!r}, expected a whole number >= {least}")
     return int(value)
 
 
-def need_pair(op: str, name: str, value: Any, least: int) -> tuple[int, int]:
-    """One whole number, or a (rows, columns) pair of them, as a pair."""
-    if isinstance(value, (tuple, list)):
-        if len(value) != 2:
-            raise ValueError(f"{op}: {name} is {value!r}, expected a whole number or a (rows, columns) pair")
-        return need_int(op, name, value[0], least), need_int(op, name, value[1], least)
-    return (need_int(op, name, value, least),) * 2
+def need_pair(op: str, name: str, value: Any, least: int) -> HW:
+    """Return one whole number, or a (rows, columns) pair of them, as a pair."""
+    if not isinstance(value, (tuple, list)):
+        return (need_int(op, name, value, least),) * 2
+    if len(value) != 2:
+        raise ValueError(f"{op}: {name} is {value!r}, expected a whole number or a (rows, columns) pair")
+    return need_int(op, name, value[0], least), need_int(op, name, value[1], least)
 
 
 def need_choice(op: str, name: str, value: Any, choices: Collection[Any]) -> Any:
-    """Refuse a value outside ``choices``, and list them."""
+    """Refuse a value that is not one of ``choices``."""
     if value not in choices:
         raise ValueError(f"{op}: {name} is {value!r}, expected one of {', '.join(map(repr, choices))}")
     return value
 
 
 def need_number(op: str, name: str, value: Any, low: float = -math.inf, high: float = math.inf) -> float:
-    """Refuse what is not a finite number in [low, high]."""
+    """Refuse all but a finite number in [low, high]."""
     scalar = np.isscalar(value)
     if isinstance(value, (bool, str)) or not scalar or not (low <= value <= high) or not math.isfinite(value):
         span = f"number in [{low}, {high}]" if (low, high) != (-math.inf, math.inf) else "finite number"
         raise ValueError(f"{op}: {name} is {value!r}, expected a {span}")
     return value
-
-
-def ceil_div(n: int, d: int) -> int:
-    """``n / d`` rounded up, in whole numbers.
-
-    >>> ceil_div(7, 3)
-    3
-    """
-    return -(-n // d)

@@ -16,7 +16,8 @@ import time
 import numpy as np
 
 from tinybnn import Config, confusion_matrix, forward, init, iou_per_class, load, mean_iou, pack
-from tinybnn.app.pictures import colours, new_figure, pictures
+from tinybnn.app.pictures import new_figure, pictures
+from tinybnn.data.images import colours
 from tinybnn.metrics.labels import confusion_matrix_loops
 from tinybnn.model import cost
 from tinybnn.model.evaluate import evaluate, predict

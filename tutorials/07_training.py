@@ -15,7 +15,8 @@ import tempfile
 import numpy as np
 
 from tinybnn import bop, clip_latent, clipped, draw_batch, load, polynomial, sgd, sign
-from tinybnn.app.pictures import colours, new_figure, pictures
+from tinybnn.app.pictures import new_figure, pictures
+from tinybnn.data.images import colours
 from tinybnn.model import net
 from tinybnn.model.train import Training, load_run, save_run, start, step
 from tinybnn.ops.loss import cross_entropy, cross_entropy_backward, cross_entropy_loops

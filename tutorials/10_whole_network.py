@@ -19,7 +19,7 @@ import numpy as np
 
 from tinybnn import load, polynomial, sign
 from tinybnn.app.pictures import attention, branches, new_figure, pictures, predictions
-from tinybnn.app.variants import ARMS, train_arm
+from tinybnn.app.variants import VARIANTS, train_variant
 from tinybnn.metrics.labels import confusion_matrix, iou_per_class
 from tinybnn.metrics.saliency import f_curve, mae, max_f
 from tinybnn.model import cost
@@ -250,7 +250,7 @@ print("differences: ", slope_along(v, weighted_sum, p))
 # networks that differ by one step each:
 
 # %%
-for name, changes in ARMS.items():
+for name, changes in VARIANTS.items():
     config = Config(classes=19, **changes)
     print(f"{name:32s} {cost.total(cost.layers(config, (64, 128)))[0]:8,} parameters")
 
@@ -267,7 +267,7 @@ def show(step, steps, loss, score):
         print(f"  step {step} of {steps}, loss {loss:.2f}")
 
 
-photo = train_arm(list(ARMS)[3], photos, seen, unseen, show=show, watch=1, steps=120, batch=4, lr=0.01)
+photo = train_variant(list(VARIANTS)[3], photos, seen, unseen, show=show, watch=1, steps=120, batch=4, lr=0.01)
 
 # %% tags=["varies"]
 figure = branches(photo.run, image)
@@ -429,9 +429,10 @@ print(f"one threshold for all {max_f(own):.3f}, each its own {np.mean([curve.max
 streets = load("street", "train")
 scenes, held_out = list(streets), list(load("street", "val"))
 pair, runs = ("binary, nearest", "binary, 3 branches"), {}
+how = {"watch": 1, "steps": 40, "batch": 4, "lr": 0.01}
 for seed in range(3):
     for name in pair:
-        runs[name, seed] = train_arm(name, streets, scenes, held_out, watch=1, steps=40, batch=4, lr=0.01, seed=seed)
+        runs[name, seed] = train_variant(name, streets, scenes, held_out, seed=seed, **how)
     print(f"seed {seed}: " + ", ".join(f"{name} {runs[name, seed].scores['mIoU']:.3f}" for name in pair))
 
 # %% tags=["varies"]

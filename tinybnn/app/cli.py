@@ -1,9 +1,7 @@
 """The command line: demo, compare, train, evaluate, predict, pack, info, check, vectors.
 
-``python -m tinybnn`` is the same program.
-
-What is wrong with an input is said in one line on standard error, with exit status 2; a packed network that differs
-from its simulation exits with 1, an interrupted run with 130.
+A wrong input is reported in one line on standard error, with exit status 2. A packed network that differs from its
+simulation gives exit status 1, and an interrupted run 130.
 """
 
 import argparse
@@ -15,24 +13,25 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..data.images import read_image
+from ..data.images import read_image, save_label, save_overlay
 from ..data.samples import LAYOUTS, Dataset, load
 from ..data.store import options, save_json
 from ..model import cost, net
 from ..model.deploy import differing_logits, forward_packed, load_packed, pack_network, ready, save_packed, weight_bytes
 from ..model.evaluate import evaluate, predict
-from ..model.train import Run, Training, TrainingError, load_run, logits_of, start, train
+from ..model.train import Training, TrainingError, load_run, logits_of, start, train
 from ..notation import Array
-from .table import table
+from .demo import compare, demo, table
 
 DATA = f"KIND:PATH, KIND one of {', '.join(LAYOUTS)}; photos and street are shipped and need no PATH"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb; return the exit status."""
-    arguments = parser().parse_args(argv)
+    """Run one verb, a function of the arguments that its options name; return the exit status."""
+    arguments = vars(parser().parse_args(argv))
+    verb = arguments.pop("verb")
     try:
-        return arguments.verb(arguments) or 0
+        return verb(**arguments) or 0
     except (ValueError, TypeError, OSError, ImportError, TrainingError) as error:
         print(f"tinybnn: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -42,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The parser of all verbs. Network and trainer options are the fields of their NamedTuples."""
+    """The parser of all verbs. The options of networks and trainers are the fields of their NamedTuples."""
     top = argparse.ArgumentParser(prog="tinybnn", description="Binary neural networks for dense prediction, in NumPy.")
     verbs = top.add_subparsers(required=True, metavar="VERB")
 
@@ -51,14 +50,14 @@ def parser() -> argparse.ArgumentParser:
         p.set_defaults(verb=function)
         return p
 
-    p = verb(run_demo, "demo", "train four networks on shipped pictures, compare, pack, check, draw")
+    p = verb(demo, "demo", "train four networks on shipped pictures, compare, pack, check, draw")
     p.add_argument("--out", type=Path, default=Path("tinybnn-demo"), help="folder for results (default %(default)s)")
     p.add_argument("--data", default="photos", help="photos (default) or street")
     p.add_argument("--steps", type=int, help="training steps of each network")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--quick", action="store_true", help="a twentieth of the steps: see it run, do not trust the scores")
 
-    p = verb(run_compare, "compare", "the four networks over several paired seeds, with spread")
+    p = verb(compare, "compare", "the four networks over several paired seeds, with spread")
     p.add_argument("--out", type=Path, help="folder for comparison.json")
     p.add_argument("--data", default="photos", help="photos (default) or street")
     p.add_argument("--seeds", type=int, default=5)
@@ -89,22 +88,22 @@ def parser() -> argparse.ArgumentParser:
 
     p = verb(run_info, "info", "the layer table: shapes, parameters, bits, multiplications, memory")
     p.add_argument("model", type=Path, nargs="?", metavar="RUN", help="folder of a run; without it, the options below")
-    p.add_argument(
-        "--image", type=int, nargs=2, default=(64, 64), metavar=("H", "W"), help="image size (default 64 64)"
-    )
+    p.add_argument("--image", type=int, nargs=2, default=(64, 64), metavar=("H", "W"), help="size (default 64 64)")
     add_options(p.add_argument_group("network"), net.Config)
 
-    p = verb(run_check, "check", "hold the functions of a Python file against the operations whose names they bear")
+    p = verb(run_check, "check", "compare the functions of a Python file with the operations of the same names")
     p.add_argument("file", type=Path, nargs="?", metavar="FILE.py")
-    p.add_argument("--op", action="append", default=[], metavar="NAME", help="check this one (again for more)")
-    p.add_argument("--json", type=Path, metavar="results.json", help="write a report that Gradescope reads")
+    p.add_argument(
+        "--op", dest="names", action="append", default=[], metavar="NAME", help="check this one (again for more)"
+    )
+    p.add_argument("--json", dest="results", type=Path, metavar="results.json", help="write a report for Gradescope")
     p.add_argument("--examples", type=int, default=100, help="cases to draw for each (default %(default)s)")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--time", type=float, default=60, help="seconds that each may take (default %(default)s)")
     p.add_argument("--memory", type=int, default=2048, help="megabytes that each may take (default %(default)s)")
-    p.add_argument("--list", action="store_true", help="name every operation and its arguments")
+    p.add_argument("--list", dest="listed", action="store_true", help="name every operation and its arguments")
 
-    p = verb(run_vectors, "vectors", "write inputs of an operation with their right results")
+    p = verb(run_vectors, "vectors", "write inputs of an operation and the right results")
     p.add_argument("op", metavar="OP")
     p.add_argument("--count", type=int, default=10, help="calls (default %(default)s)")
     p.add_argument("--format", default="npz", choices=("npz", "json", "c", "hex"))
@@ -115,93 +114,93 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def add_options(group: Any, kind: type[Any], skip: Sequence[str] = ()) -> None:
+    """Add an option for every field of a NamedTuple. The default is None, so that :func:`given` knows what was set."""
+    for name, default in kind._field_defaults.items():
+        if name in skip:
+            continue
+        flag, text = f"--{name.replace('_', '-')}", f"default {default}"
+        if isinstance(default, bool):
+            group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
+        elif isinstance(default, tuple):
+            group.add_argument(flag, nargs="+", type=type(default[0]), metavar="N", help=text)
+        else:
+            group.add_argument(flag, type=type(default), metavar=type(default).__name__.upper(), help=text)
+
+
+def given(kind: type[Any], fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of ``kind`` that were set on the command line."""
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items() if k in kind._fields and v is not None}
+
+
 # -- the verbs ------------------------------------------------------------------------------------------------------
 
 
-def run_demo(a: argparse.Namespace) -> int:
-    from .demo import demo
-
-    return demo(a.out, data=a.data, steps=a.steps, seed=a.seed, quick=a.quick)
-
-
-def run_compare(a: argparse.Namespace) -> None:
-    from .demo import compare
-
-    return compare(a.data, seeds=a.seeds, steps=a.steps, out=a.out)
-
-
-def run_train(a: argparse.Namespace) -> None:
+def run_train(data: str, out: Path, config: Path | None, resume: bool, every: int, **fields: Any) -> None:
     from tqdm import tqdm
 
-    dataset = load(a.data, "train")
-    checkpoint = a.out / "run.npz"
-    if a.resume:
-        run = load_run(checkpoint)
-        changed = [k for k, v in {**given(a, net.Config), **given(a, Training)}.items() if v != of_run(run, k)]
-        if changed or a.config:
+    dataset = load(data, "train")
+    network, training = given(net.Config, fields), given(Training, fields)
+    if resume:
+        run = load_run(out / "run.npz")
+        own = run.training._asdict() | run.config._asdict()
+        changed = [k for k, v in (network | training).items() if v != own[k]]
+        if changed or config:
             raise ValueError(f"train: --resume keeps the run's options, but {', '.join(changed) or 'config'} was given")
         if run.config.classes != len(dataset.classes):
-            raise ValueError(f"train: the run has {run.config.classes} classes, {a.data} has {len(dataset.classes)}")
+            raise ValueError(f"train: the run has {run.config.classes} classes, {data} has {len(dataset.classes)}")
     else:
-        written = json.loads(a.config.read_text(encoding="utf-8")) if a.config else {}
-        unknown = set(written) - {"network", "training", "data"}
-        if unknown:
-            raise ValueError(f"train: {a.config} has {', '.join(sorted(unknown))}, expected network, training, data")
-        training = options(Training, written.get("training", {}) | given(a, Training))
-        choices = {"size": training.crop} | written.get("network", {}) | given(a, net.Config)
-        config = net.check_config(options(net.Config, choices | {"classes": len(dataset.classes)}))
-        run = start(config, training)
+        written = json.loads(config.read_text(encoding="utf-8")) if config else {}
+        if unknown := set(written) - {"network", "training", "data"}:
+            raise ValueError(f"train: {config} has {', '.join(sorted(unknown))}, expected network, training, data")
+        trainer = options(Training, written.get("training", {}) | training)
+        network = {"size": trainer.crop} | written.get("network", {}) | network | {"classes": len(dataset.classes)}
+        run = start(net.check_config(options(net.Config, network)), trainer)
     if run.training.crop % run.config.stride:
         raise ValueError(f"train: crop is {run.training.crop}, expected a multiple of {run.config.stride}")
-    save_json(
-        a.out / "config.json",
-        {"data": a.data, "network": run.config._asdict(), "training": run.training._asdict()},
-    )
-    bar = tqdm(total=run.training.steps, initial=run.step, desc=a.out.name, unit="step")
+    record = {"data": data, "network": run.config._asdict(), "training": run.training._asdict()}
+    save_json(out / "config.json", record)
 
-    def each(run):
-        bar.update()
-        bar.set_postfix(loss=f"{run.losses[-1]:.3f}")
+    with tqdm(total=run.training.steps, initial=run.step, desc=out.name, unit="step") as bar:
 
-    with bar:
-        run = train(run, dataset, each=each, checkpoint=checkpoint, every=a.every)
-    return report(a.out, scores_of(model_of(a.out), load(a.data, "val")))
+        def each(run):
+            bar.update()
+            bar.set_postfix(loss=f"{run.losses[-1]:.3f}")
+
+        train(run, dataset, each=each, checkpoint=out / "run.npz", every=every)
+    report(out, scores_of(model_of(out), load(data, "val")))
 
 
-def run_evaluate(a: argparse.Namespace) -> None:
-    model = model_of(a.model)
-    data = a.data or model.data
+def run_evaluate(model: Path, data: str | None, split: str) -> None:
+    scored = model_of(model)
+    data = data or scored.data
     if not data:
         raise ValueError("evaluate: a packed file does not say what it was trained on, give --data")
-    scores = scores_of(model, load(data, a.split))
-    return report(a.model if a.model.is_dir() else None, scores)
+    report(model if model.is_dir() else None, scores_of(scored, load(data, split)))
 
 
-def run_predict(a: argparse.Namespace) -> None:
-    from .pictures import save_label, save_overlay
-
-    model = model_of(a.model)
-    images = [(path, read_image(path)) for path in a.images]  # all are read before anything is written
-    for path, image in images:
-        label = predict(model.logits_of, image, model.config.stride).argmax(-1)
-        save_label(a.out / f"{path.stem}_label.png", label)
-        save_overlay(a.out / f"{path.stem}_overlay.png", image, label)
-        print(a.out / f"{path.stem}_overlay.png")
+def run_predict(images: list[Path], model: Path, out: Path) -> None:
+    config, logits_of, _ = model_of(model)
+    for path, image in [(path, read_image(path)) for path in images]:  # read all before anything is written
+        label = predict(logits_of, image, config.stride).argmax(-1)
+        save_label(out / f"{path.stem}_label.png", label)
+        save_overlay(out / f"{path.stem}_overlay.png", image, label)
+        print(out / f"{path.stem}_overlay.png")
 
 
-def run_pack(a: argparse.Namespace) -> int | None:
-    run = load_run(a.model / "run.npz")
+def run_pack(model: Path, out: Path | None) -> int | None:
+    run = load_run(model / "run.npz")
     packed = pack_network(run.params, run.state, run.config)
-    data = trained_on(a.model)
+    data = trained_on(model)
     if not data:
-        raise ValueError(f"pack: {a.model / 'config.json'} does not say what the network was trained on")
+        raise ValueError(f"pack: {model / 'config.json'} does not say what the network was trained on")
     samples = load(data, "val")
     network = ready(packed)
     different = differing_logits(network, run.params, run.state, samples)
     if different:
         print(f"tinybnn: {different} logits differ between the packed network and its simulation", file=sys.stderr)
         return 1
-    out = a.out or a.model / "packed.npz"
+    out = out or model / "packed.npz"
     save_packed(out, packed)
     before, after = weight_bytes(packed, run.params)
     print(f"{out}: binary weights {before} bytes as float32, {after} packed, {before / after:.1f} times smaller")
@@ -210,45 +209,46 @@ def run_pack(a: argparse.Namespace) -> int | None:
     return None
 
 
-def run_info(a: argparse.Namespace) -> None:
-    config = model_of(a.model).config if a.model else net.check_config(options(net.Config, given(a, net.Config)))
-    H, W = a.image
+def run_info(model: Path | None, image: tuple[int, int], **fields: Any) -> None:
+    config = model_of(model).config if model else net.check_config(options(net.Config, given(net.Config, fields)))
+    H, W = image
     if H % config.stride or W % config.stride:
         raise ValueError(f"info: image is {H} x {W}, expected multiples of {config.stride}")
     rows = cost.layers(config, (H, W))
     parameters, bits, count = cost.total(rows)
     head = "layer|kind|output|parameters|packed bytes|binary MACs|float MACs|scales|output bytes".split("|")
-    lines = [[r.name, r.kind, "x".join(map(str, r.shape[1:])), r.parameters, r.weight_bits // 8] for r in rows]
-    lines = [[*line, *r.multiplications, r.activation_bytes] for line, r in zip(lines, rows)]
+    lines = [
+        [r.name, r.kind, "x".join(map(str, r.shape[1:])), r.parameters, r.weight_bits // 8, *r.multiplications,
+         r.activation_bytes] for r in rows
+    ]  # fmt: skip
     table(head, [*lines, ["total", "", "", parameters, bits // 8, *count, max(r.activation_bytes for r in rows)]])
     print("float32 parameters:", 4 * parameters, "bytes. The last column's total is its largest entry.")
 
 
-def run_check(a: argparse.Namespace) -> int:
+def run_check(
+    file: Path | None, names: list[str], results: Path | None, listed: bool, time: float, memory: int, **how: int
+) -> int:
     from ..testing.grade import Limit, listing, report
 
-    if a.list:
+    if listed:
         return listing()
-    if a.file is None:
+    if file is None:
         raise ValueError("check: no file was given, expected FILE.py, or --list")
-    limit = Limit(a.time, a.memory)
-    return report(a.file, a.op, results=a.json, examples=a.examples, seed=a.seed, limit=limit)
+    return report(file, names, results=results, limit=Limit(time, memory), **how)
 
 
-def run_vectors(a: argparse.Namespace) -> None:
+def run_vectors(op: str, out: Path, word_bits: int, dtype: str, **how: Any) -> None:
     from ..testing.vector_files import save_vectors
 
-    for path in save_vectors(
-        a.op, a.out, count=a.count, format=a.format, seed=a.seed, bits=a.word_bits, dtype=np.dtype(a.dtype)
-    ):
+    for path in save_vectors(op, out, bits=word_bits, dtype=np.dtype(dtype), **how):
         print(path)
 
 
-# -- what they share ------------------------------------------------------------------------------------------------
+# -- models and scores ----------------------------------------------------------------------------------------------
 
 
 class Model(NamedTuple):
-    """A run's folder or a packed file, as a function from images to logits; ``data`` is what it was trained on."""
+    """A network as a function from images to logits; ``data`` names its training data, if that is known."""
 
     config: net.Config
     logits_of: Callable[[Array], Array]
@@ -266,44 +266,21 @@ def model_of(path: Path) -> Model:
 
 
 def trained_on(folder: Path) -> str | None:
-    """The data that a run's ``config.json`` names, if there is one and it does."""
+    """The name of the training data in a run's ``config.json``, if there is one."""
     written = folder / "config.json"
     return json.loads(written.read_text(encoding="utf-8")).get("data") if written.is_file() else None
 
 
 def scores_of(model: Model, dataset: Dataset) -> dict[str, float]:
+    """Evaluate a model on a data set with the same number of classes."""
     if model.config.classes != len(dataset.classes):
         raise ValueError(f"evaluate: the network has {model.config.classes} classes, the data {len(dataset.classes)}")
     return evaluate(model.logits_of, dataset, task=dataset.task, classes=dataset.classes, stride=model.config.stride)
 
 
 def report(folder: Path | None, scores: dict[str, float]) -> None:
-    """Print the scores, and keep them beside the run."""
+    """Print the scores and, for a run, save them in its folder."""
     for name, value in scores.items():
         print(f"{name:20s} {value:.4f}")
     if folder:
         save_json(folder / "scores.json", {k: None if np.isnan(v) else v for k, v in scores.items()})
-
-
-def add_options(group: Any, kind: type[Any], skip: Sequence[str] = ()) -> None:
-    """An option for every field of a NamedTuple; unset ones stay None, so that a config file can speak."""
-    for name, default in kind._field_defaults.items():
-        if name in skip:
-            continue
-        flag, text = f"--{name.replace('_', '-')}", f"default {default}"
-        if isinstance(default, bool):
-            group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
-        elif isinstance(default, tuple):
-            group.add_argument(flag, nargs="+", type=type(default[0]), metavar="N", help=text)
-        else:
-            group.add_argument(flag, type=type(default), metavar=type(default).__name__.upper(), help=text)
-
-
-def given(arguments: argparse.Namespace, kind: type[Any]) -> dict[str, Any]:
-    """The options of ``kind`` that were set on the command line."""
-    values = {k: getattr(arguments, k, None) for k in kind._fields}
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if v is not None}
-
-
-def of_run(run: Run, name: str) -> Any:
-    return getattr(run.config if name in net.Config._fields else run.training, name)

@@ -1,4 +1,4 @@
-"""What ``tinybnn demo`` and ``tinybnn compare`` do: train the four arms, lay the facts side by side, draw them."""
+"""``tinybnn demo`` and ``tinybnn compare``: train the four variants, print their scores and costs, draw pictures."""
 
 import sys
 from collections.abc import Sequence
@@ -15,30 +15,32 @@ from ..model.net import Config
 from ..model.train import save_run
 from ..notation import IGNORE
 from ..validate import need_choice, need_int
-from .table import table
-from .variants import ARMS, RECIPES, Arm, cost_row, settings, train_arm
+from . import pictures
+from .variants import RECIPES, VARIANTS, Trained, cost_row, train_variant
 
 QUICK = 20
-"""How many times fewer steps ``--quick`` runs."""
+"""``--quick`` divides the number of steps by this."""
 
 
 def demo(out: Path, *, data: str = "photos", steps: int | None = None, seed: int = 0, quick: bool = False) -> int:
-    """Train, evaluate, pack, check, draw; write everything into ``out``. Returns the exit status."""
+    """Train, evaluate, pack, check and draw; write everything into ``out``. Return the exit status."""
     dataset, samples, held_out = read(data)
-    arms, interrupted = train_arms(dataset, samples, held_out, seed=seed, **step_option(dataset, steps, quick))
-    if not arms:
+    steps = steps_of(dataset, steps, quick)
+    trained, interrupted = train_variants(dataset, samples, held_out, seed=seed, steps=steps)
+    if not trained:
         print("tinybnn: interrupted before the first network was done; nothing written", file=sys.stderr)
         return 130
-    size = held_out[0].label.shape
-    rows = {arm.name: arm.scores | cost_row(arm.run.config, size) | {"ms a crop": arm.milliseconds} for arm in arms}
+    size, last = held_out[0].label.shape, trained[-1]
+    rows = {t.name: t.scores | cost_row(t.run.config, size) | {"ms a crop": t.milliseconds} for t in trained}
     print(f"\n{dataset.kind}: {len(samples)} training crops, {len(held_out)} held-out crops of {size[0]} x {size[1]}, "
-          f"{arms[0].run.training.steps} steps, seed {seed}")  # fmt: skip
-    show_table(rows)
-    if arms[-1].run.config.attention == "two-part":
-        print(attention_saving(arms[-1].run.config))
-    record: dict[str, Any] = {"data": data, "seed": seed, "steps": arms[0].run.training.steps, "networks": rows}
+          f"{steps} steps, seed {seed}")  # fmt: skip
+    measures = [m for m in rows[last.name] if not m.startswith("IoU ")]
+    table(["network", *measures], [[name, *(rounded(m, row[m]) for m in measures)] for name, row in rows.items()])
+    if last.run.config.attention == "two-part":
+        print(attention_saving(last.run.config))
+    record: dict[str, Any] = {"data": data, "seed": seed, "steps": steps, "networks": rows}
 
-    last = arms[-1]
+    different = 0
     if last.run.config.binary:
         packed = pack_network(last.run.params, last.run.state, last.run.config)
         different = differing_logits(packed, last.run.params, last.run.state, held_out)
@@ -52,30 +54,30 @@ def demo(out: Path, *, data: str = "photos", steps: int | None = None, seed: int
                   f"binary weights {before:,} bytes as float32, {after:,} packed")  # fmt: skip
     save_run(out / "model.npz", last.run)
     save_json(out / "metrics.json", record)
-    draw(out, dataset, arms, held_out)
+    draw(out, dataset, trained, held_out)
     print(f"\nwritten to {out}/: {', '.join(sorted(p.name for p in out.iterdir() if not p.name.startswith('.')))}")
     if interrupted:
         print("tinybnn: interrupted; what was done is kept", file=sys.stderr)
         return 130
-    return 1 if record.get("packed", {}).get("differing logits") else 0
+    return 1 if different else 0
 
 
 def compare(data: str, *, seeds: int = 5, steps: int | None = None, out: Path | None = None) -> None:
-    """The four arms over several seeds, paired: every arm of a seed sees the same batches. Prints two tables.
+    """Train the four variants with several seeds and print two tables: the scores, and their differences.
 
-    The second table is the one that counts: differences taken seed by seed, so that what a seed does to all arms alike
-    drops out.
+    With one seed, all variants see the same batches. The differences are taken for each seed separately, so an effect
+    of the seed that all variants share cancels. The second table is therefore the one to trust.
     """
     need_int("compare", "seeds", seeds, 1)
     dataset, samples, held_out = read(data)
-    scores: dict[str, list[dict[str, float]]] = {name: [] for name in ARMS}
+    steps = steps_of(dataset, steps)
+    scores: dict[str, list[dict[str, float]]] = {name: [] for name in VARIANTS}
     for seed in range(seeds):
-        arms, interrupted = train_arms(dataset, samples, held_out, seed=seed, **step_option(dataset, steps, False))
+        trained, interrupted = train_variants(dataset, samples, held_out, seed=seed, steps=steps)
         if interrupted:
             raise KeyboardInterrupt
-        for arm in arms:
-            scores[arm.name].append(arm.scores | {"training loss": float(np.mean(arm.run.losses[-50:]))})
-    steps = settings("float twin", dataset, **step_option(dataset, steps, False))[1].steps
+        for t in trained:
+            scores[t.name].append(t.scores | {"training loss": float(np.mean(t.run.losses[-50:]))})
     record = {"data": data, "steps": steps, "held out": len(held_out), "scores": scores}
     show_comparison(record)
     if dataset.task == "saliency":
@@ -86,7 +88,7 @@ def compare(data: str, *, seeds: int = 5, steps: int | None = None, out: Path | 
 
 
 def show_comparison(record: dict[str, Any]) -> None:
-    """Print mean and spread of every network, then of the differences, from what ``comparison.json`` holds."""
+    """Print the content of ``comparison.json``: mean and spread of each network, then of the differences."""
     scores = record["scores"]
     measures = [m for m in scores["float twin"][0] if not m.startswith("IoU ")]
     seeds = len(scores["float twin"])
@@ -104,53 +106,79 @@ def show_comparison(record: dict[str, Any]) -> None:
     table(["difference", *measures], rows)
 
 
-# -- parts ----------------------------------------------------------------------------------------------------------
+# -- training and drawing -------------------------------------------------------------------------------------------
 
 
 def read(data: str) -> tuple[Dataset, list[Sample], list[Sample]]:
-    """A shipped data set and the samples of both splits, read once."""
+    """A shipped data set, its training samples and its held-out samples."""
     need_choice("demo", "data", data, tuple(RECIPES))
     dataset = load(data, "train")
     return dataset, list(dataset), list(load(data, "val"))
 
 
-def step_option(dataset: Dataset, steps: int | None, quick: bool) -> dict[str, int]:
-    """The number of steps, if it is not the recipe's own."""
-    if steps is None and quick:
-        steps = max(1, settings("float twin", dataset)[1].steps // QUICK)
-    return {} if steps is None else {"steps": need_int("demo", "steps", steps, 1)}
+def steps_of(dataset: Dataset, steps: int | None, quick: bool = False) -> int:
+    """The number of steps: as given, or the recipe's."""
+    if steps is not None:
+        return need_int("demo", "steps", steps, 1)
+    return max(1, RECIPES[dataset.kind]["steps"] // (QUICK if quick else 1))
 
 
-def train_arms(
-    dataset: Dataset, samples: Sequence[Sample], held_out: Sequence[Sample], **training: Any
-) -> tuple[list[Arm], bool]:
-    """Train every arm under a progress bar of its own; Ctrl-C ends it and keeps the arms that are done."""
+def train_variants(
+    dataset: Dataset, samples: Sequence[Sample], held_out: Sequence[Sample], *, seed: int, steps: int
+) -> tuple[list[Trained], bool]:
+    """Train every variant under a progress bar; Ctrl-C stops the training and keeps the variants that are done."""
     from tqdm import tqdm
 
-    arms = []
-    for name in ARMS:
+    trained = []
+    for name in VARIANTS:
         try:
-            with tqdm(total=settings(name, dataset, **training)[1].steps, desc=f"{name:30s}", unit="step") as bar:
+            with tqdm(total=steps, desc=f"{name:30s}", unit="step") as bar:
 
                 def show(step, steps, loss, score, bar=bar):
                     bar.update()
                     bar.set_postfix(loss=f"{loss:.3f}", IoU="-" if score is None else f"{score:.3f}")
 
-                arms.append(train_arm(name, dataset, samples, held_out, show=show, **training))
+                trained.append(train_variant(name, dataset, samples, held_out, show=show, seed=seed, steps=steps))
         except KeyboardInterrupt:
-            return arms, True
-    return arms, False
+            return trained, True
+    return trained, False
 
 
-def show_table(rows: dict[str, dict[str, Any]]) -> None:
-    """One line a network; scores with three decimals."""
-    measures = [m for m in next(iter(rows.values())) if not m.startswith("IoU ")]
-    text = [[name, *(rounded(m, row[m]) for m in measures)] for name, row in rows.items()]
-    table(["network", *measures], text)
+def draw(out: Path, dataset: Dataset, trained: Sequence[Trained], held_out: Sequence[Sample]) -> None:
+    """Write the pictures."""
+    figures = {"curves": pictures.curves(trained), "predictions": pictures.predictions(dataset, trained, held_out)}
+    runs, image = [t.run for t in trained], held_out[0].image
+    if branched := [run for run in runs if run.config.branches > 1]:
+        figures["branches"] = pictures.branches(branched[-1], image)
+    if attentive := [run for run in runs if run.config.attention != "none"]:
+        figures["attention"] = pictures.attention(attentive[-1], image)
+    for name, figure in figures.items():
+        pictures.save_figure(figure, out / f"{name}.png")
+
+
+# -- what is printed ------------------------------------------------------------------------------------------------
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print rows of values under a head; whole numbers get thousands separators, None stays empty.
+
+    A column is aligned to the right if each of its values is a number, or the text of one.
+
+    >>> table(["layer", "weights", "share"], [["stem", 432, "0.035"], ["total", 12345, None]])
+    layer  weights  share
+    stem       432  0.035
+    total   12,345
+    """
+    text = [["" if v is None else f"{v:,}" if isinstance(v, int) else str(v) for v in row] for row in rows]
+    widths = [max(len(row[i]) for row in [head, *text]) for i in range(len(head))]
+    numeric = [all(row[i][:1] in tuple("+-0123456789") + ("",) for row in text) for i in range(len(head))]
+    for row in [head, *text]:
+        cells = [c.rjust(w) if right else c.ljust(w) for c, w, right in zip(row, widths, numeric)]
+        print("  ".join(cells).rstrip())
 
 
 def attention_saving(config: Config) -> str:
-    """From where on the reduced attention pays, in a sentence."""
+    """The number of tokens from which on reduced attention saves a factor of 100, as a sentence."""
     D, levels, heads = config.width * 2**config.stages, config.levels, config.heads
     position, both = (cost.tokens_for(100, D, levels, both=both, heads=heads) for both in (False, True))
     T = 1024 * 2048 // config.stride**2
@@ -162,7 +190,7 @@ def attention_saving(config: Config) -> str:
 
 
 def rounded(measure: str, value: float | None) -> int | str | None:
-    """Scores with three decimals, times and ratios with one, whole numbers whole."""
+    """Scores with three decimals, times and ratios with one; whole numbers unchanged."""
     if isinstance(value, int) or value is None:
         return value
     return f"{value:.1f}" if measure in ("ms a crop", "attention times fewer") else f"{value:.3f}"
@@ -171,18 +199,3 @@ def rounded(measure: str, value: float | None) -> int | str | None:
 def spread(values: Sequence[float], sign: str = "") -> str:
     """Mean and standard deviation over seeds; a difference shows its sign."""
     return f"{np.mean(values):{sign}.3f} ± {np.std(values, ddof=1) if len(values) > 1 else 0:.3f}"
-
-
-def draw(out: Path, dataset: Dataset, arms: Sequence[Arm], held_out: Sequence[Sample]) -> None:
-    """The pictures."""
-    from . import pictures as plot
-
-    figures = {"curves": plot.curves(arms), "predictions": plot.predictions(dataset, arms, held_out)}
-    branched = [arm for arm in arms if arm.run.config.branches > 1]
-    if branched:
-        figures["branches"] = plot.branches(branched[-1].run, held_out[0].image)
-    attentive = [arm for arm in arms if arm.run.config.attention != "none"]
-    if attentive:
-        figures["attention"] = plot.attention(attentive[-1].run, held_out[0].image)
-    for name, figure in figures.items():
-        plot.save_figure(figure, out / f"{name}.png")

@@ -1,4 +1,4 @@
-"""The four networks that the demo compares, trained side by side: same seeds, same batches, same number of steps."""
+"""The four networks that the demo compares. All are trained with the same seed, batches and number of steps."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -10,25 +10,25 @@ from ..data.samples import Dataset, Sample
 from ..model import cost, net
 from ..model.evaluate import evaluate
 from ..model.train import Run, Training, logits_of, start, train
-from ..notation import Array
+from ..notation import HW, Array
 
-ARMS: dict[str, dict[str, Any]] = {
+VARIANTS: dict[str, dict[str, Any]] = {
     "float twin": {"binary": False, "branches": 1, "attention": "none"},
     "binary, nearest": {"branches": 1, "attention": "none"},
     "binary, 3 branches": {"branches": 3, "attention": "none"},
     "binary, 3 branches + attention": {"branches": 3, "attention": "two-part"},
 }
-"""What each arm changes of the default network. The float twin is the twin of the second: one switch apart."""
+"""The options in which each variant differs from the default network. The first two differ only in ``binary``."""
 
 RECIPES: dict[str, dict[str, Any]] = {
     "photos": {"steps": 250, "zoom": (0.66, 0.9), "paint": 1.0},
     "street": {"steps": 250},
 }
-"""Trainer options for the two shipped data sets: few photographed objects, or many streets."""
+"""The options of the trainer for each shipped data set."""
 
 
-class Arm(NamedTuple):
-    """One trained network: its run, its held-out scores, and what was seen on the way (step, loss, score)."""
+class Trained(NamedTuple):
+    """A trained variant, with its scores on all held-out samples and (step, loss, score) at some of its steps."""
 
     name: str
     run: Run
@@ -38,27 +38,19 @@ class Arm(NamedTuple):
 
 
 def settings(name: str, dataset: Dataset, **training: Any) -> tuple[net.Config, Training]:
-    """The network and the trainer of an arm on a data set; ``training`` overrides the recipe."""
-    config = net.Config(classes=len(dataset.classes), **ARMS[name])
+    """The network and the trainer of a variant on a data set; ``training`` replaces options of the recipe."""
+    config = net.Config(classes=len(dataset.classes), **VARIANTS[name])
     return net.check_config(config), Training(**RECIPES[dataset.kind] | training)
 
 
-def train_arm(
+def train_variant(
     name: str, dataset: Dataset, samples: Sequence[Sample], held_out: Sequence[Sample], *,
     show: Callable | None = None, watch: int = 8, **training: Any,
-) -> Arm:  # fmt: skip
-    """Train one arm and score it on every held-out sample.
+) -> Trained:  # fmt: skip
+    """Train the variant ``name`` on ``samples`` and score it on ``held_out``.
 
-    Parameters
-    ----------
-    name : str
-        A key of :data:`ARMS`.
-    dataset : Dataset
-        Says the classes and the task.
-    samples, held_out : sequence of Sample
-    show : callable, optional
-        ``show(step, steps, loss, score)`` after every step; the score is that of ``watch`` held-out samples, renewed
-        ten times a run.
+    ``show(step, steps, loss, score)`` is called after every step. The score is that of the first ``watch`` held-out
+    samples; it is computed again ten times during a run.
     """
     config, options = settings(name, dataset, **training)
     judge: dict[str, Any] = {"task": dataset.task, "classes": dataset.classes, "stride": config.stride}
@@ -72,11 +64,12 @@ def train_arm(
             show(run.step, options.steps, float(run.losses[-1]), curve[-1][2] if curve else None)
 
     run = train(start(config, options), samples, each=each)
-    return Arm(name, run, evaluate(logits_of(run), held_out, **judge), tuple(curve), crop_time(run, held_out[0].image))
+    scores = evaluate(logits_of(run), held_out, **judge)
+    return Trained(name, run, scores, tuple(curve), crop_time(run, held_out[0].image))
 
 
 def crop_time(run: Run, image: Array, rounds: int = 7) -> float:
-    """Milliseconds for one image through the float simulation: the median of some rounds."""
+    """The median time of the float simulation for one image, in milliseconds."""
     times = []
     for _ in range(rounds):
         begin = time.perf_counter()
@@ -85,8 +78,8 @@ def crop_time(run: Run, image: Array, rounds: int = 7) -> float:
     return 1000 * float(np.median(times))
 
 
-def cost_row(config: net.Config, size: tuple[int, int]) -> dict[str, int | float | None]:
-    """What a network costs for one image: parameters, bytes, multiplications, and attention's saving."""
+def cost_row(config: net.Config, size: HW) -> dict[str, int | float | None]:
+    """The cost of a network for one image: parameters, bytes, multiplications, and the saving by attention."""
     rows = cost.layers(config, size)
     parameters, bits, count = cost.total(rows)
     tokens = size[0] * size[1] // config.stride**2

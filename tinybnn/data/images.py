@@ -1,7 +1,8 @@
-"""Image files. After this page a PNG or JPEG is an array and a label file a map of classes, or one line says why not.
+"""Image and label files: a file becomes an array, or an error of one line says why it cannot.
 
-What a label file means is decided by one small function for each coding: :func:`city_label` (ids),
-:func:`road_label` (colours) and :func:`object_label` (grey). Their traps were met in published data sets.
+Published data sets store the classes in three ways, and one function reads each: :func:`city_label` (ids),
+:func:`road_label` (colours) and :func:`object_label` (grey). The special cases in them come from published files.
+Predictions are written as PNG: :func:`save_label` writes classes, :func:`save_overlay` colours over the image.
 """
 
 from pathlib import Path
@@ -9,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from ..notation import IGNORE, Array
+from ..notation import HW, IGNORE, Array
+from .store import write_whole
 
 SLACK = 8
-"""A label may differ from its image by this many pixels a side; some published masks do (status ours)."""
+"""The size of a label may differ from that of its image by this many pixels a side, because some published masks do."""
 
 CITY_CLASSES = {
     "road": 7, "sidewalk": 8, "building": 11, "wall": 12, "fence": 13, "pole": 17, "traffic light": 19,
@@ -22,16 +24,44 @@ CITY_CLASSES = {
 """The 19 classes of Cityscapes in the order of their trainId, each with its labelId on disk."""
 
 TRAIN_ID = np.full(256, IGNORE, np.uint8)
-"""labelId -> trainId: ``TRAIN_ID[ids]`` maps a whole image; every id that is not scored becomes 255, ignored."""
+"""``TRAIN_ID[ids]`` maps an image of labelIds to trainIds; ids that are not scored become 255, which is ignored."""
 TRAIN_ID[list(CITY_CLASSES.values())] = np.arange(len(CITY_CLASSES))
 
 
 class DataError(ValueError):
-    """A folder or a file is not what its kind promises. One line; the command line exits with status 2."""
+    """A folder or a file is not as its kind requires. The message has one line; the command line exits with 2."""
+
+
+# -- images ---------------------------------------------------------------------------------------------------------
+
+
+def read_image(path: Path | str) -> Array:
+    """The image in a file as a viewer shows it: ``image[i, j, c]`` is 0 for black and 1 for white.
+
+    Grey and palette images become RGB, an alpha channel is dropped, and the EXIF orientation is applied, because masks
+    are traced on what a viewer shows. Images of more than 8 bits a channel are refused.
+
+    Returns
+    -------
+    ndarray of shape (H, W, 3)
+        float32 in [0, 1]: the stored bytes over 255.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, truncated, no image, or not of 8 bits. The functions below raise it likewise.
+
+    Notes
+    -----
+    Exactness: ``rint(255 image)`` equals Pillow's ``convert("RGB")`` by ``==``.
+    Source: ours.
+    """
+    modes = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
+    return _rgb(_open(path, modes, "8 bits a channel")).astype(np.float32) / np.float32(255)
 
 
 def _open(path: Path | str, modes: tuple[str, ...], expected: str) -> Any:
-    """The decoded file, turned as its EXIF orientation asks, or a :class:`DataError`."""
+    """The decoded file, turned by its EXIF orientation, or a :class:`DataError`."""
     from PIL import Image, ImageOps
 
     try:
@@ -48,63 +78,31 @@ def _open(path: Path | str, modes: tuple[str, ...], expected: str) -> Any:
 
 
 def _rgb(image: Any) -> Array:
-    """The bytes (H, W, 3) of a Pillow image of any mode, without its alpha channel."""
+    """The bytes (H, W, 3) of a Pillow image of any mode, without an alpha channel."""
     if "transparency" in image.info:
-        image = image.convert("RGBA")  # straight to RGB, Pillow warns about palettes with several transparent entries
+        image = image.convert("RGBA")  # Pillow warns if such a palette is converted to RGB at once
     return np.asarray(image.convert("RGB"))
 
 
 def _coloured(rgb: Array) -> Array:
-    """Where red, green and blue are not the same: (..., 3) -> (...)."""
+    """Where red, green and blue differ: (..., 3) -> (...)."""
     return (rgb != rgb[..., :1]).any(-1)
 
 
 def _palette(image: Any) -> Array:
-    """The entries of a palette image, (entries, 3)."""
+    """The palette of an image, (entries, 3)."""
     return np.reshape(image.getpalette() or [], (-1, 3))
 
 
-def read_image(path: Path | str) -> Array:
-    """The image in a file, as people see it: ``image[i, j, c]`` is 0 for black and 1 for white.
-
-    Grey and palette images become RGB, an alpha channel is dropped, the EXIF orientation is applied (a mask is
-    traced on what a viewer shows). More than 8 bits a channel is refused rather than guessed at.
-
-    Parameters
-    ----------
-    path : str or Path
-
-    Returns
-    -------
-    ndarray of shape (H, W, 3)
-        float32 in [0, 1]: the stored bytes over 255.
-
-    Raises
-    ------
-    DataError
-        If the file is missing, truncated, no image, or not of 8 bits.
-
-    Notes
-    -----
-    Exactness: equals Pillow's ``convert("RGB")`` by ``==`` after ``rint(255 image)``.
-    Source: ours.
-    """
-    modes = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
-    image = _open(path, modes, "8 bits a channel")
-    return _rgb(image).astype(np.float32) / np.float32(255)
+# -- label files ----------------------------------------------------------------------------------------------------
 
 
 def city_label(path: Path) -> Array:
-    """Cityscapes ids to classes: ``label[i, j] = TRAIN_ID[id[i, j]]``.
+    """Cityscapes ids as classes: ``label[i, j] = TRAIN_ID[id[i, j]]``.
 
-    A file named ``..._labelTrainIds.png`` holds the classes already; :func:`tinybnn.data.samples.load` takes it only where
-    labelIds is absent.
-
-    Parameters
-    ----------
-    path : Path
-        One channel of ids. In a palette of colours the index is the id; in one of greys (what optimisers of PNG
-        files make of one channel) the grey is.
+    A file named ``..._labelTrainIds.png`` already holds the classes. In a palette image the ids are the indices if the
+    palette has colours, and the greys if it has none: programs that make PNG files smaller turn a grey channel into a
+    palette.
 
     Returns
     -------
@@ -114,7 +112,7 @@ def city_label(path: Path) -> Array:
     Raises
     ------
     DataError
-        For an id that Cityscapes does not have: labelIds are 0..33 and 255 (the licence plate's -1 in a byte),
+        For an id that Cityscapes does not have. labelIds are 0..33 and 255, which stands for the licence plate's -1;
         trainIds are 0..18 and 255.
 
     Notes
@@ -136,46 +134,32 @@ def city_label(path: Path) -> Array:
 
 
 def road_label(path: Path) -> Array:
-    """KITTI road colours to classes: ``label = IGNORE where R = 0, else 1 where B > 0, else 0``.
+    """KITTI road colours as classes: ``label = IGNORE where R = 0, else 1 where B > 0, else 0``.
 
-    Magenta is road, red is valid and no road; **black is ignored, it is not background**.
-
-    Parameters
-    ----------
-    path : Path
+    Magenta is road, red is another place that counts, and **black is ignored: it is not background**.
 
     Returns
     -------
     ndarray of shape (H, W)
         uint8, 0 (non-road), 1 (road) or 255.
 
-    Raises
-    ------
-    DataError
-        If the file cannot be read or holds no colours.
-
     Notes
     -----
     Exactness: the rule by ``==``.
-    Source: the KITTI road development kit of Fritsch 2013; status from code. Official scores are taken in
-    bird's-eye view; ours are of the perspective image.
+    Source: the KITTI road development kit of Fritsch 2013; status from code. The official scores are computed in
+    bird's-eye view, ours in the perspective image.
     """
-    colours = _open(path, ("RGB", "RGBA", "P"), "colours: red valid, magenta road, black ignored")
-    rgb = _rgb(colours)
+    rgb = _rgb(_open(path, ("RGB", "RGBA", "P"), "colours: red valid, magenta road, black ignored"))
     road = (rgb[..., 2] > 0).astype(np.uint8)
     return np.where(rgb[..., 0] > 0, road, np.uint8(IGNORE))
 
 
 def object_label(path: Path) -> Array:
-    """A saliency mask to classes: ``label = 1 where grey > 128, else 0``.
+    """A saliency mask as classes: ``label = 1 where grey > 128, else 0``.
 
-    One-bit files become grey first (as booleans, none would exceed 128). Pixels whose palette gives greys read as
-    greys. A palette whose pixels, or whose entry 1, are coloured is a map of labels and reads as its indices:
-    0 background, 255 ignored (the border some sets draw), else object.
-
-    Parameters
-    ----------
-    path : Path
+    In a one-bit file, 1 is grey 255. A palette image is read as its greys, unless one of its pixels or entry 1 of the
+    palette has a colour. Then the file is a map of labels and is read as its indices: 0 is background, 255 is ignored
+    (some data sets mark borders so), and every other index is object.
 
     Returns
     -------
@@ -185,12 +169,12 @@ def object_label(path: Path) -> Array:
     Raises
     ------
     DataError
-        If the file cannot be read, is not of 8 bits, or is coloured without a palette.
+        If the file has colours but no palette.
 
     Notes
     -----
     Exactness: the rule by ``==``.
-    Source: grey > 128 as in PySODMetrics, status from code; palettes ours.
+    Source: grey > 128 as in PySODMetrics, status from code; the rule for palettes is ours.
     """
     mask = _open(path, ("1", "L", "LA", "P", "RGB", "RGBA"), "8 bits of grey")
     rgb = _rgb(mask)
@@ -204,11 +188,11 @@ def object_label(path: Path) -> Array:
     return (rgb[..., 0] > 128).astype(np.uint8)
 
 
-def fit_label(label: Array, size: tuple[int, int], path: Path) -> Array:
+def fit_label(label: Array, size: HW, path: Path) -> Array:
     """The label at the size ``(H, W)`` of its image: ``label[floor((i + 1/2) h / H), floor((j + 1/2) w / W)]``.
 
-    Up to :data:`SLACK` pixels a side are stretched, nearest neighbour, so that no class is invented and none moves by
-    more than that. A larger difference, or a portrait mask for a landscape: the two files do not belong together.
+    Each pixel takes the class of its nearest neighbour, so no class is invented. A size that differs by more than
+    :data:`SLACK` pixels a side is refused, because the two files then do not belong together.
     """
     from PIL import Image
 
@@ -216,3 +200,42 @@ def fit_label(label: Array, size: tuple[int, int], path: Path) -> Array:
     if max(abs(h - H), abs(w - W)) > SLACK:
         raise DataError(f"read: {path} is {h} x {w}, expected {H} x {W} as its image, or within {SLACK} pixels of it")
     return label if (h, w) == (H, W) else np.array(Image.fromarray(label).resize((W, H), Image.Resampling.NEAREST))
+
+
+# -- predictions, written as pictures -------------------------------------------------------------------------------
+
+CITY_COLOURS = np.array([
+    (128, 64, 128), (244, 35, 232), (70, 70, 70), (102, 102, 156), (190, 153, 153), (153, 153, 153), (250, 170, 30),
+    (220, 220, 0), (107, 142, 35), (152, 251, 152), (70, 130, 180), (220, 20, 60), (255, 0, 0), (0, 0, 142),
+    (0, 0, 70), (0, 60, 100), (0, 80, 100), (0, 0, 230), (119, 11, 32),
+], np.uint8)  # fmt: skip
+"""The usual colours of the 19 classes of Cityscapes."""
+
+TWO_COLOURS = np.array([(38, 44, 66), (255, 176, 59)], np.uint8)
+"""The colours of two classes: dark background, bright object or road."""
+
+
+def colours(label: Array, classes: int) -> Array:
+    """A label map (...) as RGB (..., 3), uint8; ignored pixels are black."""
+    palette = np.zeros((256, 3), np.uint8)
+    palette[:classes] = TWO_COLOURS if classes == 2 else np.resize(CITY_COLOURS, (classes, 3))
+    palette[IGNORE] = 0
+    return palette[label]
+
+
+def save_label(path: Path | str, label: Array) -> None:
+    """Write class numbers (H, W) as a grey PNG."""
+    _save_png(path, label.astype(np.uint8))
+
+
+def save_overlay(path: Path | str, image: Array, label: Array) -> None:
+    """Write the image (H, W, 3) with the colours of the label over it."""
+    classes = 2 if label.max() < 2 else len(CITY_COLOURS)
+    blend = 0.55 * np.asarray(image) + 0.45 * colours(label, classes) / 255
+    _save_png(path, np.rint(255 * blend).astype(np.uint8))
+
+
+def _save_png(path: Path | str, array: Array) -> None:
+    from PIL import Image
+
+    write_whole(path, lambda file: Image.fromarray(array).save(file, format="PNG"))

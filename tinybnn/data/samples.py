@@ -1,19 +1,19 @@
-"""Images and their label maps on disk. After this page any of five kinds of folder is a list of pairs of arrays.
+"""Images and their label maps on disk: each of five kinds of folder becomes a list of samples.
 
 ::
 
     KIND         image                                                label
     cityscapes   leftImg8bit/{split}/{city}/{frame}_leftImg8bit.png   gtFine/{split}/{city}/{frame}_gtFine_labelIds.png
-    street       the same layout, drawn by this project and shipped with it
+    street       as cityscapes; drawn by this project and shipped with it
     kitti-road   training/image_2/{category}_{number}.png             training/gt_image_2/{category}_road_{number}.png
     ecssd        images/{number}.jpg                                  ground_truth_mask/{number}.png
     photos       {split}/images/{number}.jpg                          {split}/ground_truth_mask/{number}.png
 
-The table is also the code: :data:`LAYOUTS` holds these very strings, and a file with another name (``um_lane_...``,
-``..._gtFine_color.png``, a thumbnail) is no part of the set. Where a layout has no ``{split}``, every frame whose
-number is divisible by five is held out as "val", in each category. That split is ours: no paper's score is comparable.
+:data:`LAYOUTS` holds these strings, and the code finds files by them. A file with another name (``um_lane_...``,
+``..._gtFine_color.png``, a thumbnail) is ignored. Where a layout has no ``{split}``, every frame whose number is
+divisible by five is held out as "val". That split is ours, so scores on it cannot be compared with a paper's.
 
-What the pixels of each file mean is in ``images.py``. Whatever is wrong with a folder or a file is a
+``images.py`` reads the pixels of a file. Every fault of a folder or a file raises a
 :class:`~tinybnn.data.images.DataError` of one line.
 """
 
@@ -27,7 +27,7 @@ from ..notation import Array
 from .images import CITY_CLASSES, DataError, city_label, fit_label, object_label, read_image, road_label
 
 HELD_OUT = 5
-"""Where no split exists on disk, each frame number divisible by this is "val" (status ours)."""
+"""Where a layout has no split, a frame is in "val" if its number is divisible by this (status ours)."""
 
 
 class Sample(NamedTuple):
@@ -40,10 +40,10 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True)
 class Dataset:
-    """A list of samples: the files are known from the start, their pixels are read when asked for.
+    """A list of samples; ``dataset[i]`` reads the files of one sample, ``list(dataset)`` reads all of them.
 
-    ``len(dataset)``, ``dataset[i]`` and ``for sample in dataset`` work; ``list(dataset)`` reads everything once.
-    ``task`` says which metrics apply: "labels" (mIoU), "road" (MaxF) or "saliency" (MAE, max-F, S, E).
+    ``pairs`` are the paths of each image and its label. ``task`` says which metrics apply: "labels" (mIoU), "road"
+    (MaxF) or "saliency" (MAE, max-F, S, E).
     """
 
     kind: str
@@ -65,17 +65,17 @@ class Dataset:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The name of every sample, without reading any."""
+        """The name of every sample; no file is read."""
         return tuple(name_of(image) for image, _ in self.pairs)
 
 
 def name_of(image_path: Path) -> str:
-    """The name of a sample, from its image's: ``0001``, ``um_000000``, ``frankfurt_000000_000294``."""
+    """The name of a sample, by its image: ``0001``, ``um_000000``, ``frankfurt_000000_000294``."""
     return image_path.stem.removesuffix("_leftImg8bit")
 
 
 def category(name: str) -> str:
-    """The category of a KITTI road frame, over which its counts are summed: um, umm or uu.
+    """The category of a KITTI road frame: um, umm or uu. The benchmark scores each category separately.
 
     >>> category("umm_000042")
     'umm'
@@ -84,7 +84,7 @@ def category(name: str) -> str:
 
 
 class Layout(NamedTuple):
-    """Where a kind keeps its files, and what they mean. Of several labels the first that exists is used."""
+    """Names and meaning of the files of one kind. Of several label files for an image, the first one counts."""
 
     image: str
     labels: tuple[str, ...]
@@ -93,6 +93,11 @@ class Layout(NamedTuple):
     decode: Callable[[Path], Array]
 
 
+_CITY = Layout(
+    "leftImg8bit/{split}/{city}/{frame}_leftImg8bit.png",
+    tuple("gtFine/{split}/{city}/{frame}_gtFine_" + coding for coding in ("labelIds.png", "labelTrainIds.png")),
+    tuple(CITY_CLASSES), "labels", city_label,
+)  # fmt: skip
 _ROAD = Layout(
     "training/image_2/{category}_{number}.png", ("training/gt_image_2/{category}_road_{number}.png",),
     ("non-road", "road"), "road", road_label,
@@ -100,30 +105,20 @@ _ROAD = Layout(
 _ECSSD = Layout(
     "images/{number}.jpg", ("ground_truth_mask/{number}.png",), ("background", "object"), "saliency", object_label
 )
-_CITY = Layout(
-    "leftImg8bit/{split}/{city}/{frame}_leftImg8bit.png",
-    tuple("gtFine/{split}/{city}/{frame}_gtFine_" + coding for coding in ("labelIds.png", "labelTrainIds.png")),
-    tuple(CITY_CLASSES), "labels", city_label,
-)  # fmt: skip
+_PHOTOS = _ECSSD._replace(image="{split}/" + _ECSSD.image, labels=("{split}/" + _ECSSD.labels[0],))
 
-LAYOUTS = {
-    "photos": _ECSSD._replace(image="{split}/" + _ECSSD.image, labels=("{split}/" + _ECSSD.labels[0],)),
-    "street": _CITY,
-    "cityscapes": _CITY,
-    "kitti-road": _ROAD,
-    "ecssd": _ECSSD,
-}
-"""Where the files of each kind lie, and what decodes a label."""
+LAYOUTS = {"photos": _PHOTOS, "street": _CITY, "cityscapes": _CITY, "kitti-road": _ROAD, "ecssd": _ECSSD}
+"""The layout of each kind."""
 
 SHIPPED = {"photos": "photos", "street": "street/cityscapes"}
-"""The kinds that need no PATH, and where their files lie under :func:`samples_root`."""
+"""The kinds that are shipped, and their folders below :func:`samples_root`."""
 
 FIELDS = {"city": r"[^/.][^/]*", "frame": r"[^/.][^/]*", "category": r"um|umm|uu", "number": r"[0-9]+"}
-"""What may stand in the place of each field of a layout."""
+"""The regular expression of each field of a layout."""
 
 
 def samples_root() -> Path:
-    """The folder ``data_samples``: inside the installed package, else beside it in a checkout."""
+    """The folder ``data_samples``: inside the package where it is installed, beside it in a checkout."""
     package = Path(__file__).resolve().parent.parent
     places = package / "data_samples", package.parent / "data_samples"
     for place in places:
@@ -145,18 +140,18 @@ def load(spec: str, split: str) -> Dataset:
     Returns
     -------
     Dataset
-        Sorted by city and frame, or category and number. No pixel has been read yet.
+        Sorted by path. No image has been read yet.
 
     Raises
     ------
     DataError
-        For an unknown kind or split, a missing folder, an empty split, an image without its label or a label
-        without its image; and, from ``dataset[i]``, for files that cannot be read or hold what they should not.
+        For an unknown kind or split, a missing folder, an empty split, an image without its label, or a label without
+        its image. ``dataset[i]`` raises it for a file that cannot be read or has unexpected values.
 
     Notes
     -----
     Source: the layouts are the publishers', status exact; the splits of kitti-road and ecssd are ours.
-    See also: :func:`tinybnn.data.augment.draw_batch`, which takes what this returns.
+    See also: :func:`tinybnn.data.augment.draw_batch`.
     """
     kind, colon, path = str(spec).partition(":")
     if kind not in LAYOUTS:
@@ -170,14 +165,14 @@ def load(spec: str, split: str) -> Dataset:
     image, *label = (template.replace("{split}", split) for template in (layout.image, *layout.labels))
 
     images, labels = _find(root, image), dict[tuple, Path]()
-    for template in reversed(label):  # the preferred one is found last, and wins
+    for template in reversed(label):  # the first template is the preferred one, so it comes last and overwrites
         labels |= _find(root, template)
     _need_partner(root, images, labels, "label", label[0])
     _need_partner(root, labels, images, "image", image)
     if not images:
         raise DataError(f"load: {root} has an empty {split} split, expected images {image}")
 
-    if image == layout.image:  # no split on disk
+    if image == layout.image:  # the layout has no {split}
         images = {f: path for f, path in images.items() if (int(dict(f)["number"]) % HELD_OUT == 0) == (split == "val")}
         if not images:
             some = "a number divisible" if split == "val" else "a number not divisible"
@@ -186,7 +181,7 @@ def load(spec: str, split: str) -> Dataset:
 
 
 def _find(root: Path, template: str) -> dict[tuple, Path]:
-    """Every file that ``template`` describes, sorted, by its fields: ``{(("city", "ulm"), ("frame", ...)): path}``."""
+    """The files that fit ``template``, sorted, by their fields: ``{(("city", "ulm"), ("frame", ...)): path}``."""
     folder = template[: template.index("{")].rpartition("/")[0]
     if not (root / folder).is_dir():
         raise DataError(f"load: {root / folder} is not a folder, expected it to hold {template}")
@@ -200,7 +195,7 @@ def _find(root: Path, template: str) -> dict[tuple, Path]:
 
 
 def _need_partner(root: Path, files: dict[tuple, Path], partners: dict[tuple, Path], what: str, template: str) -> None:
-    """Refuse the first file that stands alone, and name the file that should stand beside it."""
+    """Refuse files without a partner: the message names the first one and the file that is missing."""
     if alone := sorted(files.keys() - partners.keys()):
         expected = root / template.format(**dict(alone[0]))
         raise DataError(f"load: {files[alone[0]]} has no {what}, expected {expected}")

@@ -1,6 +1,6 @@
-"""Files that are whole or not there: written under a temporary name, then renamed; never pickled.
+"""Files that are either complete or absent: each is written under a temporary name and then renamed.
 
-An ``.npz`` holds arrays and one JSON text of everything else, so that a file from a stranger can hold numbers only.
+Nothing is pickled. An ``.npz`` holds arrays and one JSON text with everything else, so that no file can run code.
 """
 
 import json
@@ -16,11 +16,11 @@ import numpy as np
 from ..notation import Array
 
 META = "meta.json"
-"""The entry that holds the JSON text, as bytes."""
+"""The entry of an ``.npz`` that holds the bytes of the JSON text."""
 
 
 def write_whole(path: Path | str, write: Callable[[BinaryIO], object]) -> None:
-    """Call ``write(file)`` on a temporary binary file beside ``path``, then rename it; on any error leave nothing."""
+    """Call ``write(file)`` on a temporary file beside ``path``, then rename it; after any error, remove it."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -29,21 +29,28 @@ def write_whole(path: Path | str, write: Callable[[BinaryIO], object]) -> None:
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
+        umask = os.umask(0)  # the only way to read it is to set it
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)  # mkstemp lets only the owner read
         os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)
         raise
 
 
+def save_json(path: Path | str, value: Any) -> None:
+    """Write ``value`` as indented JSON."""
+    write_whole(path, lambda file: file.write((json.dumps(value, indent=2) + "\n").encode()))
+
+
 def save_arrays(path: Path | str, arrays: dict[str, Any], meta: dict[str, Any]) -> None:
-    """Write a dict of arrays and a JSON-able ``meta`` to ``path``."""
+    """Write a dict of arrays, and ``meta`` as JSON, to one ``.npz``."""
     text: Any = np.frombuffer(json.dumps(meta).encode(), np.uint8)
     write_whole(path, lambda file: np.savez(file, **arrays, **{META: text}))
 
 
 def load_arrays(path: Path | str, kind: str) -> tuple[dict[str, Array], dict[str, Any]]:
-    """Read back ``(arrays, meta)``; ``meta["kind"]`` must be ``kind``. Raises ``ValueError`` in one line otherwise."""
+    """Read ``(arrays, meta)`` again; a ``ValueError`` of one line if ``meta["kind"]`` is not ``kind``."""
     try:
         with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as file:
             arrays = {k: file[k] for k in file.files}
@@ -57,21 +64,9 @@ def load_arrays(path: Path | str, kind: str) -> tuple[dict[str, Array], dict[str
     return arrays, meta
 
 
-def save_json(path: Path | str, value: Any) -> None:
-    """Write ``value`` as indented JSON."""
-    write_whole(path, lambda file: file.write((json.dumps(value, indent=2) + "\n").encode()))
-
-
 def options(kind: type[Any], values: dict[str, Any]) -> Any:
-    """A NamedTuple of options from a dict as JSON gives it: lists become tuples, unknown names are refused."""
+    """The NamedTuple ``kind`` from a dict that JSON gave: lists become tuples, unknown names are refused."""
     unknown = sorted(set(values) - set(kind._fields))
     if unknown:
         raise ValueError(f"{kind.__name__}: unknown option {', '.join(unknown)}, expected {', '.join(kind._fields)}")
     return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
-
-
-def _umask() -> int:
-    """The permissions withheld from new files: ``mkstemp`` withholds all but the owner's."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -1,10 +1,13 @@
-"""Streets drawn from random numbers, with exact labels. After this page you have any amount of data from one world.
+"""Streets drawn from random numbers, with exact labels: as much data as anyone wants.
 
-A scene is painted back to front, as a theatre is built: sky, skyline, ground, houses from far to near, then whatever
-stands in the street from far to near. Each thing is one small function of a place, and each of its strokes sets picture
-and labels together (:func:`tinybnn.data.street.paint`), so the labels are exact. Nine rays a pixel are averaged, as a lens
-does; the label is that of the middle ray. Colours, light and haze are drawn anew for every scene: walls and tar share
-their greys, so that place, shape and texture must be learnt beside colour.
+:func:`street_scene` paints a scene from back to front, so near things cover far ones: the sky, the ground, the houses
+and gardens beside the street, then cars, people, posts and trees. Each thing is one small function of a place. It
+consists of rectangles in the world; the camera says which pixels each rectangle covers, and :func:`paint` sets the
+colour and the label of the same pixels. The labels are therefore exact. A pixel is the mean of nine rays, and its label
+is that of the middle ray. Colours, light and haze are random for every scene, and walls have the same greys as tar, so
+colour alone does not tell the class: a network must also learn place, shape and texture.
+
+World coordinates are in metres: X to the right of the camera, Y above the ground, Z ahead. Pixels have row i, column j.
 """
 
 from collections.abc import Iterator
@@ -16,29 +19,38 @@ from numpy.random import Generator
 from ..notation import Array
 from ..validate import need_choice, need_dtype, need_int, need_shape
 
-# -- the stage -------------------------------------------------------------------------------------------------------
+UNLABELED, EGO, ROAD, SIDEWALK, BUILDING, POLE, LIGHT, SIGN = 0, 1, 7, 8, 11, 17, 19, 20
+VEGETATION, TERRAIN, SKY, PERSON, CAR = 21, 22, 23, 24, 26
+LABELS = (UNLABELED, EGO, ROAD, SIDEWALK, BUILDING, POLE, LIGHT, SIGN, VEGETATION, TERRAIN, SKY, PERSON, CAR)
+"""Every id that a scene may hold: labelIds of Cityscapes. The first two are not scored."""
+
+RAYS = 3
+"""Rays of a pixel in each direction. The number is odd, so that one ray goes through the middle of the pixel."""
+
+# -- camera and canvas -----------------------------------------------------------------------------------------------
 
 
 class Scene(NamedTuple):
-    """The canvas and what every stroke needs to know: the camera, the air, the light, one table of random grain."""
+    """The canvas, the camera and the weather."""
 
-    rgb: Array
-    label: Array
-    i0: float
+    rgb: Array  # (3, H, W)
+    label: Array  # (H, W)
+    i0: float  # row and column of the point straight ahead
     j0: float
-    focal: float
-    eye: float
-    haze: Array
-    sight: float  # metres at which half of a colour is haze
-    light: Array
-    sun: int  # -1: it stands on the left, +1: on the right
-    grain: Array
+    focal: float  # in pixels
+    eye: float  # height of the camera
+    haze: Array  # its colour
+    sight: float  # the distance at which half of a colour is haze
+    light: Array  # its colour
+    sun: int  # -1: on the left, +1: on the right
+    grain: Array  # random numbers of shape (2^k, 2^k)
 
 
 class Face(NamedTuple):
-    """A piece of a plane as the camera sees it: the window of pixels, where each ray meets it, and which rays do."""
+    """A rectangle as the camera sees it: a window of pixels, the point (X, Y, Z) that each ray meets, and whether
+    that point is inside the rectangle. X, Y and Z have shapes that broadcast."""
 
-    held: str  # the letter that is held fixed
+    held: str  # the coordinate that is constant
     window: tuple[slice, slice]
     X: Array
     Y: Array
@@ -47,13 +59,13 @@ class Face(NamedTuple):
 
 
 def pixels(low: float, high: float, size: int) -> tuple[slice, Array]:
-    """The slice of pixels whose middles lie in (low, high], and the middles."""
+    """The slice of the pixels whose middles are in (low, high], and these middles."""
     first, last = (int(min(max(np.floor(edge + 0.5), 0), size)) for edge in (low, high))
     return slice(first, max(first, last)), np.arange(first, max(first, last)) + 0.5
 
 
 def facing(scene: Scene, z: float, x0: float, x1: float, y0: float, y1: float) -> Face:
-    """The rectangle that stands across the street at distance z."""
+    """A rectangle across the street, at distance z."""
     scale = scene.focal / z
     rows, i = pixels(scene.i0 + scale * (scene.eye - y1), scene.i0 + scale * (scene.eye - y0), len(scene.label))
     cols, j = pixels(scene.j0 + scale * x0, scene.j0 + scale * x1, scene.label.shape[1])
@@ -62,7 +74,7 @@ def facing(scene: Scene, z: float, x0: float, x1: float, y0: float, y1: float) -
 
 
 def along(scene: Scene, x: float, z0: float, z1: float, y0: float, y1: float) -> Face:
-    """The rectangle that stands beside the street at a distance x to the right of the camera."""
+    """A rectangle along the street, at distance x to the right of the camera."""
     ends = [scene.i0 + scene.focal * (scene.eye - y) / z for y in (y0, y1) for z in (z0, z1)]
     rows, i = pixels(min(ends), max(ends), len(scene.label))
     left, right = sorted(scene.j0 + scene.focal * x / z for z in (z0, z1))
@@ -73,7 +85,7 @@ def along(scene: Scene, x: float, z0: float, z1: float, y0: float, y1: float) ->
 
 
 def level(scene: Scene, y: float, x0: float, x1: float, z0: float, z1: float) -> Face:
-    """The rectangle that lies at height y, below the eye."""
+    """A horizontal rectangle at height y, below the eye."""
     top, bottom = (scene.i0 + scene.focal * (scene.eye - y) / z for z in (z1, z0))
     left, right = (f(scene.j0 + scene.focal * x / z for z in (z0, z1)) for f, x in ((min, x0), (max, x1)))
     rows, i = pixels(top, bottom, len(scene.label))
@@ -84,7 +96,7 @@ def level(scene: Scene, y: float, x0: float, x1: float, z0: float, z1: float) ->
 
 
 def box(scene: Scene, x0: float, x1: float, y0: float, y1: float, z0: float, z1: float) -> Iterator[Face]:
-    """The faces of a box that the camera may see, back to front: its top, one side, its front."""
+    """The faces of a box that the camera may see, from back to front: its top, one side, its front."""
     if y1 < scene.eye:
         yield level(scene, y1, x0, x1, z0, z1)
     if x0 > 0 or x1 < 0:
@@ -93,7 +105,7 @@ def box(scene: Scene, x0: float, x1: float, y0: float, y1: float, z0: float, z1:
 
 
 def paint(scene: Scene, face: Face, label: int, colour: Array, where: Array | bool = True) -> None:
-    """One stroke, picture and label together: the colour in this light, fading into the haze with distance."""
+    """Set the colour and the label of a face ``where`` it is wanted; light tints the colour, distance adds haze."""
     where, lit = face.inside & where, colour * scene.light
     seen = lit + (scene.haze - lit) * (face.Z / (face.Z + scene.sight))
     rows, cols = face.window
@@ -102,64 +114,61 @@ def paint(scene: Scene, face: Face, label: int, colour: Array, where: Array | bo
 
 
 def darken(scene: Scene, face: Face, share: float, where: Array | bool = True) -> None:
-    """A shadow: it changes the light, not what lies there."""
+    """Throw a shadow: multiply the colours by ``share`` and keep the labels."""
     rows, cols = face.window
-    under = scene.rgb[:, rows, cols]
-    np.multiply(under, share, out=under, where=face.inside & where)
+    colours = scene.rgb[:, rows, cols]
+    np.multiply(colours, share, out=colours, where=face.inside & where)
+
+
+# -- texture and colour ----------------------------------------------------------------------------------------------
 
 
 def grain(scene: Scene, u: Array, v: Array) -> Array:
-    """A random number in [0, 1) for every unit square of the plane (u, v): brick, window, leaf, paving stone."""
-    last = len(scene.grain) - 1  # 2^k - 1, so that & is the remainder, below zero too
+    """A random number in [0, 1) for every unit square of the plane (u, v), such as a brick, a leaf or a window."""
+    last = len(scene.grain) - 1  # 2^k - 1, so & is the remainder, for negative numbers too
     return scene.grain[np.floor(u).astype(np.intp) & last, np.floor(v).astype(np.intp) & last]
 
 
 def blur(scene: Scene, u: Array, v: Array) -> Array:
-    """The same numbers, but sliding from one to the next: cloud, hill, patch of tar."""
+    """The same numbers, interpolated between the squares: clouds, hills, patches of tar."""
     s, t = u - np.floor(u), v - np.floor(v)
     near = grain(scene, u, v) * (1 - t) + grain(scene, u, v + 1) * t
     return near * (1 - s) + (grain(scene, u + 1, v) * (1 - t) + grain(scene, u + 1, v + 1) * t) * s
 
 
 def disc(face: Face, x: float, y: float, rx: float, ry: float) -> Array:
-    """Below 1 inside the ellipse around (x, y), above 1 outside."""
+    """A number below 1 inside the ellipse with centre (x, y) and radii (rx, ry), and above 1 outside."""
     return ((face.X - x) / rx) ** 2 + ((face.Y - y) / ry) ** 2
 
 
 def rgb(red: float, green: float, blue: float) -> Array:
-    """A colour: three numbers of shape (3, 1, 1), so that ``colour * texture`` is a picture, channels first."""
+    """A colour of shape (3, 1, 1), so that ``colour * texture`` is a picture with channels first."""
     return np.array([red, green, blue], float).reshape(3, 1, 1)
 
 
 def some(rng: Generator, low: float, high: float) -> float:
-    """A number between low and high."""
+    """A random number between low and high."""
     return low + (high - low) * rng.random()
 
 
 def tone(rng: Generator, low: float, high: float, tint: float) -> Array:
-    """A grey between low and high, each of its three channels off by up to tint."""
+    """A random grey between low and high, with up to ``tint`` added to or taken from each channel."""
     return some(rng, low, high) + tint * (2 * rng.random((3, 1, 1)) - 1)
 
 
-# -- things ----------------------------------------------------------------------------------------------------------
-
-UNLABELED, EGO, ROAD, SIDEWALK, BUILDING, POLE, LIGHT, SIGN = 0, 1, 7, 8, 11, 17, 19, 20
-VEGETATION, TERRAIN, SKY, PERSON, CAR = 21, 22, 23, 24, 26
-LABELS = (UNLABELED, EGO, ROAD, SIDEWALK, BUILDING, POLE, LIGHT, SIGN, VEGETATION, TERRAIN, SKY, PERSON, CAR)
-"""Every id a scene may hold: Cityscapes labelIds, of which the first two are not scored."""
-
 GLASS, TYRE, WHITE, RED, BLUE = rgb(46, 58, 68), rgb(24, 24, 26), rgb(226, 226, 220), rgb(188, 28, 26), rgb(24, 66, 150)
+
+# -- things ----------------------------------------------------------------------------------------------------------
 
 
 def house(scene: Scene, rng: Generator, x0: float, x1: float, z0: float, z1: float) -> None:
-    """Walls of one colour, windows in a grid (some lit, some curtained), a roof band, shops or a plinth below."""
+    """Walls of one colour with a grid of windows, a band for the roof, and shops or a plinth at the bottom."""
     wall, roof, trim = tone(rng, 60, 220, 24), tone(rng, 40, 120, 30), tone(rng, 60, 230, 40)
     storey, bay, height = some(rng, 2.8, 3.6), some(rng, 2.0, 3.6), some(rng, 5, 19)
     wide, tall, shop, course = some(rng, 0.3, 0.8), some(rng, 0.4, 0.7), rng.random() < 0.5, some(rng, 0.2, 0.6)
     shade = 1.0 if x0 * scene.sun < 0 else some(rng, 0.45, 0.7)
     for face in box(scene, x0, x1, 0, height, z0, z1):
-        u = (face.Z if face.held == "X" else face.X) + 0 * face.Y
-        v = face.Y + 0 * u
+        u, v = np.broadcast_arrays(face.Z if face.held == "X" else face.X, face.Y)
         lit = shade if face.held == "X" else 0.8
         stone = wall * lit * (0.94 + 0.12 * grain(scene, u / course, v / course))
         paint(scene, face, BUILDING, stone)
@@ -174,16 +183,16 @@ def house(scene: Scene, rng: Generator, x0: float, x1: float, z0: float, z1: flo
 
 
 def leaves(scene: Scene, x: float, y: float, z: float, rx: float, ry: float, green: Array) -> None:
-    """A clump of leaves: a ragged disc, bright towards the sun, with dark holes."""
+    """Leaves: a disc with a rough edge and dark holes, brighter towards the sun."""
     face = facing(scene, z, x - 1.2 * rx, x + 1.2 * rx, max(y - 1.2 * ry, 0), y + 1.2 * ry)
-    u, v = face.X + 0 * face.Y, face.Y + 0 * face.X
+    u, v = np.broadcast_arrays(face.X, face.Y)
     leaf = 0.6 * grain(scene, u / 0.3, v / 0.3) + 0.4 * grain(scene, u / 0.8 + 9, v / 0.8)
     shine = 0.55 + 0.75 * leaf + 0.18 * (v - y) / ry + 0.1 * scene.sun * (u - x) / rx
     paint(scene, face, VEGETATION, green * shine, disc(face, x, y, rx, ry) < 0.55 + 0.7 * leaf)
 
 
 def tree(scene: Scene, rng: Generator, x: float, z: float) -> None:
-    """A trunk and five clumps of leaves, from spring green to autumn brown."""
+    """A trunk and five discs of leaves, in a colour between spring green and autumn brown."""
     high, wide = some(rng, 4, 9), some(rng, 1.2, 2.4)
     green = rgb(some(rng, 35, 125), some(rng, 65, 120), some(rng, 20, 60))
     darken(scene, level(scene, 0, x - wide, x + wide, z - 1, z + 1), 0.65)
@@ -194,7 +203,7 @@ def tree(scene: Scene, rng: Generator, x: float, z: float) -> None:
 
 
 def garden(scene: Scene, rng: Generator, x0: float, x1: float, z0: float, z1: float) -> None:
-    """Bushes, and behind one another a few trees; the grass is there already."""
+    """Bushes and trees from far to near. The grass is already there."""
     for step in sorted(rng.random(rng.integers(2, 7)))[::-1]:
         x, z = some(rng, x0, x1), z0 + step * (z1 - z0)
         if rng.random() < 0.5:
@@ -204,7 +213,7 @@ def garden(scene: Scene, rng: Generator, x0: float, x1: float, z0: float, z1: fl
 
 
 def car(scene: Scene, rng: Generator, x: float, z: float) -> None:
-    """Two boxes on wheels: a body with lamps and plate, a cabin of glass. Sometimes a van. It comes or it goes."""
+    """A car or a van from the front or from behind: a body with wheels, lamps and a plate, and a cabin of glass."""
     van, going = rng.random() < 0.15, x > -1 or rng.random() < 0.3
     half, belt, high, long = (0.98, 1.15, some(rng, 1.9, 2.2), 4.8) if van else (some(rng, 0.82, 0.92), 0.88, 1.46, 4.2)
     colour = tone(rng, 25, 235, 8) if rng.random() < 0.6 else tone(rng, 30, 150, 90).clip(8, 240)
@@ -233,13 +242,13 @@ def car(scene: Scene, rng: Generator, x: float, z: float) -> None:
 
 
 def person(scene: Scene, rng: Generator, x: float, z: float) -> None:
-    """Legs in mid-stride, a coat, arms, a head with hair; children are smaller."""
+    """Legs that walk, a coat, arms, and a head with hair. Children are smaller."""
     size, stride, turn = some(rng, 0.65, 1.05), some(rng, 0.05, 0.3), rng.integers(2) * 2 - 1
     coat, trousers = tone(rng, 30, 200, 70).clip(10, 240), tone(rng, 20, 120, 30).clip(8, 200)
     hair, skin = tone(rng, 25, 130, 20), some(rng, 90, 225) * rgb(0.95, 0.75, 0.6)
     darken(scene, level(scene, 0, x - 0.5 * size, x + 0.5 * size, z - 0.25, z + 0.25), 0.55)
     world = facing(scene, z, x - 0.7 * size, x + 0.7 * size, 0, 1.85 * size)
-    face = world._replace(X=(world.X - x) / size, Y=world.Y / size)  # as if 1.8 m tall, at X = 0
+    face = world._replace(X=(world.X - x) / size, Y=world.Y / size)  # coordinates of a person of 1.8 m at X = 0
     for leg in (-1, 1):
         off, light = leg * (0.09 + stride * (0.9 - face.Y) * 0.9), 1.0 if leg == turn else 0.75
         paint(scene, face, PERSON, trousers * light, (np.abs(face.X - off) < 0.1) & (face.Y < 0.95))
@@ -251,7 +260,7 @@ def person(scene: Scene, rng: Generator, x: float, z: float) -> None:
 
 
 def pole(scene: Scene, rng: Generator, x: float, z: float) -> None:
-    """A post: with a lamp on an arm, with a traffic sign, or with a traffic light."""
+    """A post with a street lamp, a traffic sign or a traffic light."""
     kind, metal = rng.integers(3), tone(rng, 50, 150, 10)
     top = some(rng, 5, 7.5) if kind == 0 else some(rng, 2.6, 3.6)
     face = facing(scene, z, x - 1.6, x + 1.6, 0, top + 0.6)
@@ -279,14 +288,14 @@ def pole(scene: Scene, rng: Generator, x: float, z: float) -> None:
 
 
 def dustbin(scene: Scene, rng: Generator, x: float, z: float) -> None:
-    """A dustbin: Cityscapes scores no such class, so it is unlabeled."""
+    """A dustbin. Cityscapes has no such class, so it is unlabeled."""
     colour = tone(rng, 30, 130, 40).clip(5, 200)
     for face in box(scene, x - 0.3, x + 0.3, 0, 1.0, z, z + 0.6):
         paint(scene, face, UNLABELED, colour * (0.8 + 0.2 * (face.held == "Z")))
 
 
 def bonnet(scene: Scene, rng: Generator) -> None:
-    """Our own, at the lower edge of the picture, one metre away."""
+    """The front of the camera's own car, at the lower edge of the picture."""
     low = scene.eye - (len(scene.label) - scene.i0) / scene.focal
     face = facing(scene, 1, -0.3, 0.3, low, low + 0.05)
     paint(scene, face, EGO, tone(rng, 20, 200, 10), disc(face, 0, low, 0.24, 0.045) < 1)
@@ -294,12 +303,9 @@ def bonnet(scene: Scene, rng: Generator) -> None:
 
 # -- the street ------------------------------------------------------------------------------------------------------
 
-RAYS = 3
-"""Rays a pixel has, per side; odd, so that one goes through its middle."""
-
 
 def heavens(scene: Scene, rng: Generator) -> None:
-    """Sky from zenith to haze with clouds, and a skyline of trees and far houses to hide the horizon."""
+    """A sky with clouds that fades into haze, and a skyline of trees and far houses that hides the horizon."""
     top = rgb(some(rng, 60, 200), some(rng, 110, 205), some(rng, 170, 235))
     H, W = scene.label.shape
     up, right = (scene.i0 - np.arange(H)[:, None]) / scene.focal, (np.arange(W) - scene.j0) / scene.focal
@@ -310,17 +316,19 @@ def heavens(scene: Scene, rng: Generator) -> None:
     scene.label[:] = SKY
     for z, label in ((240, BUILDING), (160, VEGETATION)):
         face = facing(scene, z, -3000, 3000, 0, 30)
-        u, v = face.X / some(rng, 3, 9) + 0 * face.Y, face.Y + 0 * face.X
-        edge, colour = (4 + 14 * grain(scene, u, 0 * u), tone(rng, 50, 150, 20)) if label == BUILDING else (
-            4 + 8 * blur(scene, u, 0 * u), rgb(60, 85, 45))  # fmt: skip
+        u, v = np.broadcast_arrays(face.X / some(rng, 3, 9), face.Y)
+        if label == BUILDING:
+            edge, colour = 4 + 14 * grain(scene, u, 0 * u), tone(rng, 50, 150, 20)
+        else:
+            edge, colour = 4 + 8 * blur(scene, u, 0 * u), rgb(60, 85, 45)
         paint(scene, face, label, colour * (0.8 + 0.4 * grain(scene, 3 * u, v)), v < edge)
 
 
 def ground(scene: Scene, rng: Generator, left: float, right: float, walk: float, lanes: int) -> None:
-    """Tar with patches and lane markings (they are road), a kerb, paving stones, and grass beyond."""
+    """Tar with patches, lane markings (they are road), a kerb, paving stones, and grass beside them."""
     tar, stone, grass = tone(rng, 60, 130, 7), tone(rng, 85, 175, 15), tone(rng, 60, 100, 10) * rgb(0.85, 1.15, 0.6)
     face = level(scene, 0, -3000, 3000, 0.5, 300)
-    X, Z = face.X, face.Z + 0 * face.X
+    X, Z = np.broadcast_arrays(face.X, face.Z)
     patches = 0.8 + 0.25 * blur(scene, X / 1.5, Z / 4) + 0.1 * grain(scene, X / 0.15, Z / 0.3)
     blades = 0.6 + 0.5 * blur(scene, X, Z) + 0.3 * grain(scene, X / 0.2, Z / 0.4)
     slab = 0.85 + 0.15 * grain(scene, X / 0.8, Z / 0.8) + 0.1 * grain(scene, X / 0.1, Z / 0.2)
@@ -338,13 +346,13 @@ def ground(scene: Scene, rng: Generator, left: float, right: float, walk: float,
         if rng.random() < 0.3:
             zebra = (np.abs(Z - some(rng, 9, 25)) < 1.5) & (X % 1 < 0.5)
             paint(scene, face, ROAD, paintwork, zebra & (X > left) & (X < right))
-    if rng.random() < 0.5:  # on the sunny side the houses throw their shadow over the street
+    if rng.random() < 0.5:  # the shadow of the houses on the side of the sun
         reach = some(rng, left - 1, right + 1) + 1.5 * grain(scene, Z / 9, 0 * Z)
         darken(scene, face, some(rng, 0.45, 0.7), (X - reach) * scene.sun > 0)
 
 
 def roadside(scene: Scene, rng: Generator, x: float, side: int) -> None:
-    """Plot beside plot from x outwards, far to near: houses, gardens, and now and then a gap between."""
+    """Houses and gardens from x outwards, from far to near, with a gap here and there."""
     leafy, z, plots = rng.random(), 1.5, []
     while z < 110:
         plots.append((z, z := z + some(rng, 7, 18)))
@@ -359,7 +367,7 @@ def roadside(scene: Scene, rng: Generator, x: float, side: int) -> None:
 
 
 def traffic(scene: Scene, rng: Generator, left: float, right: float, walk: float, lane: float) -> None:
-    """Cars parked where there is room, and driving; people, posts, trees, dustbins on the pavement; far to near."""
+    """Cars that park or drive, and people, posts, trees and dustbins on the pavement, from far to near."""
     things = []
     for x in (left + 1.1, right - 1.1):
         if abs(x) > 1.9 and rng.random() < 0.7:
@@ -385,27 +393,22 @@ def street_scene(
     Parameters
     ----------
     rng : numpy.random.Generator
-        Every choice comes from here: the same state draws the same scene.
+        The same state draws the same scene.
     height, width : int
         At least 32.
     lanes : {None, 0, 2, 4}, optional
-        Marked lanes; 0 is a narrow street without markings, None chooses.
+        Marked lanes. 0 is a narrow street without markings, None a random choice.
 
     Returns
     -------
     image : ndarray of shape (H, W, 3)
         uint8, RGB.
     label_ids : ndarray of shape (H, W)
-        uint8, each one of :data:`tinybnn.data.street.LABELS`.
-
-    Raises
-    ------
-    ValueError
-        If height or width is below 32, or lanes is none of those named.
+        uint8, each one of :data:`LABELS`.
 
     Notes
     -----
-    Exactness: label[i, j] is the id of what the ray through the middle of pixel (i, j) meets first.
+    Exactness: label_ids[i, j] is the id of the first thing that the ray through the middle of pixel (i, j) meets.
     Source: ours; the ids are those of Cordts 2016, arXiv 1604.01685, status exact.
 
     Examples
@@ -440,27 +443,22 @@ def street_scene(
     if rng.random() < 0.25:
         bonnet(scene, rng)
     fine = np.clip(np.rint(scene.rgb), 0, 255).astype(np.int64).reshape(3, height, RAYS, width, RAYS)
-    image = fine.sum(axis=(2, 4)).transpose(1, 2, 0) // (4 * RAYS**2) * 4  # six bits a channel keep the files small
+    image = fine.sum(axis=(2, 4)).transpose(1, 2, 0) // (4 * RAYS**2) * 4  # six bits a channel, for small files
     return np.ascontiguousarray(image, np.uint8), scene.label[RAYS // 2 :: RAYS, RAYS // 2 :: RAYS].copy()
 
 
 def kitti_road_colours(label_ids: Array) -> Array:
-    """The KITTI road colour code of a label map: magenta road, red valid and no road, black ignored.
+    """The colours of KITTI road for a label map: magenta is road, red is no road, black is ignored.
 
     Parameters
     ----------
     label_ids : ndarray of shape (H, W)
-        Cityscapes labelIds; 0..6 are the ids that mean nothing in particular, and are ignored.
+        labelIds of Cityscapes. 0..6 name no class and are ignored.
 
     Returns
     -------
     ndarray of shape (H, W, 3)
-        uint8, RGB: R > 0 is the valid area, B > 0 is road.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If the map is not two-dimensional, or not of integers.
+        uint8, RGB. A pixel counts where R > 0 and is road where B > 0.
 
     Notes
     -----

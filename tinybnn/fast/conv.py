@@ -12,12 +12,12 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..notation import HW, Array, Pair
+from ..notation import HW, Array, Pair, ceil_div
 from ..ops import binary_conv, upsample_conv
 from ..ops.bitpack import pack_bits
 from ..ops.conv import output_size
 from ..ops.upsample_conv import phase_kernel, plan_phases
-from ..validate import ceil_div, need_pair
+from ..validate import need_pair
 from .digits import HIGH, LOW, MOST, Filters, add_up, cut, look_up, row_bytes, signs
 from .product import TILE
 

@@ -17,9 +17,8 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from ..notation import HW, Array
+from ..notation import HW, Array, ceil_div
 from ..ops.upsample_conv import phase_kernel
-from ..validate import ceil_div
 
 BASE = 4096
 """The weight of the high digit in units of the low one."""

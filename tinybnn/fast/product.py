@@ -8,9 +8,9 @@ the memory that floats take, but NumPy counts one word at a time, where a C kern
 
 import numpy as np
 
-from ..notation import Array
+from ..notation import Array, ceil_div
 from ..ops.bitpack import need_words
-from ..validate import ceil_div, need_shape
+from ..validate import need_shape
 from .digits import HIGH, LOW, Filters, add_up, cut, look_up, row_bytes, signs
 
 RUN = 8192

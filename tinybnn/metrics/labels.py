@@ -1,12 +1,13 @@
-"""Scores of labels: who was taken for whom, and how well a road was found at its best threshold.
+"""Scores of labels: IoU from a confusion matrix, and the scores of a road at 256 thresholds.
 
-Both stand on whole-number counts that add over images, so a data set of any size needs one small table::
+Both rest on tables of whole numbers::
 
     labels          confusion_matrix    (L, L)      -> iou_per_class, mean_iou, pixel_accuracy
     probabilities   threshold_counts    (256, 4)    -> road_scores: MaxF, average precision, ...
 
-Add the tables, then score: the mean over images of a ratio is another, and a wrong, number. A score that would divide
-by nothing is NaN. Objects that stand out, scored image by image, are in :mod:`tinybnn.metrics.saliency`.
+For a data set, add the tables of all images and then compute the score. The mean of the scores of single images is
+another number, and not the one that papers report. A score whose denominator is 0 is NaN.
+:mod:`tinybnn.metrics.saliency` has the scores of salient objects, which are computed image by image.
 """
 
 import math
@@ -17,11 +18,11 @@ import numpy as np
 from ..notation import IGNORE, Array
 from ..validate import need_dtype, need_float, need_int, need_labels, need_probability, need_shape
 
-# -- labels ---------------------------------------------------------------------------------------------------------
+# -- the confusion matrix -------------------------------------------------------------------------------------------
 
 
 def confusion_matrix_loops(predicted: Array, labels: Array, L: int, *, ignore: int = IGNORE) -> Array:
-    """Specification of :func:`confusion_matrix`: one pixel, one mark."""
+    """Specification of :func:`confusion_matrix`: each pixel adds 1 to one entry."""
     counts = np.zeros((L, L), np.int64)
     for i in np.ndindex(labels.shape):
         if labels[i] != ignore:
@@ -30,26 +31,20 @@ def confusion_matrix_loops(predicted: Array, labels: Array, L: int, *, ignore: i
 
 
 def confusion_matrix(predicted: Array, labels: Array, L: int, *, ignore: int = IGNORE) -> Array:
-    """How many pixels of class r were taken for class c: ``counts[r, c] = #{i : labels[i] = r, predicted[i] = c}``.
+    """How many pixels of class r were predicted as class c: ``counts[r, c] = #{i : labels[i] = r, predicted[i] = c}``.
 
     Parameters
     ----------
     predicted : integer ndarray of any shape
-        0..L-1 wherever the label counts; what stands elsewhere is not looked at.
+        0..L-1 wherever the label counts, any number elsewhere.
     labels : integer ndarray of the same shape
         0..L-1 or ``ignore``.
-    L : int
-    ignore : int
+    L, ignore : int
 
     Returns
     -------
     ndarray of int64, shape (L, L)
-        Rows are the truth, columns the prediction. Those of two images add.
-
-    Raises
-    ------
-    ValueError, TypeError
-        For a class out of range.
+        The true class gives the row, the predicted class the column.
 
     Notes
     -----
@@ -96,11 +91,11 @@ def iou_per_class(confusion: Array) -> Array:
     Returns
     -------
     ndarray of float64, shape (L,)
-        In [0, 1]; NaN for a class that is neither there nor predicted; 0 for one predicted and never there.
+        In [0, 1]. NaN for a class that neither occurs nor is predicted, 0 for one that is predicted and never occurs.
 
     Notes
     -----
-    Exactness: equals :func:`iou_per_class_loops` by ``==``. Exchanging truth and prediction changes nothing.
+    Exactness: equals :func:`iou_per_class_loops` by ``==``, and is the same if truth and prediction change places.
     Source: Everingham 2010 (Pascal VOC), and the scorer of Cityscapes, Cordts 2016, arXiv 1604.01685; status exact.
 
     Examples
@@ -121,9 +116,7 @@ def mean_iou_loops(confusion: Array) -> float:
 
 
 def mean_iou(confusion: Array) -> float:
-    """The mean of :func:`iou_per_class` over the classes that have one.
-
-    A class that is neither there nor predicted is left out; one predicted and never there pulls the mean down with a 0.
+    """The mean of :func:`iou_per_class` over the classes whose IoU is not NaN.
 
     Returns
     -------
@@ -133,7 +126,7 @@ def mean_iou(confusion: Array) -> float:
     Notes
     -----
     Exactness: agrees with :func:`mean_iou_loops` to the rounding of one sum.
-    Source: as :func:`iou_per_class`; status exact. Of ``cityscapesscripts`` 2.3.0 the classes' IoU agree by ``==``.
+    Source: as :func:`iou_per_class`; status exact.
 
     Examples
     --------
@@ -141,8 +134,8 @@ def mean_iou(confusion: Array) -> float:
     0.775
     """
     iou = iou_per_class(confusion)
-    there = ~np.isnan(iou)
-    return np.mean(iou[there]) if there.any() else np.float64(np.nan)
+    occurs = ~np.isnan(iou)
+    return np.mean(iou[occurs]) if occurs.any() else np.float64(np.nan)
 
 
 def pixel_accuracy_loops(confusion: Array) -> float:
@@ -152,12 +145,14 @@ def pixel_accuracy_loops(confusion: Array) -> float:
 
 
 def pixel_accuracy(confusion: Array) -> float:
-    """The part of the counted pixels whose class is right: ``trace / sum``; NaN where no pixel counts.
+    """The share of the counted pixels whose class is right: ``trace / sum``; NaN where no pixel counts.
+
+    Large classes dominate it: in a street, road and buildings alone are most of the pixels.
 
     Notes
     -----
     Exactness: equals :func:`pixel_accuracy_loops` by ``==``.
-    Source: textbook; status exact. Large classes decide it: on a street, road and buildings alone make most of it.
+    Source: textbook; status exact.
 
     Examples
     --------
@@ -177,11 +172,11 @@ def _need_confusion(op: str, confusion: Array) -> None:
 
 
 THRESHOLDS = (np.arange(256) / 255).astype(np.float32)
-"""``k / 255``, the greys of an 8-bit picture, each rounded to float32."""
+"""``k / 255``, the greys of an 8-bit image, in float32."""
 
 
 def threshold_counts_loops(probability: Array, labels: Array, *, ignore: int = IGNORE) -> Array:
-    """Specification of :func:`threshold_counts`: each pixel stands before each threshold."""
+    """Specification of :func:`threshold_counts`: each pixel is compared with each threshold."""
     counts = np.zeros((256, 4), np.int64)
     for i in np.ndindex(labels.shape):
         for k in range(256):
@@ -192,15 +187,15 @@ def threshold_counts_loops(probability: Array, labels: Array, *, ignore: int = I
 
 
 def threshold_counts(probability: Array, labels: Array, *, ignore: int = IGNORE) -> Array:
-    """True and false, positives and negatives, at each threshold ``k / 255``, a pixel positive where ``p >= k / 255``.
+    """True and false positives and negatives at each threshold: a pixel is positive at ``k`` where ``p >= k / 255``.
 
-    Both sides are first rounded to float32. So ``p = k / 255``, written in either float width or read from an 8-bit
-    picture, is positive at ``k``, always; and a float64 within 3e-8 below a threshold counts as being there.
+    Probabilities and thresholds are first rounded to float32. So ``p = k / 255`` is always positive at ``k``: in
+    float32, in float64, and from an 8-bit image. A float64 up to 3e-8 below a threshold is positive there too.
 
     Parameters
     ----------
     probability : float ndarray of any shape
-        In [0, 1], of class 1. Where the label does not count it is not looked at.
+        The probability of class 1, in [0, 1] wherever the label counts.
     labels : integer ndarray of the same shape
         0, 1 or ``ignore``.
     ignore : int
@@ -208,17 +203,12 @@ def threshold_counts(probability: Array, labels: Array, *, ignore: int = IGNORE)
     Returns
     -------
     ndarray of int64, shape (256, 4)
-        Columns TP, FP, FN, TN. Those of two images add. At threshold 0 everything is positive.
-
-    Raises
-    ------
-    ValueError, TypeError
-        For a label that is none of the three, or a probability outside [0, 1].
+        Columns TP, FP, FN, TN. At threshold 0 every pixel is positive.
 
     Notes
     -----
     Exactness: equals :func:`threshold_counts_loops` by ``==``.
-    Source: Fritsch 2013 and the KITTI road devkit; status from code. Rounding to float32 first is ours.
+    Source: Fritsch 2013 and the KITTI road devkit; status from code. The rounding to float32 is ours.
     See also: :func:`road_scores`; :func:`tinybnn.metrics.saliency.f_curve`.
 
     Examples
@@ -239,7 +229,7 @@ def threshold_counts(probability: Array, labels: Array, *, ignore: int = IGNORE)
 
 
 class RoadScores(NamedTuple):
-    """The six numbers of the KITTI road benchmark; the last four at the threshold where F is largest."""
+    """The six scores of the KITTI road benchmark; the last four are those at the threshold with the largest F."""
 
     max_f: float
     average_precision: float
@@ -269,7 +259,7 @@ def road_scores_loops(counts: Array) -> Array:
 
 
 def road_scores(counts: Array) -> RoadScores:
-    """Score a road from its counts at 256 thresholds.
+    """The scores of a road, from its counts at 256 thresholds.
 
     ::
 
@@ -286,17 +276,17 @@ def road_scores(counts: Array) -> RoadScores:
     Returns
     -------
     RoadScores
-        Six float64 in [0, 1]. All NaN where no pixel is road; ``fpr`` NaN where every pixel is.
+        Six float64 in [0, 1]. All are NaN where no pixel is road; ``fpr`` is NaN where every pixel is.
 
     Notes
     -----
-    Of thresholds with the same F the lowest is taken. P is 0 where nothing is positive.
+    P is 0 where no pixel is positive. Of thresholds with the same F, the lowest counts.
     Exactness: agrees with :func:`road_scores_loops` to the rounding of one mean.
-    Source: Fritsch 2013 and the KITTI road devkit; status from code, with two differences: no 1e-10 in denominators,
-    and ``R >= r`` asked in whole numbers, where the devkit's ``np.arange(0, 1.1, 0.1)`` misses a recall of exactly
-    3/10, 6/10 or 7/10: on 400 random maps, 13 met one of these, and their average precision differed by up to 7.3e-4;
-    everything else agreed to 1e-10. The official numbers are taken in bird's-eye view; in the image, call them
-    "perspective".
+    Source: Fritsch 2013 and the KITTI road devkit; status from code, with two differences. No 1e-10 is added to
+    denominators. ``R >= r`` is compared in whole numbers, because the devkit's ``np.arange(0, 1.1, 0.1)`` misses a
+    recall of exactly 3/10, 6/10 or 7/10. That happened in 13 of 400 random maps and changed their average precision by
+    up to 7.3e-4; all other scores agreed to 1e-10. The official scores are computed in bird's-eye view; scores in the
+    image are called "perspective".
 
     Examples
     --------

@@ -1,15 +1,15 @@
-"""Scores of one object that stands out, image by image: MAE, F, S and E, each with its convention written down.
+"""Scores of salient objects, image by image: MAE, F-measure, S-measure and E-measure.
 
 ::
 
-    mae          how far the probabilities are from the mask               0 is best
+    mae          distance of the probabilities from the mask               0 is best
     f_curve      precision and recall as one number, at 256 thresholds     1 is best; over images: max_f
+    e_curve      alignment of two masks, at 256 thresholds                 n / (n - 1) is best; its mean: e_measure
     s_measure    structure: contrast of object and ground, and of parts    1 is best
-    e_curve      alignment of the two masks, at 256 thresholds             n / (n - 1) is best; its mean: e_measure
 
-Every score belongs to one image; a data set's score is the mean over its images. Nothing is normalised: many scorers
-(``py_sod_metrics`` unless told otherwise) first stretch each prediction to [0, 1], which flatters the timid ones. All
-is computed in float64 and returned in the dtype of the probability.
+All take the probabilities of one image and its mask, and compute in float64; the result has the dtype of the
+probabilities. The score of a data set is the mean over its images. No prediction is normalised. Many other scorers
+(``py_sod_metrics`` by default) first stretch each prediction to [0, 1], and a network that is never sure gains by that.
 """
 
 import math
@@ -47,11 +47,6 @@ def mae(probability: Array, target: Array) -> np.floating:
     -------
     scalar of the dtype of ``probability``, in [0, 1]
 
-    Raises
-    ------
-    ValueError, TypeError
-        For other shapes, other values, or no pixel: here and in all that follow.
-
     Notes
     -----
     Exactness: agrees with :func:`mae_loops` to the rounding of one sum.
@@ -66,7 +61,7 @@ def mae(probability: Array, target: Array) -> np.floating:
     return probability.dtype.type(np.abs(probability.astype(np.float64) - t).mean())
 
 
-# -- F --------------------------------------------------------------------------------------------------------------
+# -- F-measure ------------------------------------------------------------------------------------------------------
 
 
 def f_curve_loops(probability: Array, target: Array, *, beta2: float = 0.3) -> Array:
@@ -89,20 +84,20 @@ def f_curve(probability: Array, target: Array, *, beta2: float = 0.3) -> Array:
     Parameters
     ----------
     probability, target : ndarrays of shape (H, W)
-        As in :func:`mae`: here and in all that follow.
+        As in :func:`mae`.
     beta2 : float
-        beta squared, at least 0. 0.3 weighs precision above recall; 1 is the harmonic mean of both.
+        beta squared, at least 0. With 0.3, precision weighs more than recall; 1 gives their harmonic mean.
 
     Returns
     -------
     ndarray of shape (256,)
-        In [0, 1], in the dtype of ``probability``; 0 where no pixel of the object is found, so all 0 for an empty mask.
+        In [0, 1]; 0 where no pixel of the object is found, so all 0 for an empty mask.
 
     Notes
     -----
-    A pixel is positive where ``p >= k / 255``, by the rounding of :func:`tinybnn.metrics.labels.threshold_counts`.
+    A pixel is positive where ``p >= k / 255``, rounded as in :func:`tinybnn.metrics.labels.threshold_counts`.
     Exactness: agrees with :func:`f_curve_loops` to a few roundings.
-    Source: Achanta 2009; thresholds and the empty mask as in ``py_sod_metrics``, whose curve runs from k = 255 down;
+    Source: Achanta 2009; thresholds and the empty mask as in ``py_sod_metrics``, whose curve begins with k = 255;
     status from code.
     See also: :func:`max_f`.
 
@@ -127,9 +122,7 @@ def max_f_loops(curves: Array | Sequence[Array]) -> float:
 
 
 def max_f(curves: Array | Sequence[Array]) -> np.floating:
-    """The F of a data set: average the curves over the images, then take the best threshold, the same for all.
-
-    ``max over k of (1/n sum over images of F[k])``. Of E-measure curves it gives the maximum E.
+    """The F of a data set at its best threshold, which all images share: ``max over k of (mean over images of F[k])``.
 
     Parameters
     ----------
@@ -142,9 +135,9 @@ def max_f(curves: Array | Sequence[Array]) -> np.floating:
     Notes
     -----
     Exactness: agrees with :func:`max_f_loops` to the rounding of one mean.
-    Source: as ``py_sod_metrics``; status from code. Two other numbers go by this name: the older convention averages
-    precision and recall over the images and makes one F of them; and taking each image's own best threshold gives a
-    number at least as large as this one.
+    Source: as ``py_sod_metrics``; status from code. Two other numbers have the same name. The older convention averages
+    precision and recall over the images and computes one F from them. The mean of each image's own maximum is at least
+    as large as this number.
 
     Examples
     --------
@@ -160,11 +153,11 @@ def max_f(curves: Array | Sequence[Array]) -> np.floating:
     return curves.dtype.type(curves.mean(0, dtype=np.float64).max())
 
 
-# -- E --------------------------------------------------------------------------------------------------------------
+# -- E-measure ------------------------------------------------------------------------------------------------------
 
 
 def e_curve_loops(probability: Array, target: Array) -> Array:
-    """Specification of :func:`e_curve`: both masks less their means, pixel by pixel."""
+    """Specification of :func:`e_curve`: subtract its mean from each mask, and compare pixel by pixel."""
     n = target.size
     there = sum(bool(t) for t in target.flat)
     e = np.zeros(256)
@@ -190,16 +183,15 @@ def e_curve(probability: Array, target: Array) -> Array:
     Returns
     -------
     ndarray of shape (256,)
-        In [0, n / (n - 1)]. For an empty mask the part of the image where nothing is seen, for a full one where
-        something is, over n - 1 too.
+        In [0, n / (n - 1)], where n is the number of pixels. For an empty or a full mask, the number of pixels on which
+        both masks agree, over n - 1.
 
     Notes
     -----
-    A pixel is positive where ``p >= k / 255``, by the rounding of :func:`tinybnn.metrics.labels.threshold_counts`. Of one
-    pixel, n - 1 is taken to be 1. The maximum E of a data set is :func:`max_f` of these curves.
+    Pixels are positive as in :func:`f_curve`. For a single pixel, n - 1 is replaced by 1.
     Exactness: agrees with :func:`e_curve_loops` to a few roundings.
-    Source: Fan 2018, arXiv 1805.10421; status from code: the paper divides by n, the MATLAB code and
-    ``py_sod_metrics`` by n - 1, and so do we; a perfect mask therefore scores n / (n - 1).
+    Source: Fan 2018, arXiv 1805.10421; status from code. The paper divides by n. The MATLAB code, ``py_sod_metrics``
+    and this function divide by n - 1, so a perfect mask scores n / (n - 1).
 
     Examples
     --------
@@ -226,8 +218,8 @@ def e_measure_loops(probability: Array, target: Array) -> float:
 def e_measure(probability: Array, target: Array) -> np.floating:
     """The **mean** E-measure of one image: the mean of :func:`e_curve` over the 256 thresholds.
 
-    The maximum E is :func:`max_f` of the curves of all images; the adaptive one, at twice the mean probability, is not
-    given here. Papers report any of the three under one name: say which.
+    The maximum E of a data set is :func:`max_f` of the curves of its images. A third one, the adaptive E at twice the
+    mean probability, is not here. Papers report any of the three as "E-measure", so say which one you report.
 
     Notes
     -----
@@ -244,11 +236,11 @@ def e_measure(probability: Array, target: Array) -> np.floating:
     return probability.dtype.type(e_curve(probability.astype(np.float64), target).mean())
 
 
-# -- structure -------------------------------------------------------------------------------------------------------
+# -- S-measure ------------------------------------------------------------------------------------------------------
 
 
 def s_measure_loops(probability: Array, target: Array, *, alpha: float = 0.5) -> float:
-    """Specification of :func:`s_measure`; covariances over pairs, so that what is constant has exactly none."""
+    """Specification of :func:`s_measure`; covariances are sums over pairs, so a constant has exactly 0."""
 
     def mean(v):
         return sum(v) / len(v)
@@ -284,28 +276,29 @@ def s_measure(probability: Array, target: Array, *, alpha: float = 0.5) -> np.fl
 
     ::
 
-        S_object = mu O(p inside) + (1 - mu) O(1 - p outside)      mu the part of the image that the object covers
-        O(v)     = 2 m / (m^2 + 1 + s)                             m, s mean and standard deviation of v
+        S_object = mu O(p inside) + (1 - mu) O(1 - p outside)      mu: the share of the image that the object covers
+        O(v)     = 2 m / (m^2 + 1 + s)                             m, s: mean and standard deviation of v
         S_region = sum over four parts of (size / n) Q(part)       cut behind the row and the column of the centroid
         Q        = 4 x y s_xy / ((x^2 + y^2) (s_xx + s_yy))        means, variances, covariance of p and t; 1 for 0/0
 
     Parameters
     ----------
     probability, target : ndarrays of shape (H, W)
+        As in :func:`mae`.
     alpha : float
         In [0, 1].
 
     Returns
     -------
     scalar of the dtype of ``probability``, in [0, 1]
-        For an empty and for a full mask, ``1 - MAE``.
+        ``1 - MAE`` for an empty and for a full mask.
 
     Notes
     -----
-    Variances divide by n - 1, and one value alone has none. The centroid rounds half to even, as ``py_sod_metrics``
-    does; MATLAB rounds half up. A part without pixels, where the centroid lies in the last row or column, counts 0;
-    ``py_sod_metrics`` gives NaN there. S is not continuous: a part without object counts 1 if p is constant in it, and
-    0 if p is anything else; so variances are taken from the first pixel, and what is constant has exactly none.
+    Variances divide by n - 1; the variance of a single value is 0. The centroid is rounded half to even, as in
+    ``py_sod_metrics``; MATLAB rounds half up. If the centroid is in the last row or column, some parts have no pixel.
+    They count 0 here; ``py_sod_metrics`` gives NaN. S is not continuous: a part without object counts 1 if p is
+    constant in it, and 0 otherwise.
     Exactness: agrees with :func:`s_measure_loops` to the rounding of sums.
     Source: Fan 2017, arXiv 1708.00786; rounding and n - 1 as in ``py_sod_metrics``; status from code.
 
@@ -339,5 +332,5 @@ def _likeness(p: Array, t: Array) -> float:
 
 
 def _covariance(a: Array, b: Array) -> float:
-    a, b = a - a.flat[0], b - b.flat[0]
+    a, b = a - a.flat[0], b - b.flat[0]  # so that the variance of a constant is exactly 0
     return ((a - a.mean()) * (b - b.mean())).sum() / max(a.size - 1, 1)

@@ -5,15 +5,57 @@ from typing import Any
 
 import numpy as np
 
-from ..data.augment import crop_back, pad_to_multiple
 from ..data.samples import Dataset, Sample
 from ..metrics.labels import confusion_matrix, iou_per_class, mean_iou, road_scores, threshold_counts
 from ..metrics.saliency import e_measure, f_curve, mae, max_f, s_measure
-from ..notation import Array
+from ..notation import HW, Array, Pair
+from ..validate import need_int, need_pair, need_shape
+
+
+def pad_to_multiple(image: Array, m: int) -> tuple[Array, HW]:
+    """Continue the image below and to the right by its mirror image until both sides are multiples of ``m``.
+
+    A network that halves its input three times needs multiples of 8, and photographs are 321 x 481.
+    :func:`crop_back` removes the padding.
+
+    Parameters
+    ----------
+    image : ndarray of shape (H, W, C)
+    m : int
+
+    Returns
+    -------
+    padded : ndarray of shape (m ceil(H / m), m ceil(W / m), C)
+    size : (H, W)
+
+    Notes
+    -----
+    Exactness: ``padded[:H, :W]`` equals ``image`` by ``==``.
+    Source: ours.
+
+    Examples
+    --------
+    >>> padded, size = pad_to_multiple(np.zeros((321, 481, 3)), 8)
+    >>> padded.shape, size
+    ((328, 488, 3), (321, 481))
+    """
+    H, W, _ = need_shape("pad_to_multiple", "image", image, "H W C")
+    need_int("pad_to_multiple", "H", H, 1)
+    need_int("pad_to_multiple", "W", W, 1)
+    m = need_int("pad_to_multiple", "m", m, 1)
+    return np.pad(image, ((0, -H % m), (0, -W % m), (0, 0)), mode="symmetric"), (H, W)
+
+
+def crop_back(array: Array, size: Pair) -> Array:
+    """The part ``array[:H, :W]`` of a prediction ``(H', W', ...)`` that belongs to the image of ``size = (H, W)``."""
+    H, W = need_pair("crop_back", "size", size, 1)
+    if array.ndim < 2 or array.shape[0] < H or array.shape[1] < W:
+        raise ValueError(f"crop_back: array has shape {array.shape}, expected at least ({H}, {W}) in front")
+    return array[:H, :W]
 
 
 def predict(logits_of: Callable[[Array], Array], image: Array, stride: int) -> Array:
-    """Logits of one image of any size: mirrored up to a multiple of ``stride``, predicted, cropped back.
+    """Logits of one image of any size: pad it to a multiple of ``stride``, predict, and crop the logits.
 
     Parameters
     ----------
@@ -39,7 +81,7 @@ def differing_logits(
 
 def probability(logits: Array) -> Array:
     """Of class 1 against class 0, for networks of two classes: ``sigmoid(z1 - z0)``."""
-    return 0.5 * (1 + np.tanh((logits[..., 1] - logits[..., 0]) / 2))
+    return sigmoid(logits[..., 1] - logits[..., 0])[0]
 
 
 def evaluate(

@@ -10,8 +10,8 @@ Bits: 1 means -1, the least significant bit comes first, the tail of the last wo
 
 import numpy as np
 
-from ..notation import WORD_BITS, Array
-from ..validate import ceil_div, need_dtype, need_float, need_int, need_pm1, need_shape, need_sides
+from ..notation import WORD_BITS, Array, ceil_div
+from ..validate import need_dtype, need_float, need_int, need_pm1, need_shape, need_sides
 
 
 def words(n: int) -> int:

@@ -20,8 +20,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..notation import HW, Array, Pair
-from ..validate import ceil_div, need_float, need_pair, need_shape
+from ..notation import HW, Array, Pair, ceil_div
+from ..validate import need_float, need_pair, need_shape
 from .binary_conv import conv2d_packed, need_packed_conv
 from .conv import conv2d, conv2d_backward, conv2d_loops
 from .upsample import upsample_nearest_loops, upsample_nearest_packed
