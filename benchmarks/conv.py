@@ -2,10 +2,9 @@
 
 import numpy as np
 
-from tinybnn.fast.packed_conv import pack_weights
-from tinybnn.fast.packed_tiles import convolve, plan_conv, prepare
-from tinybnn.fast.product import DIGITS, POPCOUNT
+from tinybnn.fast.conv import convolve, filters, plan
 from tinybnn.ops.binarize import sign
+from tinybnn.ops.binary_conv import conv2d_packed, pack_weights
 from tinybnn.ops.bitpack import binarize_packed
 from tinybnn.ops.conv import conv2d, conv2d_loops
 
@@ -14,18 +13,15 @@ from .harness import THREADS, Row, check, in_turn, installed, peak
 torch, onnx, onnxruntime, openvino = (installed(name) for name in ("torch", "onnx", "onnxruntime", "openvino"))
 
 
-def binary(x, tau, words, kernels):
-    """Threshold, pack, pad, count, decode."""
+def fast(x, tau, words, f):
+    """Threshold, pack, pad, count by digits."""
     s = binarize_packed(x, tau)
-    g = plan_conv("benchmark", s, words, x.shape[-1], pad_value=1, pad=1)
-    return convolve(s, kernels, g, np.float32)
+    return convolve(s, f, plan("benchmark", s, words, x.shape[-1], pad_value=1, pad=1), np.float32)
 
 
-def ready(w, form):
-    """Packed weights, prepared once as any library's are."""
-    words = pack_weights(w)
-    s = binarize_packed(np.zeros((1, 3, 3, w.shape[2]), np.float32), np.zeros(w.shape[2], np.float32))
-    return words, prepare(words, plan_conv("benchmark", s, words, w.shape[2], pad_value=1, pad=1), form)
+def plain(x, tau, words, _):
+    """Threshold, pack, pad, count by XOR and popcount."""
+    return conv2d_packed(binarize_packed(x, tau), words, x.shape[-1], pad_value=1, pad=1)
 
 
 def rows():
@@ -33,18 +29,19 @@ def rows():
     for size, C in ((32, 64), (64, 64), (32, 128), (64, 128)):
         x, tau = rng.normal(size=(1, size, size, C)).astype(np.float32), np.zeros(C, np.float32)
         w = rng.choice(np.float32([-1, 1]), (3, 3, C, C))
+        words = pack_weights(w)
+        f = filters(words, C)  # prepared once, as the weights of any library are
         functions = {"own float": lambda x=x, w=w: conv2d(x, w, pad=1)[0]}
-        for form in (DIGITS, POPCOUNT):
-            words, kernels = ready(w, form)
-            functions[form.name] = lambda x=x, tau=tau, words=words, kernels=kernels: binary(x, tau, words, kernels)
-            y = functions[form.name]()
+        for name, form in (("digits", fast), ("plain popcount", plain)):
+            functions[name] = lambda form=form, x=x, tau=tau, words=words, f=f: form(x, tau, words, f)
+            y = functions[name]()
             corner = conv2d_loops(sign(x[:, :4, :4]), w[..., :2], pad=1, pad_value=1.0)[:, :3, :3]
-            check(form.name, y[:, :3, :3, :2], corner)
-            check(form.name, y, conv2d(sign(x), w, pad=1, pad_value=1.0)[0])
+            check(name, y[:, :3, :3, :2], corner)
+            check(name, y, conv2d(sign(x), w, pad=1, pad_value=1.0)[0])
         case, own = f"{size} x {size}, {C} channels", functions.pop("own float")
         mine = {name: in_turn({"own float": own, name: function}) for name, function in functions.items()}
         best = max(mine, key=lambda name: mine[name].ratio("own float", name))
-        ms = f"{mine[best].ms()}, popcount {1000 * np.median(mine['popcount'].seconds[1]):.3g} ms"
+        ms = f"{mine[best].ms()}, plain popcount {1000 * np.median(mine['plain popcount'].seconds[1]):.3g} ms"
         yield Row("binary convolution over this project's float", case, mine[best].ratio("own float", best), ms, 1.6)
         pairs = {
             name: in_turn({name: function, best: functions[best]}, settle=True)
@@ -71,12 +68,11 @@ def memory():
     """Of a 3x3 convolution of 256 x 256 x 64, with the result: all columns at once in float32, against packed tiles."""
     rng = np.random.default_rng(0)
     x, w = rng.normal(size=(1, 256, 256, 64)).astype(np.float32), rng.choice(np.float32([-1, 1]), (3, 3, 64, 64))
-    s, tau = sign(x), np.zeros(64, np.float32)
-    words, kernels = ready(w, DIGITS)
-    packed = binarize_packed(x, tau)
-    g = plan_conv("benchmark", packed, words, 64, pad_value=1, pad=1)
-    check("packed", convolve(packed, kernels, g, np.float32), im2col(s, w))
-    ours, theirs = peak(lambda: convolve(packed, kernels, g, np.float32)), peak(lambda: im2col(s, w))
+    s, words = sign(x), pack_weights(w)
+    packed, f = binarize_packed(x, np.zeros(64, np.float32)), filters(words, 64)
+    g = plan("benchmark", packed, words, 64, pad_value=1, pad=1)
+    check("packed", convolve(packed, f, g, np.float32), im2col(s, w))
+    ours, theirs = peak(lambda: convolve(packed, f, g, np.float32)), peak(lambda: im2col(s, w))
     detail = f"im2col {theirs / 1e6:.0f} MB, packed {ours / 1e6:.1f} MB, of which the result is {4 * x.size / 1e6:.1f}"
     yield Row("peak memory, im2col in float32 over packed", "256 x 256, 64 channels, 3x3", theirs / ours, detail, 10.0)
 

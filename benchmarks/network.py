@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from tinybnn.fast.network import forward_fast, prepare
 from tinybnn.model import net
-from tinybnn.model.deploy import forward_packed, pack_network, ready, save_packed, weight_bytes
+from tinybnn.model.deploy import forward_packed, pack_network, save_packed, weight_bytes
 
 from .harness import Row, check, in_turn
 
@@ -22,17 +23,19 @@ def network(config, seed=0):
 def rows():
     config = net.Config()
     params, state = network(config)
-    packed = ready(pack_network(params, state, config))
+    packed = pack_network(params, state, config)
+    prepared = prepare(packed)
     for size in (64, 256):
         x = np.random.default_rng(1).uniform(size=(1, size, size, 3)).astype(np.float32)
-        check("packed network", forward_packed(packed, x), net.forward(params, state, x, config)[0])
-        timed = in_turn(
-            {
-                "simulation": lambda x=x: net.forward(params, state, x, config),
-                "packed": lambda x=x: forward_packed(packed, x),
-            }
-        )
-        ratio = timed.ratio("simulation", "packed")
+        functions = {
+            "simulation": lambda x=x: net.forward(params, state, x, config)[0],
+            "fast": lambda x=x: forward_fast(prepared, x),
+            "plain": lambda x=x: forward_packed(packed, x),
+        }
+        for name in ("fast", "plain"):
+            check(f"{name} packed network", functions[name](), functions["simulation"]())
+        timed = in_turn(functions)
+        ratio = timed.ratio("simulation", "fast")
         yield Row("packed network over its float simulation", f"{size} x {size}", ratio, timed.ms(), 1.5)
     yield from bytes_of_weights()
 

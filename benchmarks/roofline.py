@@ -10,8 +10,8 @@ import sys
 
 import numpy as np
 
-from tinybnn.fast.product import DIGITS, POPCOUNT, TRIPLES, narrow, packed_matmul_loops
-from tinybnn.ops.bitpack import pack
+from tinybnn.fast.product import digit_filters, digit_product, digit_rows, popcount_product, words_first
+from tinybnn.ops.bitpack import pack, packed_matmul, packed_matmul_loops
 
 from .harness import Row, check, in_turn
 
@@ -24,21 +24,24 @@ def rows():
     rng = np.random.default_rng(0)
     a, b = (rng.choice(np.float32([-1, 1]), (rows, N)) for rows in (M, F))
     bt, y = np.ascontiguousarray(b.T), np.empty((M, F), np.float32)
-    words, result = pack(a).nbytes + pack(b).nbytes, np.empty((M, F), narrow(N))
-    functions, nbytes = (
-        {"BLAS, float32": lambda: np.matmul(a, bt, out=y)},
-        {"BLAS, float32": a.nbytes + b.nbytes + y.nbytes},
-    )
-    for form in (POPCOUNT, DIGITS, TRIPLES):
-        left, right = form.left(pack(a), N), form.right(pack(b), N)
-        form.dots(left, right, N, result)
-        check(form.name, result, a @ bt)
-        name = f"packed NumPy, {form.name}"
-        functions[name] = lambda form=form, left=left, right=right: form.dots(left, right, N, result)
-        operands = words if form is POPCOUNT else left.nbytes + right.w.nbytes
+    words = pack(a).nbytes + pack(b).nbytes
+    functions = {"BLAS, float32": lambda: np.matmul(a, bt, out=y)}
+    nbytes = {"BLAS, float32": a.nbytes + b.nbytes + y.nbytes}
+    packed_a, packed_b = pack(a), pack(b)
+    words_a, words_b = words_first(packed_a), words_first(packed_b)
+    digits_a, digits_b = digit_rows(packed_a, N), digit_filters(packed_b, N)
+    functions |= {
+        "packed NumPy, plain popcount": lambda: packed_matmul(packed_a, packed_b, N),
+        "packed NumPy, popcount": lambda: popcount_product(words_a, words_b, N),
+        "packed NumPy, digits": lambda: digit_product(digits_a, digits_b),
+    }
+    for name in list(functions)[1:]:
+        result = functions[name]()
+        check(name, result, a @ bt)
+        operands = digits_a.nbytes + digits_b.w.nbytes if "digits" in name else words
         nbytes[name] = operands + result.nbytes
     naive = "packed NumPy, one broadcast"
-    functions[naive] = lambda: N - 2 * np.bitwise_count(pack(a)[:, None] ^ pack(b)).sum(-1, dtype=np.int32)
+    functions[naive] = lambda: N - 2 * np.bitwise_count(packed_a[:, None] ^ packed_b).sum(-1, dtype=np.int32)
     nbytes[naive] = words + 4 * y.size
     timed, macs = in_turn(functions), M * F * N
     for name in functions:

@@ -93,7 +93,7 @@ def in_place():
     replaced = []
     for room, functions in ROOMS.items():
         for function in functions:
-            own = getattr(sys.modules[f"tinybnn.{room}"], function.__name__)
+            own = getattr(sys.modules[f"tinybnn.ops.{room}"], function.__name__)
             for module in modules:
                 if vars(module).get(function.__name__) is own:
                     setattr(module, function.__name__, function)

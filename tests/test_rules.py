@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -10,32 +11,15 @@ from pathlib import Path
 import pytest
 
 import tinybnn
+from benchmarks.size import FOLDERS, imports
 from tinybnn.testing import OPS
 
 ROOT = Path(tinybnn.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 SOURCES = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in FILES}
 TESTS = {path.name: path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.rglob("*.py"))}
-
-FLOORS = (
-    "notation validate workspace",
-    "binarize bitpack phases conv upsample subpixel metrics structure saliency store gradcheck",
-    "norm pool binary_conv upsample_conv digits triples product packed_tiles packed_conv",
-    "attend images optim report stage street_things augment",
-    "fold activation loss pyramid attention data street",
-    "multibranch multibranch_packed reduced_attention",
-    "blocks",
-    "net",
-    "cost evaluate deploy train",
-    "arms plot",
-    "demo",
-    "testing",
-    "cli",
-    "__main__",
-)
-"""Rooms from the ground up: a room imports from lower floors, or from earlier on its own floor, never from above."""
-
-ORDER = {room: (floor, place) for floor, rooms in enumerate(FLOORS) for place, room in enumerate(rooms.split())}
+FLOOR = {folder: floor for floor, folders in enumerate(FOLDERS) for folder in folders.split()}
+IMPORTS = imports()
 
 
 def nodes(kind, sources):
@@ -45,27 +29,50 @@ def nodes(kind, sources):
                 yield name, node
 
 
-def imported_rooms(name, text):
-    """The tinybnn rooms that a file imports, relative or absolute."""
-    package = ["tinybnn", *name.split("/")[:-1]]
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            base = package[: len(package) - node.level + 1]
-            path = base + (node.module.split(".") if node.module else [])
-            for full in [path] if len(path) > 1 else [[*path, alias.name] for alias in node.names]:
-                yield full[1]
+def folder(module):
+    """The folder, or the file at the top, in which a module of the package lies."""
+    return module.split(".")[1]
 
 
-def test_every_room_has_its_floor():
-    rooms = {name.split("/")[0].removesuffix(".py") for name in SOURCES} - {"__init__"}
-    assert rooms == set(ORDER), "a room was added or removed: give it a floor in FLOORS"
+def test_every_folder_has_its_floor():
+    found = {
+        path.name.removesuffix(".py")
+        for path in ROOT.iterdir()
+        if path.suffix == ".py" or (path / "__init__.py").is_file()
+    }
+    unknown, gone = found - {*FLOOR, "__init__"}, set(FLOOR) - found
+    assert not unknown, f"{unknown} has no place among the folders: add it to FOLDERS in benchmarks/size.py"
+    assert not gone, f"{gone} is gone: take it out of FOLDERS in benchmarks/size.py"
 
 
-@pytest.mark.parametrize("name", [n for n in SOURCES if n != "__init__.py" and not n.startswith("testing/")])
-def test_imports_run_downward(name):
-    room = name.split("/")[0].removesuffix(".py")
-    above = {other for other in imported_rooms(name, SOURCES[name]) if ORDER[other] >= ORDER[room]}
-    assert not above, f"{name} imports {above} from above"
+@pytest.mark.parametrize("module", IMPORTS)
+def test_imports_run_downward(module):
+    here = FLOOR[folder(module)]
+    above = {other for other in IMPORTS[module] if FLOOR[folder(other)] > here and folder(module) != "testing"}
+    assert not above, f"{module} imports {above}, which lies in a folder above its own: move one of the two"
+    beside = {other for other in IMPORTS[module] if FLOOR[folder(other)] == here and folder(other) != folder(module)}
+    assert not beside - {"tinybnn.notation"}, f"{module} imports {beside} from a folder beside its own"
+
+
+@pytest.mark.parametrize("module", IMPORTS)
+def test_only_the_application_and_the_tests_know_what_is_fast_and_what_is_tested(module):
+    chosen = {folder(other) for other in IMPORTS[module]} & {"fast", "testing"} - {folder(module)}
+    allowed = {"app": {"fast", "testing"}, "testing": {"fast"}}.get(folder(module), set())
+    assert chosen <= allowed, f"{module} imports from {chosen - allowed}: without that folder it must still work"
+
+
+def test_no_imports_in_a_circle():
+    done = set()
+
+    def visit(module, path):
+        assert module not in path, f"imports in a circle: {' -> '.join([*path, module])}"
+        if module not in done:
+            for other in IMPORTS[module]:
+                visit(other, [*path, module])
+            done.add(module)
+
+    for module in IMPORTS:
+        visit(module, [])
 
 
 def test_no_result_of_a_comparison_is_thrown_away():
@@ -116,9 +123,8 @@ def test_nothing_is_unpickled():
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_a_file_has_one_subject(name):
-    assert SOURCES[name].count("\n") <= 320, f"{name} wants splitting"
-    assert ast.get_docstring(ast.parse(SOURCES[name])) or not SOURCES[name].strip(), f"{name} does not say what it is"
+def test_a_file_says_what_it_is(name):
+    assert ast.get_docstring(ast.parse(SOURCES[name])), f"{name} has no docstring: say in a line what it holds"
 
 
 def test_the_core_imports_numpy_and_nothing_heavier():
@@ -128,19 +134,39 @@ def test_the_core_imports_numpy_and_nothing_heavier():
     assert out.stdout.strip() == "[]"
 
 
-ROOMS = [room for floor in FLOORS[1:7] for room in floor.split() if (ROOT / f"{room}.py").is_file()]
+# -- the table of operations, and the table of contents -------------------------------------------------------------
+
+OPERATIONS = [name for name in SOURCES if name.startswith(("ops/", "metrics/")) and not name.endswith("__init__.py")]
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_every_operation_with_a_specification_or_a_backward_is_in_the_table(room):
-    module = import_module(f"tinybnn.{room}")
-    own = {n: f for n, f in inspect.getmembers(module, inspect.isfunction) if f.__module__ == module.__name__}
-    for name in own:
-        if name + "_loops" in own:
-            assert name in OPS, f"{room}.{name} has a specification and no record in OPS"
-        if name + "_backward" in own and room != "blocks":
-            assert name in OPS and OPS[name].backward, f"{room}.{name} has a backward and no record of it in OPS"
-            assert name + "_loops" in own, f"{room}.{name} has a backward and no specification"
+def functions_of(name):
+    """The functions that a file defines, by name."""
+    module = import_module("tinybnn." + name.removesuffix(".py").replace("/", "."))
+    return {n: f for n, f in inspect.getmembers(module, inspect.isfunction) if f.__module__ == module.__name__}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_every_operation_with_a_specification_or_a_backward_is_in_the_table(name):
+    own, record = functions_of(name), f"add an Op to tinybnn/testing/{name.replace('metrics/', 'ops/')}"
+    for function in own:
+        if function + "_loops" in own:
+            assert function in OPS, f"{name}: {function} has a specification and no record in OPS: {record}"
+        if function + "_backward" in own and not function.startswith("_"):
+            assert function + "_loops" in own, (
+                f"{name}: {function} has a backward pass: write {function}_loops above it"
+            )
+            assert OPS[function].backward, f"{name}: the record of {function} in OPS does not name its backward pass"
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_every_operation_is_in_the_table_of_contents(name):
+    room, file = name.split("/")
+    contents = SOURCES[f"{room}/__init__.py"]
+    own = functions_of(name)
+    public = {f for f in own if f + "_loops" in own or f.endswith("_packed")}
+    missing = {f for f in public if not re.search(rf"\b{f}\b", contents)}
+    where = f"the line of {file.removesuffix('.py')} in tinybnn/{room}/__init__.py"
+    assert not missing, f"{missing} is in no table of contents: add it to {where}"
 
 
 def test_what_the_package_exports_is_there_and_documented():

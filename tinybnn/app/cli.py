@@ -17,11 +17,11 @@ from ..data.images import read_image, save_label, save_overlay
 from ..data.samples import LAYOUTS, Dataset, load
 from ..data.store import options, save_json
 from ..model import cost, net
-from ..model.deploy import differing_logits, forward_packed, load_packed, pack_network, ready, save_packed, weight_bytes
-from ..model.evaluate import evaluate, predict
+from ..model.deploy import load_packed, pack_network, save_packed, weight_bytes
+from ..model.evaluate import differing_logits, evaluate, predict
 from ..model.train import Training, TrainingError, load_run, logits_of, start, train
 from ..notation import Array
-from .demo import compare, demo, table
+from .demo import FORMS, compare, demo, packed_logits, table
 
 DATA = f"KIND:PATH, KIND one of {', '.join(LAYOUTS)}; photos and street are shipped and need no PATH"
 
@@ -56,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--steps", type=int, help="training steps of each network")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--quick", action="store_true", help="a twentieth of the steps: see it run, do not trust the scores")
+    p.add_argument("--plain", action="store_true", help="run a packed network in its plain form, which is slower")
 
     p = verb(compare, "compare", "the four networks over several paired seeds, with spread")
     p.add_argument("--out", type=Path, help="folder for comparison.json")
@@ -76,15 +77,18 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("model", type=Path, metavar="RUN", help="folder of a run, or a packed .npz")
     p.add_argument("--data", help=f"{DATA}; default: what it was trained on")
     p.add_argument("--split", default="val", choices=("train", "val"))
+    p.add_argument("--plain", action="store_true", help="run a packed network in its plain form, which is slower")
 
     p = verb(run_predict, "predict", "label images of any size, and draw overlays")
     p.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
     p.add_argument("--model", type=Path, required=True, metavar="RUN", help="folder of a run, or a packed .npz")
     p.add_argument("--out", type=Path, required=True, help="folder for IMAGE_label.png and IMAGE_overlay.png")
+    p.add_argument("--plain", action="store_true", help="run a packed network in its plain form, which is slower")
 
     p = verb(run_pack, "pack", "pack a trained network, and check it against its simulation")
     p.add_argument("model", type=Path, metavar="RUN", help="folder of a run")
     p.add_argument("--out", type=Path, help="file to write (default RUN/packed.npz)")
+    p.add_argument("--plain", action="store_true", help="run a packed network in its plain form, which is slower")
 
     p = verb(run_info, "info", "the layer table: shapes, parameters, bits, multiplications, memory")
     p.add_argument("model", type=Path, nargs="?", metavar="RUN", help="folder of a run; without it, the options below")
@@ -171,16 +175,16 @@ def run_train(data: str, out: Path, config: Path | None, resume: bool, every: in
     report(out, scores_of(model_of(out), load(data, "val")))
 
 
-def run_evaluate(model: Path, data: str | None, split: str) -> None:
-    scored = model_of(model)
+def run_evaluate(model: Path, data: str | None, split: str, plain: bool) -> None:
+    scored = model_of(model, plain)
     data = data or scored.data
     if not data:
         raise ValueError("evaluate: a packed file does not say what it was trained on, give --data")
     report(model if model.is_dir() else None, scores_of(scored, load(data, split)))
 
 
-def run_predict(images: list[Path], model: Path, out: Path) -> None:
-    config, logits_of, _ = model_of(model)
+def run_predict(images: list[Path], model: Path, out: Path, plain: bool) -> None:
+    config, logits_of, _ = model_of(model, plain)
     for path, image in [(path, read_image(path)) for path in images]:  # read all before anything is written
         label = predict(logits_of, image, config.stride).argmax(-1)
         save_label(out / f"{path.stem}_label.png", label)
@@ -188,15 +192,14 @@ def run_predict(images: list[Path], model: Path, out: Path) -> None:
         print(out / f"{path.stem}_overlay.png")
 
 
-def run_pack(model: Path, out: Path | None) -> int | None:
+def run_pack(model: Path, out: Path | None, plain: bool) -> int | None:
     run = load_run(model / "run.npz")
     packed = pack_network(run.params, run.state, run.config)
     data = trained_on(model)
     if not data:
         raise ValueError(f"pack: {model / 'config.json'} does not say what the network was trained on")
     samples = load(data, "val")
-    network = ready(packed)
-    different = differing_logits(network, run.params, run.state, samples)
+    different = differing_logits(packed_logits(packed, plain), logits_of(run), samples, run.config.stride)
     if different:
         print(f"tinybnn: {different} logits differ between the packed network and its simulation", file=sys.stderr)
         return 1
@@ -204,8 +207,7 @@ def run_pack(model: Path, out: Path | None) -> int | None:
     save_packed(out, packed)
     before, after = weight_bytes(packed, run.params)
     print(f"{out}: binary weights {before} bytes as float32, {after} packed, {before / after:.1f} times smaller")
-    print(f"logits equal those of the simulation, bit for bit, on {len(samples)} held-out images")
-    print(f"signs were multiplied by {network.counted_by()} filter banks")
+    print(f"{FORMS[plain]}: logits equal those of the simulation, bit for bit, on {len(samples)} held-out images")
     return None
 
 
@@ -255,14 +257,16 @@ class Model(NamedTuple):
     data: str | None
 
 
-def model_of(path: Path) -> Model:
-    """The model at ``path``: the float simulation of a run's folder, or a packed network."""
+def model_of(path: Path, plain: bool = False) -> Model:
+    """The model at ``path``: the float simulation of a run's folder, or a packed network in the fast or plain form."""
     if path.is_dir():
+        if plain:
+            raise ValueError(f"--plain is for a packed file, and {path} is the folder of a run")
         run = load_run(path / "run.npz")
         return Model(run.config, logits_of(run), trained_on(path))
     packed = load_packed(path)
-    network = ready(packed)
-    return Model(packed.config, lambda x: forward_packed(network, x), None)
+    print(f"tinybnn: {path} runs in the {FORMS[plain]}", file=sys.stderr)
+    return Model(packed.config, packed_logits(packed, plain), None)
 
 
 def trained_on(folder: Path) -> str | None:

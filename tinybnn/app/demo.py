@@ -1,7 +1,7 @@
 """``tinybnn demo`` and ``tinybnn compare``: train the four variants, print their scores and costs, draw pictures."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +9,13 @@ import numpy as np
 
 from ..data.samples import Dataset, Sample, load
 from ..data.store import save_json
+from ..fast.network import forward_fast, prepare
 from ..model import cost
-from ..model.deploy import differing_logits, pack_network, save_packed, weight_bytes
+from ..model.deploy import Packed, forward_packed, pack_network, save_packed, weight_bytes
+from ..model.evaluate import differing_logits
 from ..model.net import Config
-from ..model.train import save_run
-from ..notation import IGNORE
+from ..model.train import logits_of, save_run
+from ..notation import IGNORE, Array
 from ..validate import need_choice, need_int
 from . import pictures
 from .variants import RECIPES, VARIANTS, Trained, cost_row, train_variant
@@ -21,8 +23,27 @@ from .variants import RECIPES, VARIANTS, Trained, cost_row, train_variant
 QUICK = 20
 """``--quick`` divides the number of steps by this."""
 
+FORMS = {False: "fast packed form", True: "plain packed form"}
+"""The two forms of a packed network, by ``--plain``."""
 
-def demo(out: Path, *, data: str = "photos", steps: int | None = None, seed: int = 0, quick: bool = False) -> int:
+
+def packed_logits(packed: Packed, plain: bool = False) -> Callable[[Array], Array]:
+    """A packed network as a function from images to logits, in the fast or in the plain form."""
+    if plain:
+        return lambda x: forward_packed(packed, x)
+    network = prepare(packed)
+    return lambda x: forward_fast(network, x)
+
+
+def demo(
+    out: Path,
+    *,
+    data: str = "photos",
+    steps: int | None = None,
+    seed: int = 0,
+    quick: bool = False,
+    plain: bool = False,
+) -> int:
     """Train, evaluate, pack, check and draw; write everything into ``out``. Return the exit status."""
     dataset, samples, held_out = read(data)
     steps = steps_of(dataset, steps, quick)
@@ -43,14 +64,15 @@ def demo(out: Path, *, data: str = "photos", steps: int | None = None, seed: int
     different = 0
     if last.run.config.binary:
         packed = pack_network(last.run.params, last.run.state, last.run.config)
-        different = differing_logits(packed, last.run.params, last.run.state, held_out)
+        stride = last.run.config.stride
+        different = differing_logits(packed_logits(packed, plain), logits_of(last.run), held_out, stride)
         before, after = weight_bytes(packed, last.run.params)
         record["packed"] = {"differing logits": different, "weight bytes": after, "as float32": before}
         save_packed(out / "packed.npz", packed)
         if different:
             print(f"tinybnn: {different} logits differ between the packed network and its simulation", file=sys.stderr)
         else:
-            print(f"\npacked: {last.name}: all logits of all {len(held_out)} held-out crops equal, bit for bit; "
+            print(f"\n{FORMS[plain]}: {last.name}: all logits of all {len(held_out)} held-out crops equal, bit for bit; "
                   f"binary weights {before:,} bytes as float32, {after:,} packed")  # fmt: skip
     save_run(out / "model.npz", last.run)
     save_json(out / "metrics.json", record)

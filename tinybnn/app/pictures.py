@@ -114,8 +114,8 @@ def branches(run: Run, image: Array) -> Any:
     axes[1, 0].set_title("prediction", fontsize=8)
     axes[2, 0].axis("off")
     axes[2, 0].text(0.02, 0.5, "gates: sigmoid(theta),\none bar a channel", fontsize=8, va="center")
-    for r, (look, output, gate) in enumerate(zip(cache.looks, cache.branches, cache.gates), 1):
-        sees = (look.binarized.shifted[0] >= 0).mean(-1)
+    for r, (branch, output, gate) in enumerate(zip(cache.branches, cache.outputs, cache.gates), 1):
+        sees = (branch.binarized.shifted[0] >= 0).mean(-1)
         sees = np.kron(sees, np.ones((len(output[0]) // len(sees),) * 2))  # some branches binarize before they upsample
         axes[0, r].imshow(crop_back(sees, size), cmap="gray", vmin=0, vmax=1)
         axes[0, r].set_title(f"branch {r} sees:\nshare of channels at +1", fontsize=8)
