@@ -68,7 +68,7 @@ check_prediction(dlogits, cross_entropy_backward(1.0, cross_entropy(np.log(ODDS)
 
 # %% exercise="cross_entropy_backward"
 def loss_backward(dloss, cache):
-    """dloss a number; counted (...) booleans, probability (P, L), labels (P,) -> dlogits (..., L).
+    """dloss a number; in cache: counted (...) booleans, probability (P, L), labels (P,) -> dlogits (..., L).
 
     dlogits has the dtype of probability."""
     counted, probability, labels, _ = cache
@@ -159,7 +159,7 @@ check_prediction(steps, [steps_to_turn(True), steps_to_turn(False)])
 
 # %% exercise="latent_step"
 def one_step(w, g, *, lr):
-    """Latent weights w and their gradient g, arrays of one shape; a rate -> the new latent weights."""
+    """w latent weights, g their gradient, of the same shape; lr a number -> the new latent weights."""
     ### BEGIN SOLUTION
     return np.clip(w - lr * g, -1, 1)
     ### END SOLUTION
@@ -273,10 +273,10 @@ draw(runs)
 
 # %% tags=["varies"]
 teacher = np.mean([loss_and_gradients({"w": teachers[1]}, t)[0] for t in range(CHANGE + 1, 401)])
-print(f"the teacher's own loss is {teacher:.2f}")
+print(f"the loss of the teacher itself is {teacher:.2f}")
 for name, (losses, _, w) in runs.items():
     late = np.convolve(losses[CHANGE:], np.ones(10) / 10, "valid")
-    far = f"{np.mean(abs(w) >= 1):.0%} of |w| at 1 or beyond, the largest at {abs(w).max():.1f}"
+    far = f"{np.mean(abs(w) >= 1):.0%} of |w| are at least 1, the largest is {abs(w).max():.1f}"
     print(f"{name:11}: {far}; loss below 0.9 again after {np.argmax(late < 0.9)} steps")
 
 # %% [markdown]
@@ -299,7 +299,7 @@ np.array_equal(large, runs["not clipped"][0])
 for rate in (0.3, 3.0, 30.0):
     losses, flips, _ = train_toy(sgd(0), w0, lr=rate, clip=True, steps=CHANGE)
     first, last, loss = flips[:20].mean(), flips[-50:].mean(), losses[-50:].mean()
-    print(f"lr {rate:4}: {first:4.1f} flips per step at first, {last:4.1f} at last; loss at last {loss:.3f}")
+    print(f"lr {rate:4}: {first:4.1f} flips per step at first, {last:4.1f} at the end; final loss {loss:.3f}")
 
 # %% [markdown]
 # In the last steps the loss no longer falls, and yet signs flip back and forth. A smaller rate gives fewer such flips
@@ -316,7 +316,7 @@ for rate in (0.3, 3.0, 30.0):
 for decay in (0.0, 0.001, 0.01, 0.1):
     losses, flips, w = train_toy(sgd(0), w0, lr=3.0, clip=True, decay=decay, steps=CHANGE)
     last, loss = flips[-50:].mean(), losses[-50:].mean()
-    print(f"decay {decay:5}: mean |w| {abs(w).mean():.2f}, {last:4.1f} flips per step at last; loss at last {loss:.3f}")
+    print(f"decay {decay:5}: mean |w| {abs(w).mean():.2f}, {last:4.1f} flips per step at the end; final loss {loss:.3f}")
 
 # %% [markdown]
 # It reduces inertia. So there are more flips and a higher loss, as with a larger rate. (If the scale is
@@ -360,7 +360,7 @@ check_prediction(signs, seen)
 
 # %% exercise="bop_step"
 def flip(w, m, g, *, gamma, threshold):
-    """Signs w, old averages m and gradients g, arrays of one shape -> the new signs, -1 or +1."""
+    """w signs, m old averages, g gradients, all of the same shape -> the new signs, -1 or +1."""
     ### BEGIN SOLUTION
     m = (1 - gamma) * m + gamma * g
     flips = (np.abs(m) > threshold) & ((m > 0) == (w > 0))
