@@ -299,7 +299,7 @@ np.array_equal(large, runs["not clipped"][0])
 for rate in (0.3, 3.0, 30.0):
     losses, flips, _ = train_toy(sgd(0), w0, lr=rate, clip=True, steps=CHANGE)
     first, last, loss = flips[:20].mean(), flips[-50:].mean(), losses[-50:].mean()
-    print(f"lr {rate:4}: {first:4.1f} flips per step at first, {last:4.1f} at the end; final loss {loss:.3f}")
+    print(f"lr {rate:4}: {first:4.1f} flips per step at first, {last:4.1f} at the end, final loss {loss:.3f}")
 
 # %% [markdown]
 # In the last steps the loss no longer falls, and yet signs flip back and forth. A smaller rate gives fewer such flips
@@ -316,7 +316,7 @@ for rate in (0.3, 3.0, 30.0):
 for decay in (0.0, 0.001, 0.01, 0.1):
     losses, flips, w = train_toy(sgd(0), w0, lr=3.0, clip=True, decay=decay, steps=CHANGE)
     last, loss = flips[-50:].mean(), losses[-50:].mean()
-    print(f"decay {decay:5}: mean |w| {abs(w).mean():.2f}, {last:4.1f} flips per step at the end; final loss {loss:.3f}")
+    print(f"decay {decay:5}: mean |w| {abs(w).mean():.2f}, final flips per step {last:4.1f}, final loss {loss:.3f}")
 
 # %% [markdown]
 # It reduces inertia. So there are more flips and a higher loss, as with a larger rate. (If the scale is
