@@ -20,6 +20,7 @@ from tinybnn.app.pictures import branches, new_figure, pictures
 from tinybnn.model.train import Training, start, train
 from tinybnn.ops.binarize import binarize
 from tinybnn.ops.multibranch import multi_branch_upsample_loops
+from tinybnn.ops.upsample import depth_to_space, upsample_nearest_loops
 from tinybnn.testing import check, check_prediction
 
 # %% [markdown]
@@ -37,7 +38,7 @@ large = {
     "nearest": upsample_nearest(edge)[0],
     "bilinear": upsample_bilinear(edge)[0],
     "transposed, 3 x 3": tinybnn.conv_transpose2d(edge, stamp, stride=2, pad=1, size=(12, 12))[0],
-    "sub-pixel": tinybnn.depth_to_space(edge * four)[0],
+    "sub-pixel": depth_to_space(edge * four)[0],
 }
 pictures({name: y[0, :, :, 0] for name, y in large.items()}, cmap="gray", vmin=0, vmax=1.8)
 
@@ -65,7 +66,7 @@ pictures({name: y[0, :, :, 0] for name, y in large.items()}, cmap="gray", vmin=0
 
 # %%
 tiny = np.array([1.0, 2.0, 3.0, 4.0]).reshape(1, 2, 2, 1)
-tinybnn.ops.upsample.upsample_nearest_loops(tiny, scale=(2, 3))[0, :, :, 0]
+upsample_nearest_loops(tiny, scale=(2, 3))[0, :, :, 0]
 
 # %% [markdown]
 # ### Exercise: `upsample_nearest`
@@ -505,7 +506,7 @@ for R in (1, 2, 3, 5, 8):
 # %% tags=["varies"]
 training = Training(steps=40, batch=8, crop=64, zoom=(0.66, 0.9), paint=1.0)
 run = start(tinybnn.Config(branches=3, attention="none"), training)
-print("training 40 steps ...")
+print("training for 40 steps ...")
 run = train(run, load("photos", "train"))
 branches(run, load("photos", "val")[3].image)
 
