@@ -184,8 +184,8 @@ kinds = {"stem and head": [r for r in rows if r.name in ("stem", "head")], "all 
 for name, part in kinds.items():
     count, bits, work = cost.total(part)
     print(f"{name:14s} {count:8,} parameters  {work.binary:12,} binary and {work.real:10,} float multiplications")
-(few, _, float_work), (many, _, all_work) = (cost.total(part) for part in kinds.values())
-print(f"one parameter of {many / few:.0f} is float, one float multiplication for {all_work.binary / float_work.real:.0f} binary ones")
+(few, _, few_work), (many, _, all_work) = (cost.total(part) for part in kinds.values())
+print(f"float: one parameter of {many / few:.0f}, one multiplication for {all_work.binary / few_work.real:.0f} binary")
 
 # %% [markdown]
 # (Their share of the time is larger, because one instruction does many binary multiplications.) The second reason:
