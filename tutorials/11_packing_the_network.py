@@ -302,9 +302,9 @@ def in_turn(functions, rounds=40):
     seconds = {name: [] for name in functions}
     for _ in range(rounds + 2):
         for name, function in functions.items():
-            start = time.perf_counter()
+            before = time.perf_counter()
             function()
-            seconds[name].append(time.perf_counter() - start)
+            seconds[name].append(time.perf_counter() - before)
     return {name: np.array(times[2:]) for name, times in seconds.items()}
 
 
