@@ -536,9 +536,9 @@ for k in (3, 4, 5):
 #   from no gain.
 # - **Attention**: shown on the photographs, a hint on the streets.
 #
-# The table has six rows. The more rows there are, the likelier it is that one exceeds any limit by chance. Whoever
-# reports only the best row reports luck. And a seed changes only the first weights and the batches. All five share the
-# same 32 scenes or 64 crops, so they tell little about other streets.
+# The table has six rows. The more rows there are, the likelier it is that one exceeds any limit by chance. To
+# report only the best row is to report luck. And a seed changes only the first weights and the batches. All five share
+# the same 32 scenes or 64 crops, so they tell little about other streets.
 #
 # The effect itself is certain, without a network around it: notebook 08 and the table in README.md give the error with
 # which K branches imitate one float layer. The second branch nearly halves it. How much of this improves a task is
