@@ -4,7 +4,6 @@ from . import (
     activation,
     attend,
     attention,
-    avg_pool,
     binarize,
     binarize_packed,
     binary_attention,
@@ -14,7 +13,6 @@ from . import (
     conv,
     conv_transpose,
     course,
-    fold,
     linear_attention,
     loss,
     loss_gradient,
@@ -29,7 +27,6 @@ from . import (
     phases,
     pool,
     pooled_attention,
-    prelu,
     product,
     pyramid,
     road,
@@ -44,7 +41,7 @@ from .mistake import Mistake
 
 ROOMS = (
     *(binarize, binarize_packed, scales, packing, product, packed_matmul),
-    *(conv, conv_transpose, binary_conv, packed_conv, phases, norm, fold, activation, prelu, pool, avg_pool),
+    *(conv, conv_transpose, binary_conv, packed_conv, phases, norm, activation, pool),
     *(upsample, subpixel, multibranch, packed_multibranch),
     *(loss, binary_loss, loss_gradient, metrics, road, saliency, structure),
     *(attend, attention, linear_attention, binary_attention, packed_attention, pyramid),
