@@ -3,7 +3,6 @@
 from . import (
     activation,
     attention,
-    avg_pool,
     binarize,
     binarize_packed,
     binary_conv,
@@ -11,7 +10,6 @@ from . import (
     conv,
     conv_transpose,
     course,
-    fold,
     loss,
     loss_gradient,
     metrics,
@@ -23,7 +21,6 @@ from . import (
     packing,
     phases,
     pool,
-    prelu,
     product,
     reduced_attention,
     road,
@@ -37,7 +34,7 @@ from .mistake import Mistake
 
 ROOMS = (
     *(binarize, binarize_packed, scales, packing, product, packed_matmul),
-    *(conv, conv_transpose, binary_conv, packed_conv, phases, norm, fold, activation, prelu, pool, avg_pool),
+    *(conv, conv_transpose, binary_conv, packed_conv, phases, norm, activation, pool),
     *(upsample, subpixel, multibranch, packed_multibranch),
     *(loss, binary_loss, loss_gradient, metrics, road, saliency, structure),
     *(attention, reduced_attention, course),
