@@ -6,12 +6,10 @@ from . import (
     binarize,
     binarize_packed,
     binary_conv,
-    binary_loss,
     conv,
     conv_transpose,
     course,
     loss,
-    loss_gradient,
     metrics,
     multibranch,
     norm,
@@ -23,10 +21,8 @@ from . import (
     pool,
     product,
     reduced_attention,
-    road,
     saliency,
     scales,
-    structure,
     subpixel,
     upsample,
 )
@@ -36,7 +32,7 @@ ROOMS = (
     *(binarize, binarize_packed, scales, packing, product, packed_matmul),
     *(conv, conv_transpose, binary_conv, packed_conv, phases, norm, activation, pool),
     *(upsample, subpixel, multibranch, packed_multibranch),
-    *(loss, binary_loss, loss_gradient, metrics, road, saliency, structure),
+    *(loss, metrics, saliency),
     *(attention, reduced_attention, course),
 )
 
