@@ -129,7 +129,7 @@ def write(
         f"- machine: {processor()}, {os.cpu_count()} cores; Python {platform.python_version()} on {platform.system()}",
         f"- {machines[0]['blas']}, which chooses its kernel where the table names no other; "
         + ", ".join(f"{k} {v}" for k, v in sorted(versions.items())),
-        "- the compared functions run in turn in one process; a ratio is the median of 15 rounds; every answer was checked first",
+        "- functions run in turn in one process; a ratio is the median of 15 rounds; every answer was checked first",
         "- claims are for one thread, unless the line of two threads has a bound",
         "",
         f"{hits.count(True)} bounds reached, {hits.count(False)} not. Why not, and what was tried: "
