@@ -217,7 +217,7 @@ MISTAKES = (
          "only the border is wrong: every tap outside the map counts with the other sign", "daBNN documentation"),
         ("pads -1 with whole words of ones, tail included",
          "(groups, Cg), -1.0", "(groups, 64 * words(Cg)), -1.0",
-         "64 channels pass and 65 fail: at the border each tap outside adds twice the tail bits to the popcount"),
+         "64 channels pass and 65 fail: each tap outside the map makes the result too small by twice the tail bits"),
         ("leaves out the taps beyond the border, but counts them in n",
          "(Cg - 2 * np.bitwise_count", "(-2 * np.bitwise_count",
          "with padding 0 each tap outside the map adds the number of channels to the result"),

@@ -76,7 +76,7 @@ MISTAKES = (
          "the map is empty except for a grid of single points"),
         ("aligns the corners: pixels at the border are copied less often",
          ("i // SH", "j // SW"), ("round(i * (H - 1) / max(H * SH - 1, 1))", "round(j * (W - 1) / max(W * SW - 1, 1))"),
-         "right for scale 2; from 3 on the blocks of a large map differ in size, the outermost are the smallest"),
+         "right for scale 2; from 3 on the blocks of large maps differ in size, and the outermost are the smallest"),
     ),
     *mistakes(
         upsample.upsample_nearest_backward,
@@ -102,7 +102,7 @@ MISTAKES = (
         upsample.upsample_bilinear_loops,
         ("forgets the half-pixel shift",
          ("(i + 0.5) / SH - 0.5", "(j + 0.5) / SW - 0.5"), ("i / SH", "j / SW"),
-         "the result is shifted by half a pixel of the small map less half a pixel of the large one", *HALF_PIXEL),
+         "the map is shifted up and to the left, by half a small pixel less half a large one", *HALF_PIXEL),
         ("aligns the corners whatever was asked",
          "if align_corners", "if True",
          "small differences everywhere, which depend on the size of the map",
