@@ -1,39 +1,31 @@
-"""The catalogue of mistakes: wrong versions that people write, by the name of the function they stand in for."""
+"""The catalogue of mistakes: wrong versions that people write, by the name of the function that they replace."""
 
 from . import (
     activation,
     attention,
     binarize,
     binarize_packed,
-    binary_conv,
     conv,
-    conv_transpose,
     course,
     loss,
     metrics,
     multibranch,
     norm,
-    packed_conv,
     packed_matmul,
-    packed_multibranch,
     packing,
-    phases,
     pool,
     product,
     reduced_attention,
     saliency,
     scales,
-    subpixel,
     upsample,
 )
 from .mistake import Mistake
 
 ROOMS = (
     *(binarize, binarize_packed, scales, packing, product, packed_matmul),
-    *(conv, conv_transpose, binary_conv, packed_conv, phases, norm, activation, pool),
-    *(upsample, subpixel, multibranch, packed_multibranch),
-    *(loss, metrics, saliency),
-    *(attention, reduced_attention, course),
+    *(conv, norm, activation, pool, upsample, multibranch),
+    *(loss, metrics, saliency, attention, reduced_attention, course),
 )
 
 MISTAKES: dict[str, list[Mistake]] = {}
