@@ -436,7 +436,7 @@ def gate_gradient(dy, outputs, gates):
 # %% check="gate_gradient"
 def with_gate_gradient(dy, cache):
     grads = tinybnn.multi_branch_upsample_backward(dy, cache)
-    return grads._replace(dtheta=gate_gradient(dy, cache.branches, cache.gates))
+    return grads._replace(dtheta=gate_gradient(dy, cache.outputs, cache.gates))
 
 
 check("multi_branch_upsample_backward", with_gate_gradient, max_examples=30)

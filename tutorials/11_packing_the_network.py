@@ -26,9 +26,11 @@ import numpy as np
 import tinybnn
 from tinybnn import Config, load, pack, unpack
 from tinybnn.app.pictures import new_figure
-from tinybnn.fast import product
+from tinybnn.fast.network import forward_fast, prepare
+from tinybnn.fast.product import digit_filters, digit_product, digit_rows, popcount_product, words_first
 from tinybnn.model import deploy, net
-from tinybnn.model.train import Training, start, train
+from tinybnn.model.evaluate import differing_logits
+from tinybnn.model.train import Training, logits_of, start, train
 from tinybnn.ops.bitpack import pack_bits
 from tinybnn.ops.pool import max_pool2d_packed
 from tinybnn.testing import check, check_prediction
@@ -44,7 +46,7 @@ print("training for 20 steps ...")
 run = train(start(Config(), Training(steps=20, batch=8, crop=64)), load("photos", "train"))
 packed = tinybnn.pack_network(run.params, run.state, run.config)
 photos = [load("photos", "val")[i] for i in range(0, 64, 8)]
-different = deploy.differing_logits(packed, run.params, run.state, photos)
+different = differing_logits(lambda x: deploy.forward_packed(packed, x), logits_of(run), photos, run.config.stride)
 print(f"{different} of {sum(p.label.size for p in photos) * run.config.classes:,} logits differ")
 
 # %% [markdown]
@@ -279,15 +281,17 @@ check_prediction(ratio, count.binary / (count.binary / 64 + count.scale))
 M, n, F = 4096, 576, 64
 rng = np.random.default_rng(0)
 a, b = (rng.choice(np.float32([-1, 1]), (rows, n)) for rows in (M, F))
-words_a, words_b, bt, y = pack(a), pack(b), np.ascontiguousarray(b.T), np.empty((M, F), np.int16)
-functions, moved = {"float BLAS": lambda: a @ bt}, {"float BLAS": a.nbytes + b.nbytes + 4 * M * F}
-for kernel in (product.POPCOUNT, product.DIGITS):
-    left, right = kernel.left(words_a, n), kernel.right(words_b, n)
-    functions[kernel.name] = lambda k=kernel, left=left, right=right: k.dots(left, right, n, y)
-    bits = kernel is product.POPCOUNT
-    moved[kernel.name] = y.nbytes + (words_a.nbytes + words_b.nbytes if bits else left.nbytes + right.w.nbytes)
-functions["one broadcast"] = lambda: n - 2 * np.bitwise_count(words_a[:, None] ^ words_b).sum(-1, dtype=np.int16)
-moved["one broadcast"] = moved["popcount"] + 18 * M * F * n // 64  # 8 bytes of XOR and 1 of count, out and in
+words_a, words_b, bt, result = pack(a), pack(b), np.ascontiguousarray(b.T), 4 * M * F
+columns_a, columns_b, x, f = words_first(words_a), words_first(words_b), digit_rows(words_a, n), digit_filters(words_b, n)
+functions = {
+    "float BLAS": lambda: a @ bt,
+    "popcount": lambda: popcount_product(columns_a, columns_b, n),
+    "digits": lambda: digit_product(x, f),
+    "one broadcast": lambda: n - 2 * np.bitwise_count(words_a[:, None] ^ words_b).sum(-1, dtype=np.int32),
+}
+bits = words_a.nbytes + words_b.nbytes + result
+moved = {"float BLAS": a.nbytes + b.nbytes + result, "popcount": bits, "digits": x.nbytes + f.w.nbytes + result}
+moved["one broadcast"] = bits + 18 * M * F * n // 64  # 8 bytes of XOR and 1 of count, out and in
 [name for name, function in functions.items() if (function() == a @ bt).all()]
 
 
@@ -466,29 +470,28 @@ check_prediction(columns, 9 * signs.nbytes / pack(signs).nbytes)
 # %% [markdown]
 # A whole convolution gains less, because its *result* consists of numbers, not bits. For 256 x 256 pixels and 64
 # channels the benchmark measures 185 MB by im2col and 17.4 MB packed, of which the result is 16.8 MB (docs/speed.md,
-# `python -m benchmarks`). If only a sign follows, the fast packed network computes a few rows at a time and keeps only
-# their bits.
+# `python -m benchmarks`). The fast packed network computes a few rows at a time, so it never holds all columns.
 #
 # ## The whole network
 #
 # The library has two packed networks. `forward_packed` in `tinybnn/model/deploy.py` is the plain one: it calls the
 # packed functions layer by layer. `tinybnn/fast/network.py` is the fast one, which uses digits. Both give the same
-# bits. This cell times the fast one against the float simulation, on one photograph:
+# bits. This cell times both against the float simulation, on one photograph:
 
 # %% tags=["varies"]
-image, ready = photos[0].image[None], deploy.ready(packed)
-both = {
+image, prepared = photos[0].image[None], prepare(packed)
+networks = {
     "simulation": lambda: net.forward(run.params, run.state, image, run.config)[0],
-    "packed": lambda: deploy.forward_packed(ready, image),
+    "plain packed": lambda: deploy.forward_packed(packed, image),
+    "fast packed": lambda: forward_fast(prepared, image),
 }
-seconds = in_turn(both)
-faster = np.median(seconds["simulation"] / seconds["packed"])
-print(f"packed: {faster:.2f} times as fast; filter banks counted by: {ready.counted_by()}")
+seconds = in_turn(networks)
+for name in networks:
+    print(f"{name:12} {np.median(seconds['simulation'] / seconds[name]):5.2f} times as fast as the simulation")
 
 # %% [markdown]
-# This is what NumPy gains, and it is far from 58. The end of the line says how many filter banks each method counted.
-# Digits have a price: while the network runs, it holds the filters as floats. In the file, in the packed arrays, and
-# from layer to layer, bits stay bits.
+# This is what NumPy gains, and it is far from 58. Digits have a price: while the fast network runs, it holds the filters
+# as floats. In the file and in the packed arrays, bits stay bits.
 #
 # Memory is saved on any machine. Time is saved only if somebody writes the kernel.
 #
