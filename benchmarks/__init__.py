@@ -1,1 +1,4 @@
-"""What claims rest on: each file checks what it measures before it prints a number. All: ``python -m benchmarks``."""
+"""Measurements for every claim of speed and memory. Each file checks the answer before it prints a number.
+
+``python -m benchmarks`` runs all of them.
+"""

@@ -1,7 +1,8 @@
-"""All claims, in child processes, as a table: ``python -m benchmarks`` writes ``benchmarks/RESULTS.md``.
+"""Run all benchmarks in child processes and write ``benchmarks/RESULTS.md``: ``python -m benchmarks``.
 
-Each benchmark runs with one thread and then with two, the BLAS kernel free to choose (``OPENBLAS_CORETYPE`` unset); the
-products also with the AVX2 kernel, which most machines have. A claim holds for one thread, unless it says otherwise.
+Each benchmark runs with one thread and then with two. BLAS chooses its kernel (``OPENBLAS_CORETYPE`` is unset). The
+products run a second time with the AVX2 kernel, which most machines have. A claim is for one thread, unless it says
+otherwise.
 """
 
 import argparse
@@ -43,7 +44,7 @@ THREADS = "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="+", choices=BOTH + ONCE, help="these alone, and write no file")
+    parser.add_argument("--only", nargs="+", choices=BOTH + ONCE, help="run only these, and write no file")
     parser.add_argument("--out", default="benchmarks/RESULTS.md")
     a = parser.parse_args()
     runs = [(name, threads, None) for threads in (1, 2) for name in BOTH + ONCE if threads == 1 or name in BOTH]
@@ -52,11 +53,11 @@ def main() -> int:
     for name, threads, kernel in tqdm([r for r in runs if not a.only or r[0] in a.only], unit="run"):
         machine, rows = child(name, threads, kernel)
         if kernel and machine["kernel"] == machines[0]["kernel"]:
-            continue  # there is no other kernel here
+            continue  # this machine has only one kernel
         machines.append(machine)
         results += [(row, machine) for row in rows]
     lines = lines_of(results)
-    heads = ["claim", "case", "threads", "kernel", "measured", "to reach", "reached", "behind it"]
+    heads = ["claim", "case", "threads", "kernel", "measured", "bound", "reached", "times and sizes"]
     table(heads, lines)
     missed = [f"{row.claim}, {row.case}" for row, machine in results if reached(row, machine) is False]
     print(
@@ -74,7 +75,7 @@ def main() -> int:
 
 
 def child(name: str, threads: int, kernel: str | None) -> tuple[dict, list[Row]]:
-    """Run one benchmark by itself; its first line says what ran."""
+    """Run one benchmark in a process of its own; its first line names the machine."""
     env = {k: v for k, v in os.environ.items() if k not in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")}
     env |= dict.fromkeys(THREADS, str(threads)) | ({"OPENBLAS_CORETYPE": kernel} if kernel else {})
     command = [sys.executable, "-m", "benchmarks.child", name]
@@ -86,12 +87,12 @@ def child(name: str, threads: int, kernel: str | None) -> tuple[dict, list[Row]]
 
 
 def reached(row: Row, machine: dict) -> bool | None:
-    """Whether a row reached its bound, where the bound is meant for so many threads."""
+    """Whether a row reached its bound, or None if its bound is for another number of threads."""
     return row.reached if machine["threads"] == 1 or row.claim == HOLDS_WITH_TWO else None
 
 
 def lines_of(results: list) -> list[list[str]]:
-    """The table's, one for each result but the roofline's."""
+    """The lines of the table: one for each result that is not part of the roofline."""
     return [line(row, machine) for row, machine in results if row.claim != "roofline"]
 
 
@@ -115,7 +116,7 @@ def line(row: Row, machine: dict) -> list[str]:
 def write(
     path: Path, heads: list[str], lines: list[list[str]], results: list, machines: list[dict], seconds: float
 ) -> None:
-    """RESULTS.md, and the same in the page that explains it."""
+    """Write RESULTS.md, and its tables into docs/speed.md and README.md."""
     hits = [reached(*result) for result in results]
     points = [[r.case, f"{r.value:.3g} {r.unit}", r.detail] for r, _ in results if r.claim == "roofline"]
     roof = markdown(["form", "speed", "work"], points)
@@ -126,10 +127,10 @@ def write(
         f"Written by `python -m benchmarks` on {datetime.date.today()}, in {seconds:.0f} seconds; not to be edited.",
         "",
         f"- machine: {processor()}, {os.cpu_count()} cores; Python {platform.python_version()} on {platform.system()}",
-        f"- {machines[0]['blas']}, its kernel free to choose where none is forced; "
+        f"- {machines[0]['blas']}, which chooses its kernel where the table names no other; "
         + ", ".join(f"{k} {v}" for k, v in sorted(versions.items())),
-        "- ratios are taken in turn within one process, median of 15 rounds; every answer was checked first",
-        "- claims are for one thread, unless a bound stands beside two",
+        "- functions run in turn in one process; a ratio is the median of 15 rounds; every answer was checked first",
+        "- claims are for one thread, unless the line of two threads has a bound",
         "",
         f"{hits.count(True)} bounds reached, {hits.count(False)} not. Why not, and what was tried: "
         "[docs/speed.md](../docs/speed.md).",
@@ -146,8 +147,8 @@ def write(
     kept = [cells for row, cells in zip(shown, lines) if row.claim != LOOPS]
     worst = sorted((row.value, row.case) for row in shown if row.claim == LOOPS)
     said = [
-        f"On {datetime.date.today()}, {processor()}. The machine in full, and each operation over its loops, stand in",
-        "[RESULTS.md](../benchmarks/RESULTS.md).",
+        f"On {datetime.date.today()}, {processor()}. [RESULTS.md](../benchmarks/RESULTS.md) describes the machine and has the",
+        "time of each operation over its loops.",
         "",
         *markdown(heads, kept),
         "",
@@ -163,14 +164,14 @@ def write(
 
 
 def between(page: Path, lines: list[str]) -> None:
-    """Put lines between the two marks of a page."""
+    """Replace the lines between the two marks of a page."""
     before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
     after = rest.partition(END)[2]
     put(page, "\n".join([before + BEGIN, "", *lines, "", END + after]))
 
 
 def put(path: Path, text: str) -> None:
-    """Whole or not at all, with the same line ends everywhere."""
+    """Write a file completely or not at all, with the same line ends on every system."""
     temporary = path.with_suffix(".part")
     temporary.write_text(text, encoding="utf-8", newline="\n")
     temporary.replace(path)
@@ -181,7 +182,7 @@ def markdown(heads: list[str], lines: list[list[str]]) -> list[str]:
 
 
 def processor() -> str:
-    """The processor's name, where the system tells it."""
+    """The name of the processor, if the system gives it."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:

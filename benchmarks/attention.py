@@ -1,4 +1,4 @@
-"""What reduced attention saves: counted multiplications, time, memory, and how time grows with the number of tokens."""
+"""What reduced attention saves in multiplications, time and memory, and how time grows with the number of tokens."""
 
 import numpy as np
 
@@ -18,7 +18,7 @@ D, S = 64, cost.anchors(LEVELS)
 ONE = np.ones(1, np.float32)
 SIZES = 32, 64, 128
 BOUNDS = {4096: (37.2, 20, 20), 16384: (148.9, 75, 80)}
-"""Full attention over the position part, to be reached: multiplications counted (T / S), time, peak memory."""
+"""Bounds for full attention over the position part: multiplications (T / S), time, peak memory."""
 
 
 def tokens(side):
@@ -61,7 +61,7 @@ def rows():
 
 
 def check_answers():
-    """Against the specifications, on a map small enough for loops."""
+    """Check the fast forms against the specifications, on a map that is small enough for loops."""
     q, k, v = (x[:, :36, :5].astype(np.float64) for x in tokens(6))
     one, grid = np.ones(1), (6, 6)
     check("full", attention(q, k, v)[0], attention_loops(q, k, v), within=1e-12)
@@ -80,7 +80,7 @@ def check_answers():
 
 
 def hundredfold():
-    """At how many tokens attention costs a hundredth, for the default network: found, and then counted to be so."""
+    """The number of tokens from which reduced attention costs a hundredth, for the default network; checked by counting."""
     config = net.Config()
     width = config.width * 2**config.stages
     for part, both in (("the position part", False), ("both parts together", True)):

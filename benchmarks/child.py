@@ -1,6 +1,6 @@
 """Run one benchmark in this process and print its rows as JSON: ``python -m benchmarks.child NAME``.
 
-The first line says what ran: the BLAS kernel, its threads, and the versions of all that took part.
+The first line gives the BLAS kernel, its threads, and the versions of the libraries.
 """
 
 import json

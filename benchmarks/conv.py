@@ -65,7 +65,7 @@ def rows():
 
 
 def memory():
-    """Of a 3x3 convolution of 256 x 256 x 64, with the result: all columns at once in float32, against packed tiles."""
+    """Peak memory of a 3x3 convolution of 256 x 256 x 64, result included: im2col in float32 and packed tiles."""
     rng = np.random.default_rng(0)
     x, w = rng.normal(size=(1, 256, 256, 64)).astype(np.float32), rng.choice(np.float32([-1, 1]), (3, 3, 64, 64))
     s, words = sign(x), pack_weights(w)
@@ -78,7 +78,7 @@ def memory():
 
 
 def im2col(x, w):
-    """The textbook's: every column of the whole image, then one product."""
+    """The textbook's convolution: all columns of the image, then one product."""
     KH, KW, C, F = w.shape
     padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=1)
     N, H, W, _ = x.shape
@@ -89,7 +89,7 @@ def im2col(x, w):
 
 
 def float_convolutions(x, w):
-    """Other libraries' float convolutions of the same shape, those that are installed, checked against ours."""
+    """Float convolutions of the installed libraries, of the same shape, checked against ours."""
     functions, expected = {}, conv2d(x, w, pad=1)[0]
     nchw, oihw = (np.ascontiguousarray(a) for a in (x.transpose(0, 3, 1, 2), w.transpose(3, 2, 0, 1)))
     if torch:

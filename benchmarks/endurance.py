@@ -1,7 +1,7 @@
-"""A right function is never rejected: every function of the library through its own check, ten thousand cases each.
+"""Check every function of the library with ten thousand cases each: a right function must never be rejected.
 
-``python -m benchmarks.endurance`` writes ``benchmarks/ENDURANCE.md``, in about an hour on two cores. The cases are not
-those of the test suite, for the seed is another; of an operation with fewer different cases, all are drawn.
+``python -m benchmarks.endurance`` writes ``benchmarks/ENDURANCE.md``, in about an hour on two cores. The seed differs
+from that of the test suite, so the cases differ too. If an operation has fewer different cases, all are drawn.
 """
 
 import argparse
@@ -22,7 +22,7 @@ SEED = 2405
 
 
 def endure(name, form, examples):
-    """How often one implementation was called, how long that took, and what the check said."""
+    """The number of calls of one implementation, their time, and the message of the check."""
     function, calls = RUNGS[name].implementations[form], 0
 
     def counted(*args, **options):
@@ -56,7 +56,7 @@ def page(rows, examples):
 
 
 def merged(old, new):
-    """The old page with the lines of functions that were tried anew, and of those that it did not have."""
+    """The old page, with the new lines of the functions that were checked again or for the first time."""
     lines = {line.split("|")[1]: line for line in new.splitlines() if line.startswith("| `")}
     kept = [lines.pop(line.split("|")[1] if "|" in line else "", line) for line in old.splitlines()]
     return "\n".join([*kept, *lines.values()]) + "\n"

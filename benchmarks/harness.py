@@ -1,8 +1,8 @@
-"""How times are taken here: in one process, in turn, the answer checked first; and what a result looks like.
+"""How times are measured: all functions in turn, in one process, after their answers were checked.
 
-A single time means little on a machine that does other things too. So whatever is compared is run in turn, round after
-round, and the ratio is taken within each round: what slows the machine down for a moment slows both. Reported is the
-median of at least fifteen rounds.
+A single time means little on a machine that also does other things. So the functions that are compared run in turn,
+round after round, and the ratio is computed within each round. If the machine is slow for a moment, it is slow for both.
+The result is the median of at least fifteen rounds.
 
 A benchmark is a file with a function ``rows()`` that yields a :class:`Row` for each case. It runs in a child process of
 its own (:mod:`benchmarks.child`) whose threads are set before NumPy is loaded.
@@ -22,7 +22,7 @@ THREADS = int(os.environ.get("OMP_NUM_THREADS", "1"))
 
 
 class Row(NamedTuple):
-    """One measured number: a ratio, unless ``unit`` says otherwise; ``bound`` is what it is to reach, if anything."""
+    """One measured number: a ratio, unless ``unit`` says otherwise. ``bound`` is the value that it should reach."""
 
     claim: str
     case: str
@@ -46,7 +46,7 @@ class Timed(NamedTuple):
     seconds: np.ndarray
 
     def ratio(self, slow: str, fast: str) -> float:
-        """How many times the one takes of the other, taken within each round: the median."""
+        """The time of ``slow`` over the time of ``fast``: the median over the rounds."""
         return float(np.median(self._of(slow) / self._of(fast)))
 
     def ms(self, *names: str) -> str:
@@ -61,10 +61,10 @@ class Timed(NamedTuple):
 
 
 def in_turn(functions: dict[str, Callable[[], Any]], rounds: int = ROUNDS, settle: bool = False) -> Timed:
-    """Run all functions, one after the other, ``rounds`` times, after two rounds that do not count.
+    """Run all functions in turn, ``rounds`` times, after two rounds that do not count.
 
-    With ``settle``, for libraries with thread pools of their own: the threads of one go on spinning for a while after
-    its work is done, on the cores that the next one needs. So each waits until they sleep, and runs once unmeasured.
+    ``settle`` is for libraries with their own thread pools. Their threads stay active for a while after their work, on
+    the cores that the next library needs. So each function waits until they sleep, and runs once unmeasured.
     """
     seconds = np.empty((len(functions), rounds))
     for i in range(-2, rounds):
@@ -80,8 +80,8 @@ def in_turn(functions: dict[str, Callable[[], Any]], rounds: int = ROUNDS, settl
 
 
 def peak(function: Callable[[], Any]) -> int:
-    """The most bytes that were allocated at once while it ran, its result included."""
-    function()  # what is kept from call to call is there already
+    """The most bytes that were allocated at once during a call, its result included."""
+    function()  # so that caches are filled before the measurement
     tracemalloc.start()
     function()
     most = tracemalloc.get_traced_memory()[1]
@@ -90,7 +90,7 @@ def peak(function: Callable[[], Any]) -> int:
 
 
 def check(name: str, got: Any, expected: Any, within: float = 0.0) -> None:
-    """Refuse to time a wrong answer: by ``==``, or ``within`` a part of the largest value."""
+    """Refuse to time a wrong answer. Answers are compared by ``==``, or ``within`` a fraction of the largest value."""
     got, expected = np.asarray(got), np.asarray(expected)
     gap = np.abs(got.astype(np.float64) - expected).max() if got.shape == expected.shape else np.inf
     if not gap <= within * np.abs(expected).max():
@@ -98,13 +98,13 @@ def check(name: str, got: Any, expected: Any, within: float = 0.0) -> None:
 
 
 def emit(rows: Iterator[Row]) -> None:
-    """Rows as lines of JSON, for the parent process."""
+    """Print rows as lines of JSON for the parent process."""
     for row in rows:
         print(json.dumps(row), flush=True)
 
 
 def installed(module: str) -> Any:
-    """The module, or None: what is compared only where it is installed."""
+    """The module, or None if it is not installed."""
     from importlib import import_module, util
 
     return import_module(module) if util.find_spec(module) else None

@@ -1,4 +1,4 @@
-"""Every operation's fast form against its specification in loops, on a case where it is worth being fast."""
+"""The fast form of every operation against its specification in loops, on a large case."""
 
 from functools import partial
 
@@ -131,7 +131,7 @@ def rows():
         fast = partial(rung.function, *bare(asked.args), **asked.options)
         expected = pack(loops()) if packed and op.packed.words else loops()
         check(name, op.result(fast(), case), expected, within=1e-9)
-        if name == "update_running":  # the batch's own statistics come from batch norm, which is measured above
+        if name == "update_running":  # batch norm, measured above, computes the statistics of the batch
             mean, var, x = case.args
             cache = batch_norm(x, np.ones(16), np.zeros(16))[1]
             fast = partial(update_running, mean, var, cache, **case.options)

@@ -13,7 +13,7 @@ from .harness import Row, check, in_turn
 
 
 def network(config, seed=0):
-    """Parameters away from their symmetric start, as training leaves them, and statistics."""
+    """Random parameters, as after training, and running statistics."""
     rng = np.random.default_rng(seed)
     params, state = net.init(config, rng)
     params = {k: (v + rng.normal(0, 0.05, v.shape)).astype(np.float32) for k, v in params.items()}
@@ -41,7 +41,7 @@ def rows():
 
 
 def bytes_of_weights():
-    """In memory, and what a file loses when its words become the floats they were. Channels that fill whole words."""
+    """The bytes of binary weights as float32 and packed, in memory and in a file."""
     for width in (64, 16):
         config = net.Config(width=width)
         params, state = network(config)

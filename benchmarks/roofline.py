@@ -1,8 +1,8 @@
-"""Where each way to multiply signs stands under the roofs of this machine: work done a second against work a byte.
+"""The roofline of this machine, with each form of the product of signs: work per second against work per byte.
 
-A roofline has two roofs. Under the slanted one a program waits for memory: the more it does with each byte, the faster.
-Under the flat one it waits for arithmetic. Work is counted in binary multiply-accumulates, whoever does them; bytes are
-those of both operands and the result, each once. ``python -m benchmarks.roofline`` draws ``docs/roofline.png``.
+A roofline has two parts. A program below the slanted line waits for memory: the more it does with each byte, the faster
+it is. A program below the flat line waits for arithmetic. Work is counted in binary multiply-accumulates. Bytes are those
+of both operands and of the result, each counted once. ``python -m benchmarks.roofline`` draws ``docs/roofline.png``.
 """
 
 import json

@@ -1,7 +1,8 @@
-"""The same network with its operations written as a textbook writes them in NumPy: what tuning is measured against.
+"""The same network with its operations as a textbook would write them in NumPy, for comparison.
 
-All columns of a convolution at once, slice by slice; gradients scattered back; ``np.where``; boolean masks; ``mean``,
-``var`` and ``sum`` over axes; maps made large before they are convolved. The same numbers, up to rounding.
+A convolution makes all its columns at once, slice by slice, and its backward pass adds gradients slice by slice. There are
+``np.where``, boolean masks, and ``mean``, ``var`` and ``sum`` over axes. Maps are upsampled before they are convolved. The
+results are the same up to rounding.
 """
 
 import sys
@@ -88,7 +89,7 @@ ROOMS = {
 
 @contextmanager
 def in_place():
-    """Within it the library calls these functions, wherever it had imported its own."""
+    """A context in which the library calls these functions instead of its own."""
     modules = [module for name, module in sys.modules.items() if name.startswith("tinybnn.")]
     replaced = []
     for room, functions in ROOMS.items():
@@ -99,7 +100,7 @@ def in_place():
                     setattr(module, function.__name__, function)
                     replaced.append((module, function.__name__, own))
     nearest = upsample.UPSAMPLERS["nearest"]
-    upsample.UPSAMPLERS["nearest"] = nearest._replace(name="copied")  # no longer known for one that need not be made
+    upsample.UPSAMPLERS["nearest"] = nearest._replace(name="copied")  # so that the large map is really made
     try:
         yield
     finally:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tinybnn.data.street import kitti_road_colours, street_scene
+from tinybnn.data.street import ROAD, street_scene
 
 HERE = Path(__file__).resolve().parent / "street"
 SEED = 1874
@@ -51,6 +51,12 @@ photographs, other data sets or models.
 {sums}
 ```
 """
+
+
+def kitti_road_colours(label_ids):
+    """KITTI road's colours of a map of labelIds: magenta is road, red is no road, black (ids 0..6) is ignored."""
+    none = np.zeros_like(label_ids)
+    return np.stack([label_ids > 6, none, label_ids == ROAD], axis=-1).astype(np.uint8) * np.uint8(255)
 
 
 def scenes():

@@ -30,7 +30,7 @@ extensions = [
     "sphinx-mathjax-offline",  # MathJax 3 and its fonts, copied into the site
 ]
 nitpicky = True  # a name in a docstring that leads nowhere is a warning
-nitpick_ignore_regex = [("py:class", r"(argparse|collections|numpy|pathlib|tinybnn\.testing)\..*")]  # in signatures
+nitpick_ignore_regex = [("py:class", r"(argparse|collections|numpy|pathlib|tinybnn\.testing)\..*|tinybnn\.notation\.Whole")]  # in signatures
 
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
@@ -54,9 +54,23 @@ highlight_language = "text"  # in docstrings a block without a prompt is a table
 
 # -- pages that are written -----------------------------------------------------------------------------------------
 
-READ = [*tinybnn.CONTENTS, "testing"]
-"""The rooms, in reading order; ``UNDER`` are those that a reader of the package meets when he looks underneath."""
-UNDER = sorted(p.stem for p in (ROOT / "tinybnn").glob("*.py") if p.stem not in {*READ, "__init__", "__main__"})
+FOLDERS = "notation validate ops metrics data model fast testing app".split()
+"""The folders of the package, and the files beside them, in reading order."""
+
+
+def files_of(folder):
+    """The files of a folder in the order in which its docstring names them, as ``ops.conv``; testing is one page."""
+    if folder == "testing" or not (ROOT / "tinybnn" / folder).is_dir():
+        return [folder]
+    contents = getdoc(import_module(f"tinybnn.{folder}"))
+    names = [path.stem for path in (ROOT / "tinybnn" / folder).glob("*.py") if path.stem != "__init__"]
+    place = {name: re.search(rf"\b{name}\b", contents) for name in sorted(names)}
+    order = sorted(place, key=lambda name: place[name].start() if place[name] else len(contents))
+    return [f"{folder}.{name}" for name in order]
+
+
+ROOMS = {folder: files_of(folder) for folder in FOLDERS}
+MODULES = [room for rooms in ROOMS.values() for room in rooms]
 
 COPIED = {ROOT / "CONTRIBUTING.md": "more/contributing.md", ROOT / "tests/survivors.md": "more/survivors.md"}
 COPIED |= {ROOT / f"benchmarks/{name}.md": f"more/{name.lower()}.md" for name in ("RESULTS", "ENDURANCE")}
@@ -64,7 +78,7 @@ COPIED |= {path: f"tutorials/{path.name}" for path in sorted((ROOT / "tutorials/
 COPIED |= {path: "tutorials/teachers.md" for path in (ROOT / "tutorials").glob("README.md")}
 
 WRITTEN = {page: path.read_text(encoding="utf-8") for path, page in COPIED.items()}
-for room in (*READ, *UNDER):
+for room in MODULES:
     WRITTEN[f"api/{room}.md"] = f"# {room}\n\n```{{eval-rst}}\n.. automodule:: tinybnn.{room}\n```\n"
 
 for page, text in WRITTEN.items():
@@ -80,7 +94,7 @@ for file in [file for folder in ("api", "more", "tutorials") for file in (DOCS /
 
 PAGES = COPIED | {ROOT / "README.md": "index.md"} | {path: path.name for path in DOCS.glob("*.md")}
 PAGES |= {ROOT / f"tutorials/{path.name}": page for path, page in COPIED.items() if path.suffix == ".ipynb"}
-PAGES |= {ROOT / f"tinybnn/{room}.py": f"api/{room}.md" for room in (*READ, *UNDER)}
+PAGES |= {ROOT / f"tinybnn/{room.replace('.', '/')}.py": f"api/{room}.md" for room in MODULES}
 HOMES = {page.rsplit(".", 1)[0]: path.parent for path, page in COPIED.items() if path.suffix == ".md"}
 
 
@@ -101,14 +115,20 @@ def relink(text, home):
     return re.sub(r"(?<!!)\[([^\]]*)\]\(([^:)#\s]+)(#[^)]*)?\)", link, text)
 
 
+def first_line(room):
+    """The first sentence of a file's docstring, as far as its first line goes."""
+    return getdoc(import_module(f"tinybnn.{room}")).split("\n")[0]
+
+
 def read_page(app, docname, source):
     """Every page on its way in. A notebook's page offers the student's, and does not show how to install."""
     if docname == "api":
-        for name, rooms in (("READ", READ), ("UNDER", UNDER)):
-            says = (getdoc(import_module(f"tinybnn.{room}")).split("\n")[0] for room in rooms)
-            lines = "\n".join(f"- [{room}](api/{room}.md): {line}" for room, line in zip(rooms, says))
-            tree = "\n".join(f"api/{room}" for room in rooms)
-            source[0] = source[0].replace(f"{name} LINES", lines).replace(f"{name} TREE", tree)
+        lines = []
+        for folder, rooms in ROOMS.items():
+            lines += [f"\n## {folder}\n"] if len(rooms) > 1 else []
+            lines += [f"- [{room}](api/{room}.md): {first_line(room)}" for room in rooms]
+        tree = "\n".join(f"api/{room}" for room in MODULES)
+        source[0] = source[0].replace("LINES", "\n".join(lines)).replace("TREE", tree)
     if f"{docname}.ipynb" not in COPIED.values():
         source[0] = relink(source[0], HOMES.get(docname, DOCS))
         return

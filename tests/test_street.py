@@ -9,7 +9,7 @@ import pytest
 
 from tinybnn.data import street as stage
 from tinybnn.data.samples import CITY_CLASSES, load, road_label
-from tinybnn.data.street import EGO, LABELS, ROAD, SKY, UNLABELED, kitti_road_colours, street_scene
+from tinybnn.data.street import EGO, LABELS, ROAD, SKY, UNLABELED, street_scene
 
 SAMPLES = Path(__file__).parent.parent / "data_samples" / "street"
 LIMIT = 2_800_000
@@ -198,20 +198,13 @@ def test_colour_alone_does_not_give_the_class_away(drawn):
 # -- the road colour code -----------------------------------------------------------------------------------------
 
 
-def test_road_colours_say_what_the_labels_say():
+def test_road_colours_say_what_the_labels_say(script):
     label = np.arange(40, dtype=np.uint8).reshape(5, 8)
-    colours = kitti_road_colours(label)
+    colours = script.kitti_road_colours(label)
     assert colours.dtype == np.uint8
     for i, j in np.ndindex(label.shape):
         expected = (0, 0, 0) if label[i, j] <= 6 else (255, 0, 255) if label[i, j] == 7 else (255, 0, 0)
         assert tuple(colours[i, j].tolist()) == expected
-
-
-def test_a_label_map_of_another_kind_is_refused():
-    with pytest.raises(ValueError, match=r"kitti_road_colours: label_ids has shape \(2, 2, 3\), expected \(H, W\)"):
-        kitti_road_colours(np.zeros((2, 2, 3), np.uint8))
-    with pytest.raises(TypeError, match="kitti_road_colours: label_ids has dtype float64, expected integer"):
-        kitti_road_colours(np.zeros((2, 2)))
 
 
 # -- the shipped samples ------------------------------------------------------------------------------------------

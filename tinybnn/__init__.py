@@ -23,7 +23,16 @@ from .model.net import Config, backward, forward, init
 from .model.optim import adam, bop, clip_latent, sgd
 from .ops.activation import hardtanh, sigmoid
 from .ops.attention import attention
-from .ops.binarize import QUANTIZERS, binarize, binarize_backward, clipped, mean_abs, mean_abs_backward, polynomial, sign
+from .ops.binarize import (
+    QUANTIZERS,
+    binarize,
+    binarize_backward,
+    clipped,
+    mean_abs,
+    mean_abs_backward,
+    polynomial,
+    sign,
+)
 from .ops.binary_conv import binary_conv2d, binary_conv2d_backward, conv2d_packed, pack_activations, pack_weights
 from .ops.bitpack import pack, packed_dot, packed_matmul, unpack
 from .ops.conv import conv2d, conv2d_backward, conv_transpose2d

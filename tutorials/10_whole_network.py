@@ -1,14 +1,15 @@
 # %% [markdown]
 # # 10. The whole network
 #
-# 45 minutes · needs 04, 06, 07, 08, 09 · explains `tinybnn/model/blocks.py`, `tinybnn/model/net.py`, `tinybnn/app/variants.py`
+# 45 minutes · needs 04, 06, 07, 08, 09 · explains `tinybnn/model/blocks.py`, `tinybnn/model/net.py`,
+# `tinybnn/app/variants.py`
 #
 # Afterwards you can
 #
-# - name every layer of a binary dense predictor with its shape and its number of parameters, and say why two stay
-#   float;
-# - score one object that stands out, and say what a score is worth that marks everything;
-# - compare two networks over seeds, seed by seed, and say what the table shows and what it does not.
+# - name every layer of a binary dense predictor with its shape and its number of parameters, and say why two layers
+#   stay float;
+# - compute scores for the task of finding one salient object, and say which score "mark every pixel" gets;
+# - compare two networks over several seeds, seed by seed, and say what the table shows and what it does not.
 
 # %%
 import inspect
@@ -31,7 +32,8 @@ from tinybnn.testing import check, check_prediction
 # %% [markdown]
 # ## One picture
 #
-# All parts are there. `tinybnn/model/net.py` puts them in a row, and `tinybnn.model.cost.layers` lists what it puts there.
+# You know all parts of the network. `tinybnn/model/net.py` joins them, and `tinybnn.model.cost.layers` lists the
+# layers.
 
 
 # %%
@@ -56,16 +58,16 @@ draw(cost.layers(street, (96, 96)))
 # - **stem**: a float 3x3 convolution with stride 2.
 # - **enc**: two stages of binary residual blocks. The first block of a stage halves the map and doubles the channels.
 # - **att**: the two-part attention of notebook 09, where the map is smallest.
-# - **up**: three times the multi-branch upsampling of notebook 08, each doubling the map; the first two halve the
-#   channels.
+# - **up**: three multi-branch upsamplings (notebook 08). Each doubles the map; the first two halve the channels.
 # - **head**: a float 1x1 convolution, from channels to classes.
 #
-# No shortcut leads from the encoder to the decoder, as one does in many other networks. It would carry fine detail
-# past the upsampling; here, what is drawn in full resolution has come through signs, and the quality of the upsampling
-# shows. Backbone, order and sizes of the paper are not public, so these are *ours*, and the whole is *reconstructed*.
+# In many other networks a shortcut leads from the encoder to the decoder and passes fine detail around the upsampling.
+# Here there is none. Everything in the output has passed through signs and upsampling, so the output shows the quality
+# of the upsampling. Backbone, order and sizes of the paper's network are not public. Those here are *ours*, and the
+# whole is *reconstructed*.
 #
-# **Predict.** An image of `SIZE` by `SIZE` pixels, `WIDTH` channels after the stem. Rows and channels, `(H, C)`, of
-# the output of the stem, of `enc2.2`, of `up1` and of `up3`?
+# **Predict.** The image has `SIZE` by `SIZE` pixels, and the stem has `WIDTH` channels. Give the rows and channels,
+# `(H, C)`, of the output of the stem, of `enc2.2`, of `up1` and of `up3`.
 
 # %% prediction="shapes"
 SIZE = 96  # variant: 64 | 160
@@ -81,7 +83,7 @@ check_prediction(shapes, [(rows[name][1], rows[name][3]) for name in ("stem", "e
 # %% [markdown]
 # ## One block
 #
-# Here is what a residual block owns. `enc1.1` has 16 channels in and 32 out.
+# These are the parameters of a residual block. `enc1.1` has 16 channels in and 32 out.
 
 # %%
 params, state = init(street, np.random.default_rng(0))
@@ -90,16 +92,17 @@ for key, value in params.items():
         print(f"{key:18s} {value.shape}")
 
 # %% [markdown]
-# And here is what it computes:
+# And this is what it computes:
 #
 # $$y = \text{act}\big(\text{bn}(\alpha \odot (\operatorname{sgn}(x - \tau) \circledast \operatorname{sgn}(w))) +
 # \text{shortcut}(x)\big)$$
 #
-# The shortcut is Bi-Real Net's (Liu 2018, arXiv 1808.00278), threshold and activation are ReActNet's (Liu 2020, arXiv
-# 2003.03488); status *exact*, their arrangement *ours*.
+# The shortcut is Bi-Real Net's (Liu 2018, arXiv 1808.00278). The threshold and the activation are ReActNet's (Liu
+# 2020, arXiv 2003.03488). Status: *exact*; the combination is *ours*.
 #
-# **Predict.** How many parameters has a block with `C` channels in and as many out? Count latent weights, thresholds,
-# scales, the two numbers a channel of batch norm, and the three of the activation.
+# **Predict.** How many parameters has a block with `C` channels in and `C` channels out? Count latent weights (the
+# floats behind the binary weights, notebook 07), thresholds, scales, the two numbers per channel of batch norm, and
+# the three per channel of the activation.
 
 # %% prediction="parameters"
 C = 32  # variant: 16 | 64
@@ -114,19 +117,20 @@ check_prediction(parameters, block.parameters)
 # %% [markdown]
 # ### In which order?
 #
-# Threshold and sign, convolution, batch norm, sum, activation: readers of other code ask whether this order matters,
-# and where pooling goes (jiecaoyu/XNOR-Net-PyTorch#35, #90). It does: in notebook 06 the maximum of signs was $+1$
-# nearly everywhere, and no norm behind it could mend that. This network pools only in the shortcut, by the mean, and
-# only real values.
+# The order here is: threshold and sign, convolution, batch norm, sum, activation. Readers of other code ask whether
+# this order matters, and where pooling goes (jiecaoyu/XNOR-Net-PyTorch#35, #90). It does matter. In notebook 06 the
+# maximum of signs was $+1$ nearly everywhere, and no norm after it could repair that. This network pools only in the
+# shortcut. There it takes the mean, and only of real values.
 #
 # ### Exercise: the activation
 #
-# The last step of a block is ReActNet's **RPReLU**: shift, bend, shift back. With $z = x - \text{shift\_in}$,
+# The last step of a block is ReActNet's **RPReLU**. It subtracts a shift, multiplies negative values by a slope, and
+# adds another shift. With $z = x - \text{shift\_in}$,
 #
 # $$y = \begin{cases} z & z \ge 0 \\ \text{slope} \cdot z & z < 0 \end{cases} \; + \; \text{shift\_out}$$
 #
-# all three learnt for each channel (Liu 2020, eq. 2; status *exact*). The shifts move values to where the next
-# threshold can tell them apart.
+# Both shifts and the slope are learnt for each channel (Liu 2020, eq. 2; status *exact*). The point where the slope
+# changes is called the **kink**. The shifts move values to where the next threshold separates them well.
 
 
 # %% exercise="rprelu"
@@ -144,47 +148,48 @@ check("rprelu", bend)
 # %% [markdown]
 # <details><summary>Hint 1</summary>
 #
-# The last axis is C, so arrays of shape (C,) broadcast by themselves. Which of the three stands inside the bend?
+# The last axis is C, so arrays of shape (C,) broadcast without reshaping. Which of the three comes before the case
+# distinction?
 #
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# A new array for `x - shift_in`, then `np.where` with `slope` times it on the negative side; `shift_out` comes last,
-# for both sides alike.
+# Make a new array `x - shift_in`. Then use `np.where`, with `slope` times that array for negative values. Add
+# `shift_out` last, in both cases.
 #
 # </details>
 #
-# **In the library**: `rprelu` in `tinybnn/ops/activation.py`; `activate` in `tinybnn/model/blocks.py` chooses between it and two
-# simpler ones by which parameters are there.
+# **In the library**: `rprelu` in `tinybnn/ops/activation.py`. `activate` in `tinybnn/model/blocks.py` calls it, or one
+# of two simpler activations. It chooses by the parameters that the block has.
 #
 # **What would break if** you wrote `x -= shift_in`?
 #
 # <details><summary>Answer</summary>
 #
-# The result would be right, and whoever else holds that array would find it shifted: a shortcut that adds it later, or
-# a cache from which the backward pass reads. Nothing raises; the network trains worse. The check says "wrote into its
-# argument".
+# The result would be right, but the argument would be changed. Other code that uses the same array would get wrong
+# values: a shortcut that adds it later, or a backward pass that reads it from a cache. Nothing raises an error; the
+# network trains worse. The check says "wrote into its argument".
 #
 # </details>
 
 # %% [markdown]
 # ## Which layers stay float
 #
-# Stem and head, as in nearly all binary networks. People ask why (allenai/XNOR-Net#12,
-# jiecaoyu/XNOR-Net-PyTorch#36, #50). First, it costs little:
+# Stem and head stay float, as in nearly all binary networks. People ask why (allenai/XNOR-Net#12,
+# jiecaoyu/XNOR-Net-PyTorch#36, #50). The first reason: it costs little.
 
 # %%
 rows = cost.layers(street, (64, 128))
 kinds = {"stem and head": [r for r in rows if r.name in ("stem", "head")], "all layers": rows}
-for name, some in kinds.items():
-    count, bits, work = cost.total(some)
+for name, part in kinds.items():
+    count, bits, work = cost.total(part)
     print(f"{name:14s} {count:8,} parameters  {work.binary:12,} binary and {work.real:10,} float multiplications")
-(few, _, theirs), (many, _, all_work) = (cost.total(some) for some in kinds.values())
-print(f"one parameter in {many / few:.0f}, one multiplication for {all_work.binary / theirs.real:.0f} binary ones")
+(few, _, few_work), (many, _, all_work) = (cost.total(part) for part in kinds.values())
+print(f"float: one parameter of {many / few:.0f}, one multiplication for {all_work.binary / few_work.real:.0f} binary")
 
 # %% [markdown]
-# (In time their share is larger: many binary multiplications go into one instruction.) Second, signs would lose much. A
-# stem that reads signs sees this of a photograph:
+# (Their share of the time is larger, because one instruction does many binary multiplications.) The second reason:
+# signs would lose much. If the stem took signs of a photograph, this is what would be left of it:
 
 # %%
 photos = load("photos", "train")
@@ -194,15 +199,15 @@ signs = (sign(image - 0.5) + 1) / 2
 pictures({"image": image, "sgn(x - 0.5)": signs, "truth": unseen[26].label}, width=2.2, cmap="gray")
 
 # %% [markdown]
-# Inside, a layer can be given more channels to make up for what signs lose; a photograph has three. And the head has
-# to rank the classes: a sum of $n$ signs has only $n + 1$ values, so with 16 channels many classes would share the
-# first place. The float multiplications of `all layers` that are in neither stem nor head are those of attention,
-# where weights multiply values (notebook 09).
+# Inside the network a layer can have more channels, which makes up for what signs lose; a photograph has only three.
+# And the head has to rank the classes. A sum of $n$ signs has only $n + 1$ values, so with 16 channels several classes
+# would often share the highest value. In `all layers` there are float multiplications outside stem and head. They
+# belong to attention, where weights multiply values (notebook 09).
 
 # %% [markdown]
-# ## Down and up
+# ## Forward and backward
 #
-# `net.forward` reads top-down, `net.backward` bottom-up, and the numbers meet:
+# `net.forward` reads top-down, `net.backward` bottom-up. Lines with the same number belong together:
 
 # %%
 for function in (forward, backward):
@@ -212,14 +217,15 @@ for function in (forward, backward):
         print("  ", line[-3:], line[:-5].strip())
 
 # %% [markdown]
-# There is no autograd. Every block's forward leaves a cache; its backward takes the last one from the list. The blocks
-# in `tinybnn/model/blocks.py` have the same form, one level further down. Where a value goes two ways, into the binary
-# branch and into the shortcut, its two gradients are added, and that `+` stands in the code.
+# There is no autograd. The forward of every block adds a cache to a list; its backward takes the last cache from the
+# list. The blocks in `tinybnn/model/blocks.py` are written in the same way, one level down. Where two paths use the
+# same value, the binary branch and the shortcut, the code adds the two gradients with a visible `+`.
 #
-# A network of so many hand-written pieces is checked as one sign was in notebook 01: relax the quantizers, and the
-# same backward must agree with finite differences. Here along one random direction `v` of all parameters at once. The
-# loss is a sum of the logits, each times a random weight, `dlogits`. The first cell has two functions; the second makes
-# what they need and calls them.
+# To check so much hand-written code, use the method of notebook 01: **relaxed quantizers**. A relaxed quantizer
+# replaces the sign in the forward pass by the smooth function whose slope is the surrogate. Then the same backward
+# code must agree with finite differences. Here all parameters move at once, along one random direction `v`. The loss
+# is the sum of the logits, each times a random weight, `dlogits`. The first cell defines two functions; the second
+# makes the data and calls them.
 
 
 # %% tags=["varies"]
@@ -245,9 +251,9 @@ print("differences: ", slope_along(v, weighted_sum, p))
 # %% [markdown]
 # ### The float twin
 #
-# `Config(binary=False)` is one switch: every quantizer becomes the identity, and all else stays: the same parameters,
-# the same code, the same batches. So what the twin does better is what the signs cost. `tinybnn/app/variants.py` has four
-# networks that differ by one step each:
+# `Config(binary=False)` changes one thing: every quantizer becomes the identity. Everything else stays: the same
+# parameters, the same code, the same batches. So the difference in score between the twin and the binary network is
+# the price of the signs. `tinybnn/app/variants.py` has four networks that differ by one step each:
 
 # %%
 for name, changes in VARIANTS.items():
@@ -255,10 +261,11 @@ for name, changes in VARIANTS.items():
     print(f"{name:32s} {cost.total(cost.layers(config, (64, 128)))[0]:8,} parameters")
 
 # %% [markdown]
-# ## Photographs: one object that stands out
+# ## Photographs: one salient object
 #
-# 240 crops of photographs to train on, 64 held out, and two classes, object and background. No object and no
-# background of a held-out crop occurs in training. This trains the last of the four networks for a very short time.
+# There are 240 crops of photographs to train on and 64 held out, and two classes: object and background. No object and
+# no background of a held-out crop occurs in training. The next cell trains the last of the four networks for a very
+# short time.
 
 
 # %% tags=["varies"]
@@ -275,8 +282,9 @@ figure.set_size_inches(6.2, 4.2)
 figure
 
 # %% [markdown]
-# The last upsampling, branch by branch. Above, what each sees: three thresholds, so three different pictures of the
-# same map. Below, what it answers, and its gates, which all started at one half.
+# These pictures show the branches of the last upsampling. Top: the share of channels with sign +1. There are three
+# thresholds, so there are three different pictures of the same map. Below: the output of each branch, and its gates,
+# which all started at one half.
 
 # %% tags=["varies"]
 figure = attention(photo.run, image, queries=[(0.7, 0.45), (0.2, 0.2)])
@@ -284,49 +292,50 @@ figure.set_size_inches(7, 2)
 figure
 
 # %% [markdown]
-# Two queries, and how much each takes from the 14 anchors of the pyramid, laid over the image. Each picture has its
-# own scale: bright is the anchor that this query weighs most. A picture of attention shows what was weighed, not why,
-# and after so few steps no story should be told about it.
+# The weights of two queries on the 14 anchors of the pyramid, drawn over the image. Each picture has its own colour
+# scale: bright is the anchor with the largest weight. A picture of attention shows the weights, not the reasons for
+# them. After so few training steps it should not be interpreted at all.
 #
-# ### Scores, and what is under them
+# ### Scores, and their baseline
 #
 # The network gives each pixel a probability of being object. **MAE** is the mean distance to the mask,
-# $\frac{1}{HW} \sum |p - t|$ (Perazzi 2012; status *exact*). **F** asks it of a mask: cut at a threshold, it has
-# precision $P$ (which part of what was marked is object) and recall $R$ (which part of the object was marked), and
+# $\frac{1}{HW} \sum |p - t|$ (Perazzi 2012; status *exact*). **F** measures a mask: a threshold turns the
+# probabilities into one. Precision $P$ is the share of the marked pixels that are object. Recall $R$ is the share of
+# the object's pixels that are marked. Then
 #
 # $$F = \frac{(1 + \beta^2)\,P R}{\beta^2 P + R}, \qquad \beta^2 = 0.3$$
 #
-# (Achanta 2009; status *from code*). `f_curve` gives it at 256 thresholds; at each of them "mark
-# everything" marks the same. One would like to know what no skill at all is worth: mark every pixel, $p = 1$.
+# (Achanta 2009; status *from code*). `f_curve` computes F at 256 thresholds. Which scores does a network get that can
+# do nothing? Take "mark every pixel", $p = 1$, as the baseline. It gives the same mask at every threshold.
 #
-# **Predict.** For this mask: the IoU of the object, the MAE and the $F$ of "mark everything". Two decimals.
+# **Predict.** For this mask: the IoU of the object, the MAE and the $F$ of "mark every pixel". Two decimals.
 
-# %% prediction="floor"
+# %% prediction="baseline"
 mask = np.array([[0, 1, 1, 0, 0], [0, 1, 0, 0, 0]])  # variant: np.array([[1, 1], [0, 0]]) | np.array([[1, 0, 0, 0, 0]])
 ### BEGIN SOLUTION
 everything = [mask.mean(), 1 - mask.mean(), 1.3 * mask.mean() / (0.3 * mask.mean() + 1)]
 ### END SOLUTION
 
-# %% check="floor"
+# %% check="baseline"
 marked = np.ones(mask.shape)
-floor = iou_per_class(confusion_matrix(marked.astype(int), mask, 2))[1], mae(marked, mask), f_curve(marked, mask)[128]
-check_prediction(everything, floor)
+truth = iou_per_class(confusion_matrix(marked.astype(int), mask, 2))[1], mae(marked, mask), f_curve(marked, mask)[128]
+check_prediction(everything, truth)
 
 # %% [markdown]
-# Of the whole held-out set, beside the network from above:
+# The same for the whole held-out set, next to the scores of the network from above:
 
 # %% tags=["varies"]
-covers = np.concatenate([s.label.ravel() == 1 for s in unseen]).mean()
+share = np.concatenate([s.label.ravel() == 1 for s in unseen]).mean()
 curves = [f_curve(np.ones(s.label.shape), s.label == 1) for s in unseen]
-everywhere = {"IoU": covers, "MAE": np.mean([mae(np.ones(s.label.shape), s.label == 1) for s in unseen])}
-everywhere["max-F"] = max_f(curves)
-for measure, value in everywhere.items():
-    print(f"{measure:6s} mark everything {value:.3f}   the network {photo.scores[measure]:.3f}")
+baseline = {"IoU": share, "MAE": np.mean([mae(np.ones(s.label.shape), s.label == 1) for s in unseen])}
+baseline["max-F"] = max_f(curves)
+for measure, value in baseline.items():
+    print(f"{measure:6s} mark every pixel {value:.3f}   the network {photo.scores[measure]:.3f}")
 
 # %% [markdown]
-# An IoU means nothing without its floor. Had the table had no first column, would you have found the second one bad or
-# good? After 400 steps and five seeds README.md has an IoU of 0.333 to 0.387 on these photographs, with the floor at
-# 0.359 beside it; it says so, and calls the set hard on purpose.
+# An IoU means little without its baseline. Without the first column, could you say whether the second is good? After
+# 400 steps, over five seeds, README.md reports an IoU of 0.333 to 0.387 on these photographs, and next to it the
+# baseline of 0.359. It says that the set is hard on purpose.
 #
 # ### Exercise: `mae`
 
@@ -345,7 +354,7 @@ check("mae", mean_error)
 # %% [markdown]
 # <details><summary>Hint 1</summary>
 #
-# One subtraction, one absolute value, one mean; the order matters. Nothing is cut at a threshold.
+# One subtraction, one absolute value, one mean; their order matters. There is no threshold.
 #
 # </details>
 # <details><summary>Hint 2</summary>
@@ -354,24 +363,23 @@ check("mae", mean_error)
 #
 # </details>
 #
-# **In the library**: `mae` in `tinybnn/metrics/saliency.py`, which sums in float64 and refuses probabilities outside of [0,
-# 1].
+# **In the library**: `mae` in `tinybnn/metrics/saliency.py`, which sums in float64 and refuses probabilities outside
+# $[0, 1]$.
 #
-# **What would break if** you stretched every prediction to [0, 1] first, as `py_sod_metrics` does unless told
-# otherwise?
+# **What would break if** you stretched every prediction to [0, 1] first, as `py_sod_metrics` does by default?
 #
 # <details><summary>Answer</summary>
 #
-# A timid network looks sure: probabilities from 0.45 to 0.55 become 0 and 1. Its MAE improves without any learning.
-# And two papers that score differently cannot be compared. This library does not stretch, and says so where the score
-# is defined.
+# A network that is unsure would look sure: probabilities from 0.45 to 0.55 become 0 to 1. Its MAE can improve without
+# any learning. And two papers that score differently cannot be compared. This library does not stretch, and says so
+# where the score is defined.
 #
 # </details>
 #
 # ### Exercise: `max_f`
 #
-# `f_curve` gives $F$ of one image at 256 thresholds. The F of a data set is the mean curve at its best threshold, one
-# threshold for all images:
+# `f_curve` gives $F$ of one image at 256 thresholds. The F of a data set is the largest value of the mean curve. So
+# all images share one threshold:
 
 
 # %% exercise="max_f"
@@ -388,42 +396,43 @@ check("max_f", best_f)
 # %% [markdown]
 # <details><summary>Hint 1</summary>
 #
-# A mean over images and a maximum over thresholds. In which order do all images share one threshold?
+# You need a mean over images and a maximum over thresholds. In which order do all images share one threshold?
 #
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# `axis=0` is the axis of images. After it 256 numbers are left.
+# `axis=0` is the axis of images. The mean over it leaves 256 numbers.
 #
 # </details>
 #
-# **In the library**: `max_f` in `tinybnn/metrics/saliency.py`; `evaluate` in `tinybnn/model/evaluate.py` collects the curves and
-# calls it. The threshold is chosen on the held-out set itself, which flatters every network a little.
+# **In the library**: `max_f` in `tinybnn/metrics/saliency.py`. `evaluate` in `tinybnn/model/evaluate.py` collects the
+# curves and calls it. The threshold is chosen on the held-out set itself, so the score of every network is slightly
+# too good.
 #
 # **What would break if** each image took its own best threshold? Try both on the network from above:
 
 # %% tags=["varies"]
-own = []
+curves = []
 for sample in unseen:
     p = probability(predict(logits_of(photo.run), sample.image, photo.run.config.stride))
-    own.append(f_curve(p, sample.label == 1))
-print(f"one threshold for all {max_f(own):.3f}, each its own {np.mean([curve.max() for curve in own]):.3f}")
+    curves.append(f_curve(p, sample.label == 1))
+print(f"one threshold for all: {max_f(curves):.3f}; each image its own: {np.mean([c.max() for c in curves]):.3f}")
 
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# The number can only rise, for the best threshold of each image is chosen by looking at its answer. The catalogue has
-# two public projects that did so (lartpang/PySODEvalToolkit#14, xuebinqin/BASNet#19). It is another number under the
-# same name.
+# The number can only rise, because the best threshold of each image is chosen with its true mask. The catalogue of
+# mistakes names two public projects that did so (lartpang/PySODEvalToolkit#14, xuebinqin/BASNet#19). It is a different
+# score with the same name.
 #
 # </details>
 
 # %% [markdown]
 # ## Streets: does multi-branch upsampling help?
 #
-# This is how such a question is asked here: an **ablation**. Two networks that differ in one thing, the number of
-# branches. Three seeds; a seed fixes, *for both*, the first weights of stem and encoder, and which crops are seen in
-# which step. Forty steps of four crops are next to nothing, but they fit into this notebook.
+# An **ablation** answers such a question: train two networks that differ in one thing, here the number of branches.
+# There are three seeds. For *both* networks a seed fixes the first weights of stem and encoder, and the crops of each
+# step. Forty steps with four crops each are very few, but they fit into this notebook.
 
 # %% tags=["varies"]
 streets = load("street", "train")
@@ -439,10 +448,11 @@ for seed in range(3):
 predictions(streets, [runs[name, 0] for name in pair], held_out, rows=3)
 
 # %% [markdown]
-# The pictures differ; that alone is no news. Two networks that differ in nothing but their seed differ, too.
+# The pictures differ, but that alone shows nothing. Two networks that differ only in their seed give different
+# pictures too.
 #
-# **Predict.** Two seeds, networks A and B. Give the mean of A - B taken seed by seed, its standard deviation over the
-# seeds (`ddof=1`), and the number of seeds in which A is higher. Two decimals.
+# **Predict.** Networks A and B were each trained with two seeds. Give the mean of A - B taken seed by seed, its
+# standard deviation over the seeds (`ddof=1`), and the number of seeds in which A is higher. Two decimals.
 
 # %% prediction="paired"
 A = np.array([0.36, 0.30])  # variant: np.array([0.41, 0.33]) | np.array([0.28, 0.38])
@@ -455,8 +465,8 @@ paired = [(A - B).mean(), abs((A - B)[0] - (A - B)[1]) / np.sqrt(2), (A > B).sum
 check_prediction(paired, [(A - B).mean(), (A - B).std(ddof=1), np.sum(A > B)])
 
 # %% [markdown]
-# Some seeds are good for both networks. Taken seed by seed, that drops out of the difference. Here are the three
-# seeds, each with its line:
+# Some seeds are good for both networks. The difference seed by seed does not contain this common part. Here are the
+# three seeds, with one line each:
 
 # %% tags=["varies"]
 scores = np.array([[runs[name, seed].scores["mIoU"] for name in pair] for seed in range(3)])
@@ -471,14 +481,14 @@ print(f"3 branches - nearest: {d.mean():+.3f} ± {d.std(ddof=1):.3f}, higher in 
 figure
 
 # %% [markdown]
-# Whatever the lines do on your machine, compare the mean difference with its spread, and with how far apart the seeds
-# are. Had you trained with one seed only, which of the three stories would you have told?
+# Whatever the lines look like on your machine, compare the mean difference with its spread, and with the differences
+# between seeds. If you had trained with only one seed, which of the three results would you have reported?
 #
 # ### Five seeds, 400 steps
 #
-# README.md has the same for all four networks, with ten times as many steps and five seeds, made by
-# `tinybnn compare --data street --seeds 5 --steps 400` and the same with `photos`. These are its differences: mean,
-# standard deviation, and in how many seeds the first is higher.
+# README.md has the same comparison for all four networks, with ten times as many steps and five seeds.
+# `tinybnn compare --data street --seeds 5 --steps 400` makes it, and the same command with `photos`. These are its
+# differences: mean, standard deviation, and the number of seeds in which the first network is higher.
 
 # %%
 README = {
@@ -506,59 +516,60 @@ axis.axvline(0, color="grey", linewidth=1)
 figure
 
 # %% [markdown]
-# How much is "4 of 5"? If both networks were equally good, each seed would be a coin:
+# What does "4 of 5" tell? If both networks were equally good, each seed would be like the toss of a coin:
 
 # %%
 for k in (3, 4, 5):
     print(f"{k} or more heads of 5 coins: {sum(comb(5, i) for i in range(k, 6)) / 32:.2f}")
 
 # %% [markdown]
-# The ratio in the table is the other way to ask: the mean, in units of how uncertain it is. For five values it should
-# be beyond 2.8 (Student's t, two sides, 5 %) before chance is an unlikely explanation. So, in the words that may be
-# used:
+# The ratio in the table answers the same question in another way: it is the mean divided by its standard error. With
+# five values it should be above 2.8 (Student's t, two sides, 5 %) before chance is an unlikely explanation. So this is
+# what may be said:
 #
-# - **Signs cost** 0.07 of mIoU on the streets: five of five, and far beyond chance. On the photographs 0.04, with a
-#   spread as large: five of five, which coins do in 3 of 100 trials, but a ratio below the bar.
-# - **Multi-branch upsampling on the streets**: 0.014 more mIoU, four of five, for three times the decoder's binary
-#   multiplications (README.md). By itself that is a hint, no proof: a coin does it in one of five trials. It has
-#   support: the training loss is lower in all five seeds, by 0.030 ± 0.020 (README.md).
-# - **Multi-branch upsampling on the photographs**: not shown. Three of five, and the spread is three times the mean.
-#   Nor is it shown that it does not help: with this spread, five seeds cannot tell a gain of 0.01 from none.
+# - **Signs cost** 0.07 of mIoU on the streets, in five of five seeds and far beyond chance. On the photographs they
+#   cost 0.04, with a spread as large. Five of five happens to coins in 3 of 100 trials, but the ratio is below 2.8.
+# - **Multi-branch upsampling on the streets** gains 0.014 of mIoU, in four of five seeds, for three times the
+#   decoder's binary multiplications (README.md). By itself this is a hint, not a proof: coins do it in one of five
+#   trials. There is more evidence: the training loss is lower in all five seeds, by 0.030 ± 0.020 (README.md).
+# - **Multi-branch upsampling on the photographs**: no effect is shown. Three of five, and the spread is three times
+#   the mean. This does not show that it has no effect either: with this spread, five seeds cannot tell a gain of 0.01
+#   from no gain.
 # - **Attention**: shown on the photographs, a hint on the streets.
 #
-# Six rows were looked at. The more rows, the likelier that one is beyond any bar by chance; to pick the best row and
-# report it alone would be to report luck. And seeds change first weights and batches only. All five share the same
-# 32 scenes or 64 crops, so they say little about other streets.
+# The table has six rows. The more rows there are, the likelier it is that one exceeds any limit by chance. To
+# report only the best row is to report luck. And a seed changes only the first weights and the batches. All five share
+# the same 32 scenes or 64 crops, so they tell little about other streets.
 #
-# What is certain is the effect by itself, without a network around it: the error with which K branches imitate one
-# float layer (notebook 08, and the table in README.md). The second branch nearly halves it. How much of that a task
-# rewards is another question, and this was its answer.
+# The effect itself is certain, without a network around it: notebook 08 and the table in README.md give the error with
+# which K branches imitate one float layer. The second branch nearly halves it. How much of this improves a task is
+# another question, and the list above answers it.
 #
 # ### Do the shortcuts do all the work?
 #
-# Somebody asked it of another binary network (Phuoc-Hoan-Le/BinaryViT#1). It is a good question, and an ablation
-# answers it: silence the binary convolutions of the encoder, so that only the shortcuts pass, and score the same
-# network again.
+# Somebody asked this about another binary network (Phuoc-Hoan-Le/BinaryViT#1). An ablation answers it: switch off the
+# binary convolutions of the encoder, so that only the shortcuts are left, and score the same network again.
 
 
 # %% tags=["varies"]
-def silenced(run, part):
-    quiet = {k: 0 * v for k, v in run.params.items() if k.startswith(part) and k.endswith((".gamma", ".beta"))}
-    return run._replace(params=run.params | quiet)
+def without_branches(run, part):
+    zero = {k: 0 * v for k, v in run.params.items() if k.startswith(part) and k.endswith((".gamma", ".beta"))}
+    return run._replace(params=run.params | zero)
 
 
 judge = {"task": "labels", "classes": streets.classes, "stride": 8}
 for seed in range(3):
     run = runs[pair[1], seed].run
-    without = evaluate(logits_of(silenced(run, "enc")), held_out, **judge)["mIoU"]
-    print(f"seed {seed}: mIoU {scores[seed, 1]:.3f}, with shortcuts only {without:.3f}")
+    score = evaluate(logits_of(without_branches(run, "enc")), held_out, **judge)["mIoU"]
+    print(f"seed {seed}: mIoU {scores[seed, 1]:.3f}, with shortcuts only {score:.3f}")
 
 # %% [markdown]
-# Batch norm's two numbers at zero make a branch add nothing. If the score falls, the branches did some of the work. It
-# is a test of *this* network, which has learnt to rely on them. Whether a network trained without them would do as
-# well is another ablation, with its own seeds: `Config(residual=False)` is the switch for the opposite one.
+# With $\gamma = \beta = 0$ in its batch norm a branch adds 0. If the score falls, the branches did some of the work.
+# This tests only *this* network, which has learnt to rely on its branches. Would a network trained without them do as
+# well? That is another ablation, with its own seeds. (`Config(residual=False)` is the opposite switch: it removes the
+# shortcuts.)
 #
 # ## What you have
 #
-# A whole network, trained, scored, and compared as it should be: against its float twin, its floor and its own seeds.
-# It still computes in floats that happen to be signs. Notebook 11 packs it into bits, and gets the same numbers.
+# A whole network, trained, scored, and compared with its float twin, its baseline and its own seeds. It still computes
+# with floats that happen to be signs. Notebook 11 packs it into bits, and gets the same numbers.

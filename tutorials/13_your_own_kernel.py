@@ -1,14 +1,14 @@
 # %% [markdown]
 # # 13. Check your own kernel: PyTorch, C, Verilog
 #
-# 40 minutes · needs 12 · explains `docs/checker.md`, `tinybnn/testing/checks.py`,
-# `tinybnn/testing/adapters.py`, `tinybnn/testing/vectors.py`
+# 40 minutes · needs 12 · explains `docs/checker.md`, `tinybnn/testing/checks.py`, `tinybnn/testing/adapters.py`,
+# `tinybnn/testing/vectors.py`
 #
 # Afterwards you can
 #
-# - hold a kernel that you did not write, in a language that is not Python, against a specification;
-# - tell the checker about another layout, other words and a kernel that cannot do everything;
-# - read its message, and make a bug report of it that somebody can act on.
+# - check a kernel that you did not write, in a language that is not Python, against a specification;
+# - tell the checker about another layout, about other words, and about a kernel that cannot do everything;
+# - read the checker's message, and turn it into a bug report that others can use.
 
 # %%
 import ctypes
@@ -27,12 +27,13 @@ from tinybnn.testing import Adapter, Mismatch, Words, check, check_prediction, d
 # %% [markdown]
 # ## What the checker says
 #
-# `check(name, kernel)` calls `kernel` as the library's function of that name is called. It is silent if every result is
-# right. To print what it says, and go on:
+# `check(name, kernel)` calls `kernel` with the arguments of the library's function of that name. If every result is
+# right, it prints nothing. Otherwise it raises `Mismatch`. The next function returns the message, so that the notebook
+# can go on:
 
 
 # %%
-def said(op, kernel, **limits):
+def report(op, kernel, **limits):
     try:
         check(op, kernel, **limits)
     except Mismatch as error:
@@ -41,8 +42,9 @@ def said(op, kernel, **limits):
 
 
 # %% [markdown]
-# Many kernels use XNOR, which marks where two bits *agree*, and give $2p - n$ for $p$ agreements. On paper that is the
-# same as $n - 2p$ for $p$ disagreements. Here is one that someone wrote without a thought for the tail:
+# Many kernels use XNOR, which marks where two bits *agree*, and compute $2p - n$ from $p$ agreements. On paper that is
+# the same as $n - 2p$ with $p$ disagreements. The next kernel ignores the **tail bits**, the unused bits of a row's
+# last word:
 
 
 # %%
@@ -50,22 +52,23 @@ def xnor_dot(a, b, n):
     return 2 * np.bitwise_count(~(a ^ b)).sum(axis=-1, dtype=np.int64) - n
 
 
-print(said("packed_dot", xnor_dot))
+print(report("packed_dot", xnor_dot))
 
 # %% [markdown]
-# Read it from the top.
+# Read the message from the top.
 #
-# 1. *What is wrong, and where*: which result, what came, what was expected. If many are wrong, how many.
-# 2. *Likely cause*: a mistake of the catalogue that gave the same as your kernel on every case that was tried. If none
-#    did, those that agree on this one input, or a law that is broken.
-# 3. *The smallest failing input*, as you can type it in.
-# 4. *The specification*: the file and function that the expected values come from. If you believe that *it* is wrong,
-#    that is where to look.
+# 1. *What is wrong, and where*: which result, its value, and the expected value. If several values are wrong, also how
+#    many.
+# 2. *Likely cause*: a mistake of the catalogue that gave the same results as your kernel in every case that was tried.
+#    If there is none, the message lists mistakes that agree on this one input, or a law that is broken.
+# 3. *The smallest failing input*, written so that you can type it in.
+# 4. *The specification*: the file and function that give the expected values. If you think that *it* is wrong, look
+#    there.
 #
-# In the input, `n = 1` is the news: one channel in a word of 64. The other 63 bits are zero on both sides, so they
-# agree, and XNOR counts them.
+# The important part of the input is `n = 1`: one channel in a word of 64 bits. The other 63 bits are zero on both
+# sides, so they agree, and XNOR counts them.
 #
-# **Predict.** Rows of `n` times +1 on both sides. What does `xnor_dot` give for these `n`?
+# **Predict.** There are rows of `n` times +1 on both sides. What does `xnor_dot` give for these `n`?
 
 # %% prediction="agreements"
 sizes = [64, 65, 100]  # variant: [1, 128, 130] | [63, 127, 192]
@@ -79,29 +82,29 @@ check_prediction(agreements, [xnor_dot(pack(np.ones(n)), pack(np.ones(n)), n) fo
 # %% [markdown]
 # ## A kernel that cannot do everything
 #
-# `xnor_dot` is right as long as rows fill their words. Many fast kernels are like that, and there is nothing wrong with
-# it if they say so. Tell the checker what your kernel can do, and it draws only such cases:
+# `xnor_dot` is right if all rows fill their words. Many fast kernels have such limits, and that is no mistake if they
+# say so. Tell the checker what your kernel can do, and it draws only such cases:
 
 # %%
-print(said("packed_dot", xnor_dot, channels=[64, 128]))
+print(report("packed_dot", xnor_dot, channels=[64, 128]))
 
 # %% [markdown]
-# | say | for a kernel that |
+# | argument | for a kernel that |
 # | --- | --- |
 # | `channels=[64, 128]` | takes only these numbers of channels |
 # | `pad_values=[-1, 1]` | pads with these values only |
-# | `options={"groups": 1, "stride": [1, 2]}` | takes one value of an option, or a few |
-# | `dtypes=["float32"]` | knows one precision |
-# | `layout="NCHW"` | has channels first, and kernels as OIHW |
+# | `options={"groups": 1, "stride": [1, 2]}` | takes only one value of an option, or a few |
+# | `dtypes=["float32"]` | works in one precision |
+# | `layout="NCHW"` | has channels first, and weights as OIHW |
 # | `adapter=...` | has other words, or arrays of another library |
 #
-# An option that is held at one value need not be an argument of your kernel. What lies outside of a limit is *not
-# tested*: write the limit into the kernel's documentation, and make the kernel refuse the rest.
+# An option with a single value need not be an argument of your kernel. The checker does *not test* what lies outside a
+# limit. So write the limit into the kernel's documentation, and make the kernel raise an error for everything else.
 #
-# ### Exercise: a pooling with channels first
+# ### Exercise: max pooling with channels first
 #
-# Write max-pooling of 2 x 2 windows side by side, for maps in NCHW as PyTorch has them. Where a side is odd, the last
-# row or column is left over (`OH = H // 2`).
+# Write max pooling with 2 x 2 windows side by side, for maps in NCHW as in PyTorch. If a side is odd, the last row or
+# column is left out (`OH = H // 2`).
 
 
 # %% exercise="pool_nchw"
@@ -120,33 +123,34 @@ check("max_pool2d", pool_nchw, layout="NCHW", options={"kernel": 2, "stride": No
 # %% [markdown]
 # <details><summary>Hint 1</summary>
 #
-# Cut off what is left over. Then each row is `H // 2` pairs, and `reshape` can give the pairs an axis of their own.
+# Cut off what is left out. Then the rows are `H // 2` pairs, and `reshape` can give the pairs an axis of their own.
 #
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# Reshape to `(N, C, H // 2, 2, W // 2, 2)`: the two axes of size 2 are the places in a window. `.max(axis=...)` takes
-# both at once.
+# Reshape to `(N, C, H // 2, 2, W // 2, 2)`: the two axes of size 2 are the places in a window. `.max(axis=...)` can
+# take both at once.
 #
 # </details>
 #
-# **In the library**: `max_pool2d` in `tinybnn/ops/pool.py`, for any kernel, stride and padding, and channels last. The
-# message of a failing check shows its input in the *library's* layout; the candidate was given it transposed, as a view
+# **In the library**: `max_pool2d` in `tinybnn/ops/pool.py`, for any kernel, stride and padding, with channels last.
+# The message of a failed check shows the input in the *library's* layout. The kernel gets it transposed, as a view
 # that is not contiguous.
 #
-# **What would break if** your kernel got NHWC maps and nobody noticed? Try it: take `layout="NCHW"` away.
+# **What would break if** your kernel got NHWC maps and nobody noticed? Try it: remove `layout="NCHW"`.
 #
 # <details><summary>Answer</summary>
 #
-# The shape is wrong, and it is said at once. That is luck: with as many channels as rows and columns the shape would
-# be right. The checker draws sizes that differ, so that exchanged axes cannot hide.
+# The checker reports a wrong shape at once. Without care this would be luck: with as many channels as rows and columns
+# the shape would be right. So the checker draws sizes that all differ, and swapped axes cannot stay hidden.
 #
 # </details>
 #
 # ## Other words
 #
 # The library packs 64 channels into a word, the first into the least significant bit (LSB), and a bit of 1 means −1.
-# Others decided otherwise. (Seen by running them; daBNN by its documentation. Empty: not applicable, or not known.)
+# Other libraries have other conventions. (We found them by running the libraries; daBNN's are from its documentation.
+# An empty cell means: does not apply, or not known.)
 #
 # | | sign(0) | pads with | bit for −1 | words |
 # | --- | --- | --- | --- | --- |
@@ -157,14 +161,15 @@ check("max_pool2d", pool_nchw, layout="NCHW", options={"kernel": 2, "stride": No
 # | daBNN | | −1 | 0 | |
 # | `np.sign`, `torch.sign`, ONNX `Sign` | **0** | | | |
 #
-# And how to tell the checker:
+# This is how you tell the checker:
 #
-# - Larq: `adapter=words(32)`, `pad_values=[0, 1]`
-# - OpenVINO: `adapter=words(8, one_means=+1)`; it is wrong unless channels come in eights, so `channels=[8, 64]`
-# - bitorch: `pad_values=[-1]`; daBNN: that, and `one_means=+1`
-# - the three signs: not at all. A third value is no convention of binary networks; map 0 to +1 first.
+# - Larq: `adapter=words(32)`, `pad_values=[0, 1]`.
+# - OpenVINO: `adapter=words(8, one_means=+1)`. It is wrong unless the number of channels is a multiple of 8, so also
+#   `channels=[8, 64]`.
+# - bitorch: `pad_values=[-1]`. daBNN: the same, and `one_means=+1`.
+# - The three sign functions: not at all. A third value is not a convention of binary networks; map 0 to +1 first.
 #
-# `words(bits, one_means, order)` translates on the way in and on the way out. Tail bits are zero in all of them.
+# `words(bits, one_means, order)` translates arguments and results. Tail bits are zero in all of them.
 #
 # ### Exercise: words of Larq
 #
@@ -188,42 +193,42 @@ check("pack", pack_32, adapter=words(32))
 # %% [markdown]
 # <details><summary>Hint 1</summary>
 #
-# First make booleans, one for each bit of the result, so 32 times as many as there are words. Those beyond `C` are
-# False.
+# First make booleans, one for each bit of the result: 32 times as many as there are words. Those beyond `C` are False.
 #
 # </details>
 # <details><summary>Hint 2</summary>
 #
 # `np.packbits(..., axis=-1, bitorder="little")` gives bytes, least significant bit first. Four bytes of a row are a
-# word: `.view("<u4")` reads them so, on every machine.
+# word: `.view("<u4")` reads them in this order on every machine.
 #
 # </details>
 #
-# **In the library**: `pack_bits` in `tinybnn/ops/bitpack.py` does this with `"<u8"`. The bytes are the same; only the rows
-# end elsewhere. So a file of Larq's words can be read as ours where channels are a multiple of 64.
+# **In the library**: `pack_bits` in `tinybnn/ops/bitpack.py` does this with `"<u8"`. The bytes are the same; only the
+# ends of rows differ. So if the number of channels is a multiple of 64, a file of Larq's words can be read as ours.
 #
 # **What would break if** you left out `bitorder="little"`?
 #
 # <details><summary>Answer</summary>
 #
-# NumPy packs the most significant bit first unless told otherwise (numpy/numpy#9398). Every product of two sides packed
-# so is still right, as notebook 12 found. The first weights from a file are noise.
+# NumPy puts the first value into the most significant bit by default (numpy/numpy#9398). If both sides are packed in
+# this way, every product is still right, as notebook 12 found. But weights read from a file of another program would
+# be noise.
 #
 # </details>
 #
 # ## An adapter of your own
 #
-# `Adapter(give, take)` is two functions. `give(argument)` turns an argument into what the kernel wants, `take(result,
-# expected)` turns its result into what the checker wants. Packed arguments arrive as `Words(array, n)`: words alone do
-# not tell how many bits are channels. Here a kernel that wants no words at all, but signs:
+# `Adapter(give, take)` consists of two functions. `give(argument)` converts an argument to what the kernel needs.
+# `take(result, expected)` converts its result to what the checker needs. Packed arguments arrive as `Words(array, n)`,
+# because words alone do not tell how many of their bits are channels. This kernel takes signs instead of words:
 
 # %%
 as_signs = Adapter(lambda a: unpack(*a) if isinstance(a, Words) else a, lambda result, expected: result)
-print(said("packed_dot", lambda a, b, n: (a * b).sum(axis=-1), adapter=as_signs))
+print(report("packed_dot", lambda a, b, n: (a * b).sum(axis=-1), adapter=as_signs))
 
 # %% [markdown]
-# Now an old device, of which two functions are known. It packs into bytes, **most** significant bit first, and a bit of
-# 1 means **+1**:
+# The next example is an old device, of which we know two functions. It packs into bytes, **most** significant bit
+# first, and a bit of 1 means **+1**:
 
 
 # %%
@@ -231,29 +236,29 @@ def device_pack(x):
     return np.packbits(x > 0, axis=-1)
 
 
-def device_unpack(octets, C):
-    return 2.0 * np.unpackbits(octets, axis=-1, count=C) - 1
+def device_unpack(data, C):
+    return 2.0 * np.unpackbits(data, axis=-1, count=C) - 1
 
 
 # %% [markdown]
-# **Predict.** The one byte that `device_pack` makes of this row, as a number?
+# **Predict.** `device_pack` makes one byte of this row. Which number is it?
 
-# %% prediction="octet"
+# %% prediction="byte"
 row = np.array([1.0, -1, -1, 1, 1])  # variant: np.array([-1.0, 1, 1]) | np.array([1.0, 1, -1, 1, -1, -1])
 ### BEGIN SOLUTION
-octet = sum(128 >> c for c in range(len(row)) if row[c] > 0)
+byte = sum(128 >> c for c in range(len(row)) if row[c] > 0)
 ### END SOLUTION
 
-# %% check="octet"
-check_prediction(octet, words(8, one_means=+1, order="msb").give(Words(pack(row), row.size))[0])
+# %% check="byte"
+check_prediction(byte, words(8, one_means=+1, order="msb").give(Words(pack(row), row.size))[0])
 
 # %% [markdown]
 # ### Exercise: `give` and `take` for the device
 #
-# `as_it_is` hands over `Words` untouched, so that your two functions can be called in plain sight.
+# The adapter `unchanged` passes `Words` on as they are, so that the check can call your two functions itself.
 
 # %%
-as_it_is = Adapter(lambda a: a, lambda result, expected: result)
+unchanged = Adapter(lambda a: a, lambda result, expected: result)
 
 
 # %% exercise="device"
@@ -264,49 +269,49 @@ def give(packed):
     ### END SOLUTION
 
 
-def take(octets, n):
+def take(data, n):
     """The device's bytes, uint8 (rows, ceil(n / 8)) -> uint64 words (rows, ceil(n / 64))."""
     ### BEGIN SOLUTION
-    bits = np.unpackbits(octets, axis=-1, count=n)
+    bits = np.unpackbits(data, axis=-1, count=n)
     return pack(np.where(bits == 1, 1.0, -1.0))
     ### END SOLUTION
 
 
 # %% check="device"
-check("unpack", lambda packed, C: device_unpack(give(packed), C), adapter=as_it_is)
-check("pack", lambda x: take(device_pack(x), x.shape[-1]), adapter=as_it_is)
+check("unpack", lambda packed, C: device_unpack(give(packed), C), adapter=unchanged)
+check("pack", lambda x: take(device_pack(x), x.shape[-1]), adapter=unchanged)
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>
 #
-# Go by way of signs. The library can unpack its words and pack signs; NumPy can pack and unpack the device's bytes.
+# Convert to signs in between. The library can unpack its words and pack signs; NumPy can pack and unpack the device's
+# bytes.
 #
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# `unpack(packed.array, packed.n) > 0` is True where the device wants a 1. On the way back, `np.unpackbits` with
-# `count=n` leaves the tail out; `np.where` makes signs of bits.
+# `unpack(packed.array, packed.n) > 0` is True where the device needs a 1. In the other direction, `np.unpackbits` with
+# `count=n` leaves out the tail bits, and `np.where` turns bits into signs.
 #
 # </details>
 #
 # **In the library**: `words(8, one_means=+1, order="msb")` in `tinybnn/testing/adapters.py` is this adapter. It keeps
-# what a kernel left in the tail, so that a dirty tail is seen; your `take`, by `count=n`, throws it away.
+# the tail bits of a kernel's result, so that wrong tail bits are found. Your `take` drops them by `count=n`.
 #
-# **What would break if** both your functions had the meaning of a bit the wrong way round? And if the operation were
-# `packed_dot`?
+# **What would break if** both your functions used the wrong meaning of a bit? And if the operation were `packed_dot`?
 #
 # <details><summary>Answer</summary>
 #
-# Here both checks fail, for `unpack` uses only `give`, and `pack` only `take`. In `packed_dot` nothing would be seen:
-# both rows are turned, and $(-a) \cdot (-b) = a \cdot b$. An adapter is code, and can be wrong. Try it first on an
-# operation that goes one way.
+# Here both checks would fail, because `unpack` uses only `give`, and `pack` uses only `take`. With `packed_dot` the
+# mistake would stay hidden: both rows would change their signs, and $(-a) \cdot (-b) = a \cdot b$. An adapter is code
+# and can be wrong. Try it first on an operation that converts in one direction only.
 #
 # </details>
 #
 # ## C
 #
-# A shared library is called through `ctypes`. Three places of this kernel, `COUNTER`, `BITS` and `RESULT`, are left
-# open, and filled in three ways. (From here on, cells write their files into the notebook's folder.)
+# Python calls a shared library through `ctypes`. This kernel has three placeholders, `COUNTER`, `BITS` and `RESULT`,
+# which are filled in three ways. (From here on cells write their files into the folder of the notebook.)
 
 # %%
 SOURCE = """
@@ -329,7 +334,7 @@ KERNELS = {
 }
 
 # %% [markdown]
-# C sees a bare pointer. So the wrapper makes its arguments contiguous, and holds on to them while C reads them.
+# C gets only pointers. So the wrapper makes its arguments contiguous, and keeps them alive while C reads them.
 
 
 # %%
@@ -352,28 +357,29 @@ for name, filled in KERNELS.items() if shutil.which("cc") else ():
         text = text.replace(blank, code)
     Path(f"{name}.c").write_text(text)
     subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", f"{name}.so", f"{name}.c"], check=True, capture_output=True)
-    print(f"-- {name}\n" + said("packed_dot", caller(ctypes.CDLL(f"./{name}.so"))))
+    print(f"-- {name}\n" + report("packed_dot", caller(ctypes.CDLL(f"./{name}.so"))))
 
 # %% [markdown]
-# Where there is a compiler, the first is right on every input tried, and the two others are told their causes.
-# `small_counter` shows what `uint8_t` does: it is right up to 255 disagreements, and a test with few channels never
-# comes so far. That is why 300 and 4099 signs that all disagree are among the cases that always run. `no_tail_mask` is
-# the `xnor_dot` from above. The usual remedy is a mask on the last word, or XOR, where a zero tail cancels.
+# If there is a compiler, the first kernel is right on every input tried, and the checker names the cause for the other
+# two. `small_counter` shows what `uint8_t` does: it is right up to 255 disagreements, and a test with few channels has
+# no more. That is why 300 and 4099 signs that all disagree are among the cases that always run. `no_tail_mask` is the
+# `xnor_dot` from above. The usual remedy is a mask on the last word, or XOR, where zero tail bits add nothing.
 #
-# **A crash** in C would end this notebook. `tinybnn check` (below) runs each function in a process of its own.
+# **A crash** in C would end this notebook. `tinybnn check` (below) runs each function in a separate process.
 #
-# ## Verilog, and whoever has no Python
+# ## Verilog, and everybody without Python
 #
-# Hardware is simulated elsewhere, so the right results have to travel: as **golden vectors**, inputs with what must
-# come out.
+# Hardware is simulated in other programs, so the right results must be written to files. These are called **golden
+# vectors**: inputs together with the expected outputs.
 
 # %%
 call = vectors("packed_dot", 1)[0]
 print({name: a.shape for name, a in call.inputs.items()}, call.options, "->", call.outputs["out"])
 
 # %% [markdown]
-# 300 signs that all disagree. The command `tinybnn vectors` writes such calls into files: a C header (`--format c`),
-# JSON, `.npz`, or files that Verilog's `$readmemh` reads, with a test bench. (In Python: `save_vectors`.)
+# These are 300 signs that all disagree. The command `tinybnn vectors` writes such calls to files: a C header
+# (`--format c`), JSON, `.npz`, or files that Verilog's `$readmemh` reads, with a test bench. (In Python:
+# `save_vectors`.)
 
 # %%
 command = "vectors packed_dot --count 2 --format hex --out vectors"
@@ -382,10 +388,10 @@ print(*sorted(Path(line).name for line in done.stdout.splitlines()))
 print("first result:", Path("vectors/packed_dot_0_out.hex").read_text())
 
 # %% [markdown]
-# A negative number stands there as hardware has it: 32 bits, in two's complement, where $-v$ is written as
-# $2^{32} - v$, in hexadecimal digits.
+# Negative numbers are written as hardware stores them: 32 bits in two's complement, where $-v$ is $2^{32} - v$, in
+# hexadecimal digits.
 #
-# **Predict.** `N` signs all disagree. As which whole number, from 0 to $2^{32} - 1$, does the result stand in its file?
+# **Predict.** `N` signs all disagree. Which whole number, from 0 to $2^{32} - 1$, is written for the result?
 
 # %% prediction="complement"
 N = 300  # variant: 1 | 4099
@@ -397,8 +403,8 @@ complement = 2**32 - N
 check_prediction(complement, np.array([-N], np.int32).view(np.uint32)[0])
 
 # %% [markdown]
-# The module under test bears the operation's name. Arrays are flat ports, element 0 in the lowest bits; sizes are
-# parameters: `A_0` rows of `A_1` words, `N` channels.
+# The module under test has the name of the operation. Arrays are flat ports with element 0 in the lowest bits. Sizes
+# are parameters: `A_0` rows of `A_1` words, `N` channels.
 
 # %%
 MODULE = """
@@ -425,17 +431,17 @@ for channels in ("N", "64*A_1") if shutil.which("iverilog") else ():
     print(f"-- {channels} - 2 * count", *(line for line in run.stdout.splitlines() if "packed_dot:" in line), sep="\n")
 
 # %% [markdown]
-# Where there is a simulator, both vectors pass with `N`. With `64*A_1`, the bits stored, both fail: 300 and 4099
-# channels do not fill their words. A test bench compares; it has no cause to name and no smaller input to offer. So
-# write the module's arithmetic down in NumPy as well, as it is, and call `check` on that.
+# If there is a simulator, both vectors pass with `N`. With `64*A_1`, the number of bits stored, both fail: 300 and
+# 4099 channels do not fill their words. A test bench only compares. It names no cause and finds no smaller input. So
+# also write the module's arithmetic in NumPy, exactly as it is, and call `check` on that.
 #
 # ## PyTorch
 #
-# Libraries hand arrays to each other by DLPack, without copying. `dlpack(torch.from_dlpack)` is the adapter; for JAX or
-# CuPy it is `dlpack` of their `from_dlpack`. NumPy has one as well:
+# Libraries pass arrays to each other by DLPack, without copying. `dlpack(torch.from_dlpack)` is the adapter for
+# PyTorch; JAX and CuPy have a `from_dlpack` of their own. NumPy has one as well:
 
 # %%
-print(said("sign", lambda x: 1 - 2.0 * (x < 0).astype(x.dtype), adapter=dlpack(np.from_dlpack)))
+print(report("sign", lambda x: 1 - 2.0 * (x < 0).astype(x.dtype), adapter=dlpack(np.from_dlpack)))
 
 # %% tags=["varies"]
 if find_spec("torch"):
@@ -445,20 +451,20 @@ if find_spec("torch"):
         return torch.nn.functional.conv2d(x, w, stride=stride)
 
     plain = {"pad": 0, "dilation": 1, "groups": 1, "pad_value": 0}
-    speaks = dlpack(torch.from_dlpack)
-    print(said("conv2d", layer, adapter=speaks, layout="NCHW", options=plain))
-    print(said("sign", torch.sign, adapter=speaks))
+    adapter = dlpack(torch.from_dlpack)
+    print(report("conv2d", layer, adapter=adapter, layout="NCHW", options=plain))
+    print(report("sign", torch.sign, adapter=adapter))
 else:
     print("PyTorch is not installed here: skipped.")
 
 # %% [markdown]
-# Where PyTorch is installed, its convolution is right, and its `sign` is ternary, as NumPy's is (notebook 01). For
-# modules with a backward pass there is `check("conv2d_backward", ..., forward=...)`.
+# If PyTorch is installed, its convolution is right, and its `sign` has three values, like NumPy's (notebook 01). A
+# module with a backward pass is checked by `check("conv2d_backward", ..., forward=...)`.
 #
 # ## A whole file
 #
-# A teacher, or a continuous integration, has a file of functions. Each that bears an operation's name is checked in a
-# process of its own, with a limit of time and memory:
+# A teacher, or a system for continuous integration, has a file of functions. `tinybnn check` tests each function that
+# has the name of an operation. Each runs in a separate process, with a limit of time and memory:
 
 # %%
 Path("kernels.py").write_text("""
@@ -479,13 +485,13 @@ for test in json.loads(Path("results.json").read_text())["tests"]:
     print(test["name"], test["score"], "of", test["max_score"])
 
 # %% [markdown]
-# `results.json` is what Gradescope's autograder reads. The exit status says it in one number: 0 right, 1 wrong, 2 for a
-# call that makes no sense.
+# Gradescope's autograder reads `results.json`. The exit status sums it up: 0 means right, 1 wrong, 2 a call that makes
+# no sense.
 #
 # ## From a mismatch to a bug report
 #
-# `Mismatch.case` holds the smallest failing input as arrays. A report needs four things: the call, what came, what was
-# expected, and versions.
+# `Mismatch.case` holds the smallest failing input as arrays. A report needs four things: the call, the result, the
+# expected result, and versions.
 
 # %%
 try:
@@ -494,18 +500,18 @@ except Mismatch as error:
     arguments, options = error.case
     a, b, n = arguments
     print("call      packed_dot", [f"{x.array} of {x.n}" for x in (a, b)], n, options)
-    print("came     ", xnor_dot(a.array, b.array, n))
+    print("result   ", xnor_dot(a.array, b.array, n))
     print("expected ", (unpack(*a) * unpack(*b)).sum(axis=1))
 
 # %% [markdown]
 # ## Now your own
 #
-# Choose one. All of them are five lines around your function.
+# Choose one. Each takes about five lines around your function.
 #
 # | yours | operation | limits to begin with |
 # | --- | --- | --- |
 # | a PyTorch layer | `conv2d`, `max_pool2d` | `adapter=dlpack(torch.from_dlpack)`, `layout="NCHW"`, `options={...}` |
-# | a C function | `packed_dot`, `packed_matmul` | `channels=[64, 128]`, until the tail is done |
+# | a C function | `packed_dot`, `packed_matmul` | `channels=[64, 128]`, until it handles the tail bits |
 # | a module in an HDL | `packed_dot`, `threshold_sign` | vectors as hex; `--word-bits 32` for narrow words |
 # | an ONNX export | `conv2d` | `layout="NCHW"`, `dtypes=["float32"]`, `pad_values=[0]`, `max_examples=20` |
 #
@@ -518,16 +524,17 @@ except Mismatch as error:
 # check("packed_dot", mine, channels=[64, 128])
 # ```
 #
-# 1. Begin with narrow limits. When it is silent, take them away one by one.
-# 2. A mismatch: believe line 3 first. Type the smallest input in, and follow it through your kernel by hand.
-# 3. If the kernel is not yours, send its makers that input, what came, what should, and the versions. Not "it differs".
-# 4. If you believe that the specification is wrong, read it: it is a few loops. Then tell us.
+# 1. Begin with narrow limits. When the check is silent, remove them one by one.
+# 2. After a mismatch, trust the smallest failing input most. Type it in, and follow it through your kernel by hand.
+# 3. If the kernel is not yours, send its authors that input, the result, the expected result, and the versions. "It
+#    differs" is not enough.
+# 4. If you think that the specification is wrong, read it: it is a few loops. Then tell us.
 #
-# **Where the checker ends** ([docs/checker.md](../docs/checker.md)). It tries cases and proves nothing. A *likely*
-# cause is likely. Its processes guard against mistakes, not against attackers. Hex files are for operations that do not
-# round, and for combinational modules. It measures no time: for that, see `benchmarks/`.
+# **The limits of the checker** ([docs/checker.md](../docs/checker.md)). It tries cases and proves nothing. A *likely*
+# cause is only likely. Its processes protect against mistakes, not against attackers. Hex files are for operations
+# that do not round, and for combinational modules. It measures no time: for that, see `benchmarks/`.
 #
 # ## What you have
 #
-# You can read a binary network, write one, pack it, and now judge somebody else's. The course ends here; the catalogue
-# of [mistakes](../docs/mistakes.md) does not. If you meet one that is not in it, add it.
+# You can read a binary network, write one, pack it, and check the kernels of other people. The course ends here, but
+# the catalogue of [mistakes](../docs/mistakes.md) does not. If you find a mistake that is not in it, add it.

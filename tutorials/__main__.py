@@ -12,16 +12,16 @@ def parser() -> argparse.ArgumentParser:
     """The two verbs and their options."""
     top = argparse.ArgumentParser(prog="python -m tutorials", description="Build the course's notebooks, or grade one.")
     verbs = top.add_subparsers(dest="verb", required=True)
-    build = verbs.add_parser("build", help="make the notebooks from their sources, and execute those with answers")
-    build.add_argument("lessons", nargs="*", help="numbers, such as 01 13; default all")
-    build.add_argument("--out", type=Path, help="folder to write to; default tutorials/")
+    build = verbs.add_parser("build", help="make the notebooks from their sources, and execute the solved ones")
+    build.add_argument("lessons", nargs="*", help="numbers, such as 01 13; default: all")
+    build.add_argument("--out", type=Path, help="folder to write to; default: tutorials/")
     build.add_argument("--variant", type=int, metavar="SEED", help="a graded variant: other constants, the same checks")
-    build.add_argument("--nbgrader", action="store_true", help="instructor's versions, as nbgrader wants its source/")
-    build.add_argument("--install", metavar="WHAT", help="what the first cell hands to pip; else the clone around it")
-    build.add_argument("--no-run", dest="run", action="store_false", help="do not execute those with answers")
-    grade = verbs.add_parser("grade", help="hold a student's notebook against the checks it was given out with")
+    build.add_argument("--nbgrader", action="store_true", help="the instructor's versions, for nbgrader's source/")
+    build.add_argument("--install", metavar="WHAT", help="what the first cell passes to pip; default: the clone")
+    build.add_argument("--no-run", dest="run", action="store_false", help="do not execute the solved notebooks")
+    grade = verbs.add_parser("grade", help="run the course's checks on a student's notebook")
     grade.add_argument("notebook", type=Path)
-    grade.add_argument("--json", type=Path, metavar="FILE", help="write the results as Gradescope reads them")
+    grade.add_argument("--json", type=Path, metavar="FILE", help="write the results for Gradescope")
     return top
 
 
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise ValueError(f"build: there is no lesson {', '.join(unknown)}")
         changed = given.variant is not None or given.nbgrader or given.install or not given.run
         if changed and given.out is None:
-            raise ValueError("build: these are not the course's own notebooks; say with --out where they go")
+            raise ValueError("build: these are not the course's own notebooks; name a folder for them with --out")
         choices = {"variant": given.variant} | ({"where": given.install} if given.install else {})
         if given.nbgrader:
             build_nbgrader(paths, given.out, **choices)

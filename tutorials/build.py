@@ -1,4 +1,4 @@
-"""Build the notebooks from their sources, and execute those with answers."""
+"""Build the notebooks from their sources, and execute the solved ones."""
 
 import os
 import re
@@ -20,9 +20,9 @@ MAP = re.compile(r"(<!-- map: .*? -->\n).*?(<!-- end of map -->)", re.S)
 
 
 def build(paths: list[Path], out: Path = HERE, run: bool = True, **choices: Any) -> None:
-    """Write ``out/NN_name.ipynb`` and ``out/solutions/NN_name.ipynb``; executed, unless ``run`` is False.
+    """Write ``out/NN_name.ipynb`` and ``out/solutions/NN_name.ipynb``; the latter is executed unless ``run`` is False.
 
-    ``choices`` are ``variant`` and ``where``, as :func:`tutorials.lesson.student` takes them.
+    ``choices`` are the options ``variant`` and ``where`` of :func:`tutorials.lesson.student`.
     """
     for path in tqdm(paths, unit="notebook"):
         write(out / f"{path.stem}.ipynb", lesson.student(path, **choices))
@@ -36,13 +36,13 @@ def build(paths: list[Path], out: Path = HERE, run: bool = True, **choices: Any)
 
 
 def build_nbgrader(paths: list[Path], out: Path, **choices: Any) -> None:
-    """Write ``out/source/NN_name/NN_name.ipynb``, from which ``nbgrader generate_assignment`` makes the rest."""
+    """Write ``out/source/NN_name/NN_name.ipynb``, the input of ``nbgrader generate_assignment``."""
     for path in paths:
         write(out / "source" / path.stem / f"{path.stem}.ipynb", lesson.nbgrader(path, **choices))
 
 
 def execute(notebook: Any, allow_errors: bool = False) -> Any:
-    """The notebook with its outputs, run from the first cell to the last in a kernel and a folder of its own."""
+    """Run the notebook from the first cell to the last, in a new kernel and folder; return it with its outputs."""
     with tempfile.TemporaryDirectory() as folder:
         client = NotebookClient(
             notebook,
@@ -56,12 +56,12 @@ def execute(notebook: Any, allow_errors: bool = False) -> Any:
         started = time.perf_counter()
         client.execute(env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"})
     notebook.metadata["tinybnn"]["seconds"] = round(time.perf_counter() - started)
-    notebook.metadata["language_info"] = {"name": "python"}  # not the version of whoever built it
+    notebook.metadata["language_info"] = {"name": "python"}  # without the Python version of the machine that built it
     return notebook
 
 
 def course_map() -> str:
-    """The table of the course, and what each lesson is for, by the lessons' own first cells."""
+    """The table of the course and the goals of each lesson, read from the lessons' first cells."""
     rows = ["| | lesson | minutes | seconds to run | needs | explains |", "| --- | --- | --- | --- | --- | --- |"]
     goals = []
     for path in lesson.sources():

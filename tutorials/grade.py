@@ -1,4 +1,4 @@
-"""Grade a student's notebook: its answers in the place of the stubs, and everything else as it was given out."""
+"""Grade a student's notebook: take its answers, and everything else from the notebook that was handed out."""
 
 from pathlib import Path
 from typing import Any
@@ -12,25 +12,25 @@ from .build import execute
 from .lesson import HERE, cells_of, student
 
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, nbformat.ValidationError)
-"""What a file that is no notebook, or none of the course's, does to whoever reads it."""
+"""The errors of reading a file that is not a notebook, or not a notebook of the course."""
 
 
 def grade(path: Path) -> list[Verdict]:
-    """One verdict for each exercise. Checks are those of the source, whatever became of them in the student's copy.
+    """One verdict for each exercise. The checks are those of the source, even if the student's copy has others.
 
-    The lesson and its variant are read from the notebook; what was written outside the cells of exercises is left out.
+    The notebook names its lesson and its variant. Everything outside the cells of exercises and predictions is ignored.
 
     Raises
     ------
     ValueError
-        If ``path`` is no notebook of the course.
+        If ``path`` is not a notebook of the course.
     """
     try:
         handed_in = nbformat.read(path, 4)
         about = handed_in.metadata["tinybnn"]
         notebook = student(HERE / Path(about["source"]).name, about["variant"])
     except UNREADABLE as error:
-        raise ValueError(f"grade: {path} is no notebook of this course ({type(error).__name__})") from None
+        raise ValueError(f"grade: {path} is not a notebook of this course ({type(error).__name__})") from None
     for kind in ("exercise", "prediction"):
         answers = cells_of(handed_in, kind)
         for name, cell in cells_of(notebook, kind).items():
@@ -41,17 +41,17 @@ def grade(path: Path) -> list[Verdict]:
 
 
 def verdict(cell: Any, answered: bool) -> Verdict:
-    """A check passes if it raises nothing and writes nothing to standard error, as nbgrader has it."""
+    """A check passes if it raises nothing and writes nothing to standard error, as in nbgrader."""
     name = cell.metadata.check
     errors = [out for out in cell.outputs if out.output_type == "error"]
-    heard = "".join(out.text for out in cell.outputs if out.output_type == "stream")
+    printed = "".join(out.text for out in cell.outputs if out.output_type == "stream")
     if not answered:
-        return Verdict(name, MISSING, f"{name}: the notebook has no cell for it", heard)
+        return Verdict(name, MISSING, f"{name}: the notebook has no cell for this exercise", printed)
     if errors:
-        return Verdict(name, WRONG, "\n".join(errors[0].traceback), heard)
+        return Verdict(name, WRONG, "\n".join(errors[0].traceback), printed)
     if any(out.get("name") == "stderr" for out in cell.outputs):
-        return Verdict(name, WRONG, f"{name}: its check wrote to standard error", heard)
-    return Verdict(name, OK, "", heard)
+        return Verdict(name, WRONG, f"{name}: its check wrote to standard error", printed)
+    return Verdict(name, OK, "", printed)
 
 
 def report(path: Path, results: Path | None) -> int:

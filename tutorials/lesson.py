@@ -1,12 +1,12 @@
 """One lesson: its source in py:percent, and the notebooks that are made from it.
 
-A source holds everything, answers included. Three kinds of code cell are marked, in the cell's own header::
+A source contains everything, answers included. The header of a code cell marks three kinds of cell::
 
-    # %% exercise="sign"        a function to write; the answer stands between ### BEGIN SOLUTION and ### END SOLUTION
-    # %% prediction="signs"     numbers to foresee; marked alike
-    # %% check="sign"           holds the exercise or prediction of that name against the truth: silent, or an error
+    # %% exercise="sign"        a function to write; the answer is between ### BEGIN SOLUTION and ### END SOLUTION
+    # %% prediction="signs"     numbers to predict; the answer is marked in the same way
+    # %% check="sign"           checks the exercise or prediction of that name: prints nothing, or raises an error
 
-A line ``STRIDE = 2  # variant: 1 | 3`` gives the values that a graded variant may put in the place of 2.
+In a line ``STRIDE = 2  # variant: 1 | 3`` a graded variant may replace 2 by 1 or 3.
 """
 
 import ast
@@ -20,22 +20,22 @@ import nbformat
 
 HERE = Path(__file__).parent
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
-INSTALL = """# Does nothing where tinybnn is installed. In Colab, put your copy's address in the place of {where!r}.
+INSTALL = """# This cell does nothing if tinybnn is installed. In Colab, replace {where!r} by the address of your copy.
 import importlib.util
 
 if importlib.util.find_spec("tinybnn") is None:
     %pip install --quiet {where!r}"""
 CLONE, CLONE_OF_SOLUTIONS = "..[test]", "../..[test]"
-"""What the first cell installs, if it has to: the clone that the notebook lies in."""
+"""What the first cell installs if tinybnn is missing: the clone that contains the notebook."""
 
 
 def sources() -> list[Path]:
-    """Every lesson's source, in the order of their numbers."""
+    """The sources of all lessons, in the order of their numbers."""
     return sorted(HERE.glob("[0-9][0-9]_*.py"))
 
 
 def student(path: Path, variant: int | None = None, where: str = CLONE) -> Any:
-    """The notebook with stubs in the place of answers. A check that fails does not stop "Run All"."""
+    """The notebook with stubs instead of answers. A check that fails does not stop "Run All"."""
     notebook = skeleton(path, variant, where)
     for cell in notebook.cells:
         if is_asked(cell):
@@ -46,7 +46,7 @@ def student(path: Path, variant: int | None = None, where: str = CLONE) -> Any:
 
 
 def solution(path: Path, variant: int | None = None, where: str = CLONE_OF_SOLUTIONS) -> Any:
-    """The notebook with its answers, not executed yet. A site may fold what is tagged "hide-input"."""
+    """The notebook with its answers, not executed yet. A site may fold the cells tagged "hide-input"."""
     notebook = skeleton(path, variant, where)
     for cell in notebook.cells:
         if is_asked(cell):
@@ -56,13 +56,13 @@ def solution(path: Path, variant: int | None = None, where: str = CLONE_OF_SOLUT
 
 
 def nbgrader(path: Path, variant: int | None = None, where: str = CLONE) -> Any:
-    """The instructor's version for nbgrader: answers in its own marks, one point for every exercise's check.
+    """The instructor's version for nbgrader: the check of every exercise is worth one point.
 
-    Predictions are the student's: they are not graded, and nbgrader has one stub for all answers.
+    Predictions stay stubs. They are not graded, and nbgrader cannot make a stub that differs from cell to cell.
     """
-    notebook, plain = skeleton(path, variant, where), student(path, variant, where)
+    notebook, stubs = skeleton(path, variant, where), student(path, variant, where)
     exercises = cells_of(notebook, "exercise")
-    for cell, stub in zip(notebook.cells, plain.cells):
+    for cell, stub in zip(notebook.cells, stubs.cells):
         checked = cell.metadata.get("check") in exercises
         if "exercise" not in cell.metadata and not checked:
             cell.update(stub)
@@ -76,7 +76,7 @@ def nbgrader(path: Path, variant: int | None = None, where: str = CLONE) -> Any:
 
 
 def skeleton(path: Path, variant: int | None, where: str) -> Any:
-    """The source as a notebook, with the cell that installs, the variant's constants and steady names of cells."""
+    """The source as a notebook, with an install cell, the variant's constants, and cell ids that never change."""
     read = jupytext.read(path, fmt="py:percent")
     title, *rest = read.cells
     install = nbformat.v4.new_code_cell(INSTALL.format(where=where), metadata={"tags": ["install"]})
@@ -95,7 +95,7 @@ def skeleton(path: Path, variant: int | None, where: str) -> Any:
 
 
 def varied(code: str, draw: random.Random | None) -> str:
-    """Without its ``# variant:`` comments; with ``draw``, one of their values in the place of the line's own."""
+    """The code without its ``# variant:`` comments; with ``draw``, one of their values replaces the line's own."""
 
     def constant(match: re.Match) -> str:
         name, own, others = match.groups()
@@ -103,12 +103,12 @@ def varied(code: str, draw: random.Random | None) -> str:
 
     code = re.sub(r"^(\s*\w+ = )(.*?)#\s*variant:(.*)$", constant, code, flags=re.M)
     if "# variant:" in code:
-        raise ValueError(f"a variant is of one line, NAME = VALUE  # variant: OTHER | OTHER\n{code}")
+        raise ValueError(f"a variant is written in one line, NAME = VALUE  # variant: OTHER | OTHER\n{code}")
     return code
 
 
 def without_answer(code: str, exercise: bool) -> str:
-    """An exercise's answer becomes an error that says how long it is; a prediction's becomes ``name = ...``."""
+    """Replace an exercise's answer by an error that tells its length, and a prediction's answer by ``name = ...``."""
 
     def stub(match: re.Match) -> str:
         indent, answer = match.group(1), match.group(2)
@@ -123,17 +123,17 @@ def without_answer(code: str, exercise: bool) -> str:
 
     marked = re.compile(rf"^([ ]*){BEGIN}\n(.*?)^[ ]*{END}\n?", re.M | re.S)
     if not marked.search(code):
-        raise ValueError(f"a cell to be answered has no {BEGIN} and {END}:\n{code}")
+        raise ValueError(f"an exercise or prediction has no {BEGIN} and {END}:\n{code}")
     return marked.sub(stub, code).rstrip("\n")
 
 
 def is_asked(cell: Any) -> bool:
-    """Whether the student is to answer in this cell."""
+    """Whether the student has to fill in this cell."""
     return "exercise" in cell.metadata or "prediction" in cell.metadata
 
 
 def cells_of(notebook: Any, kind: str) -> dict[str, Any]:
-    """The cells marked as ``"exercise"``, ``"prediction"`` or ``"check"``, by name."""
+    """The cells that are marked with ``kind``, which is ``"exercise"``, ``"prediction"`` or ``"check"``, by name."""
     return {cell.metadata[kind]: cell for cell in notebook.cells if kind in cell.metadata}
 
 
@@ -142,5 +142,5 @@ def tag(cell: Any, name: str) -> None:
 
 
 def text_of(notebook: Any) -> str:
-    """The notebook as it is written to a file: the same content, the same bytes."""
+    """The notebook as text. The same content gives the same bytes."""
     return nbformat.writes(notebook) + "\n"

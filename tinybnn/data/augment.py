@@ -8,10 +8,11 @@ No argument is changed, and all chance comes from the Generator that the caller 
 gives the same bits at every call. A resumed run therefore needs to know nothing about earlier batches.
 """
 
+from __future__ import annotations  # so that numpy.random is loaded when it is used, not here
+
 from typing import Any
 
 import numpy as np
-from numpy.random import Generator
 
 from ..notation import HW, IGNORE, Array, Pair
 from ..validate import need_choice, need_float, need_int, need_number, need_pair, need_shape
@@ -24,7 +25,7 @@ def _need_image_and_label(op: str, image: Array, label: Array) -> HW:
     return H, W
 
 
-def random_crop(image: Array, label: Array, size: Pair, rng: Generator) -> tuple[Array, Array]:
+def random_crop(image: Array, label: Array, size: Pair, rng: np.random.Generator) -> tuple[Array, Array]:
     """One window of a fixed size at a random place: ``y[i, j] = image[top + i, left + j]``.
 
     An image that is smaller than the window lies at a random place inside it. There the image is continued by its
@@ -79,7 +80,7 @@ def hflip(image: Array, label: Array) -> tuple[Array, Array]:
 
 
 def random_scale(
-    image: Array, label: Array, rng: Generator, *, low: float = 0.5, high: float = 2.0
+    image: Array, label: Array, rng: np.random.Generator, *, low: float = 0.5, high: float = 2.0
 ) -> tuple[Array, Array]:
     """:func:`resize` both by one random factor s to ``(round(s H), round(s W))``, but at least one pixel a side.
 
@@ -130,7 +131,7 @@ def resize(image: Array, label: Array, size: Pair) -> tuple[Array, Array]:
 
 
 def colour_jitter(
-    image: Array, label: Array, rng: Generator, *, brightness: float = 0.2, contrast: float = 0.2
+    image: Array, label: Array, rng: np.random.Generator, *, brightness: float = 0.2, contrast: float = 0.2
 ) -> tuple[Array, Array]:
     """Change the exposure: ``y = clip(c (b image - m) + m, 0, 1)``, where m is the mean of ``b image``.
 
@@ -148,7 +149,7 @@ def colour_jitter(
     return np.clip((bright - mean) * image.dtype.type(c) + mean, 0, 1), label
 
 
-def recolour(image: Array, label: Array, rng: Generator, *, grey: float = 0.25) -> tuple[Array, Array]:
+def recolour(image: Array, label: Array, rng: np.random.Generator, *, grey: float = 0.25) -> tuple[Array, Array]:
     """Change the colours and keep the shapes: ``y[..., c] = image[..., order[c]] ** power[c]``.
 
     ``order`` is a random permutation. Each power is from 1/2 to 2, and its logarithm is uniform. With probability
@@ -163,7 +164,7 @@ def recolour(image: Array, label: Array, rng: Generator, *, grey: float = 0.25) 
 
 
 def draw_batch(
-    samples: Any, rng: Generator, batch_size: int, crop: Pair, *,
+    samples: Any, rng: np.random.Generator, batch_size: int, crop: Pair, *,
     scale: tuple[float, float] = (0.75, 1.5), flip: float = 0.5, jitter: float = 0.2, paint: float = 0.0,
 ) -> tuple[Array, Array]:  # fmt: skip
     """One training batch: draw samples with replacement; scale, crop, flip and recolour each of them.

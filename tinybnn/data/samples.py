@@ -19,7 +19,6 @@ divisible by five is held out as "val". That split is ours, so scores on it cann
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,7 +37,6 @@ class Sample(NamedTuple):
     name: str
 
 
-@dataclass(frozen=True)
 class Dataset:
     """A list of samples; ``dataset[i]`` reads the files of one sample, ``list(dataset)`` reads all of them.
 
@@ -46,10 +44,8 @@ class Dataset:
     (MaxF) or "saliency" (MAE, max-F, S, E).
     """
 
-    kind: str
-    classes: tuple[str, ...]
-    task: str
-    pairs: tuple[tuple[Path, Path], ...]
+    def __init__(self, kind: str, classes: tuple[str, ...], task: str, pairs: tuple[tuple[Path, Path], ...]) -> None:
+        self.kind, self.classes, self.task, self.pairs = kind, classes, task, pairs
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -72,15 +68,6 @@ class Dataset:
 def name_of(image_path: Path) -> str:
     """The name of a sample, by its image: ``0001``, ``um_000000``, ``frankfurt_000000_000294``."""
     return image_path.stem.removesuffix("_leftImg8bit")
-
-
-def category(name: str) -> str:
-    """The category of a KITTI road frame: um, umm or uu. The benchmark scores each category separately.
-
-    >>> category("umm_000042")
-    'umm'
-    """
-    return name.partition("_")[0]
 
 
 class Layout(NamedTuple):

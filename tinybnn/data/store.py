@@ -5,8 +5,6 @@ Nothing is pickled. An ``.npz`` holds arrays and one JSON text with everything e
 
 import json
 import os
-import tempfile
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,6 +19,8 @@ META = "meta.json"
 
 def write_whole(path: Path | str, write: Callable[[BinaryIO], object]) -> None:
     """Call ``write(file)`` on a temporary file beside ``path``, then rename it; after any error, remove it."""
+    import tempfile
+
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -51,6 +51,8 @@ def save_arrays(path: Path | str, arrays: dict[str, Any], meta: dict[str, Any]) 
 
 def load_arrays(path: Path | str, kind: str) -> tuple[dict[str, Array], dict[str, Any]]:
     """Read ``(arrays, meta)`` again; a ``ValueError`` of one line if ``meta["kind"]`` is not ``kind``."""
+    import zipfile
+
     try:
         with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as file:
             arrays = {k: file[k] for k in file.files}

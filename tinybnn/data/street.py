@@ -17,7 +17,7 @@ import numpy as np
 from numpy.random import Generator
 
 from ..notation import Array
-from ..validate import need_choice, need_dtype, need_int, need_shape
+from ..validate import need_choice, need_int
 
 UNLABELED, EGO, ROAD, SIDEWALK, BUILDING, POLE, LIGHT, SIGN = 0, 1, 7, 8, 11, 17, 19, 20
 VEGETATION, TERRAIN, SKY, PERSON, CAR = 21, 22, 23, 24, 26
@@ -445,32 +445,3 @@ def street_scene(
     fine = np.clip(np.rint(scene.rgb), 0, 255).astype(np.int64).reshape(3, height, RAYS, width, RAYS)
     image = fine.sum(axis=(2, 4)).transpose(1, 2, 0) // (4 * RAYS**2) * 4  # six bits a channel, for small files
     return np.ascontiguousarray(image, np.uint8), scene.label[RAYS // 2 :: RAYS, RAYS // 2 :: RAYS].copy()
-
-
-def kitti_road_colours(label_ids: Array) -> Array:
-    """The colours of KITTI road for a label map: magenta is road, red is no road, black is ignored.
-
-    Parameters
-    ----------
-    label_ids : ndarray of shape (H, W)
-        labelIds of Cityscapes. 0..6 name no class and are ignored.
-
-    Returns
-    -------
-    ndarray of shape (H, W, 3)
-        uint8, RGB. A pixel counts where R > 0 and is road where B > 0.
-
-    Notes
-    -----
-    Exactness: the code by ``==``.
-    Source: Fritsch 2013 and the KITTI road development kit; status exact.
-
-    Examples
-    --------
-    >>> kitti_road_colours(np.array([[7, 11, 0]])).tolist()
-    [[[255, 0, 255], [255, 0, 0], [0, 0, 0]]]
-    """
-    need_shape("kitti_road_colours", "label_ids", label_ids, "H W")
-    need_dtype("kitti_road_colours", "label_ids", label_ids, np.integer)
-    none = np.zeros_like(label_ids, bool)
-    return np.stack([label_ids > 6, none, label_ids == ROAD], axis=-1).astype(np.uint8) * np.uint8(255)

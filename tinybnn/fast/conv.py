@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from ..notation import HW, Array, Pair, ceil_div
 from ..ops import binary_conv, upsample_conv
@@ -98,7 +97,7 @@ Tiles: TypeAlias = Iterator[tuple[tuple[int, Array], Array]]
 """
 
 
-def convolve(x: Array, f: Filters, g: Geometry, dtype: DTypeLike) -> Array:
+def convolve(x: Array, f: Filters, g: Geometry, dtype: type | np.dtype) -> Array:
     """The whole convolution of words: (N, OH, OW, F)."""
     y = np.empty((len(x), *g.size, f.w.shape[-1] // (g.scale[0] * g.scale[1])), dtype)
     for where, z in tiles(x, f, g):
@@ -107,7 +106,7 @@ def convolve(x: Array, f: Filters, g: Geometry, dtype: DTypeLike) -> Array:
     return y
 
 
-def tiles(x: Array, f: Filters, g: Geometry, dtype: DTypeLike = np.float32) -> Tiles:
+def tiles(x: Array, f: Filters, g: Geometry, dtype: type | np.dtype = np.float32) -> Tiles:
     """The convolution tile by tile. Rows and columns are those of a phase, and phases lie side by side in the channels.
 
     The tiles of two convolutions of the same geometry come in the same order.

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from ..notation import Array
 from ..ops.activation import hardtanh, hardtanh_backward, prelu, prelu_backward, rprelu, rprelu_backward
@@ -122,7 +121,7 @@ def banks(w: Array) -> Array:
     return w.reshape(-1, *w.shape[-4:])
 
 
-def gates(p: Arrays, F: int, dtype: DTypeLike) -> Array:
+def gates(p: Arrays, F: int, dtype: type | np.dtype) -> Array:
     """The gates of an upsampling: learnt, or, where there is no ``theta``, wide open: sigmoid(inf) = 1."""
     return p["theta"] if "theta" in p else np.full((len(p["tau"]), F), np.inf, dtype)
 

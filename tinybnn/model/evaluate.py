@@ -9,6 +9,7 @@ from ..data.samples import Dataset, Sample
 from ..metrics.labels import confusion_matrix, iou_per_class, mean_iou, road_scores, threshold_counts
 from ..metrics.saliency import e_measure, f_curve, mae, max_f, s_measure
 from ..notation import HW, Array, Pair
+from ..ops.activation import sigmoid
 from ..validate import need_int, need_pair, need_shape
 
 

@@ -20,12 +20,12 @@ the decoder draws at high resolution has come through the binary upsampling, so 
 and sizes are not known to us, so they are ours.
 """
 
+from __future__ import annotations  # so that numpy.random is loaded when it is used, not here
+
 from collections.abc import Iterator
-from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from ..notation import Array
 from ..ops.binarize import QUANTIZERS, Quantizer, real
@@ -130,7 +130,7 @@ def layer_names(config: Config) -> list[str]:
 # -- parameters -----------------------------------------------------------------------------------------------------
 
 
-def init(config: Config, rng: np.random.Generator, dtype: DTypeLike = np.float32) -> tuple[Arrays, Arrays]:
+def init(config: Config, rng: np.random.Generator, dtype: type | np.dtype = np.float32) -> tuple[Arrays, Arrays]:
     """Fresh parameters and running statistics: two flat dicts, ``"enc1.2.tau"`` and so on.
 
     Latent weights are drawn uniformly after Glorot; learnt scales start at ``mean |w|``, gates half open, thresholds at
@@ -179,6 +179,8 @@ def glorot(rng: np.random.Generator, *shape: int) -> Array:
 
 def _thresholds(R: int, activation: str) -> Array:
     """Quantiles 1/2R, 3/2R, ... of what batch norm hands to the activation, a standard normal, seen through it."""
+    from statistics import NormalDist
+
     normal = np.array([NormalDist().inv_cdf((2 * r + 1) / (2 * R)) for r in range(R)])
     return np.clip(normal, -1, 1) if activation == "hardtanh" else np.where(normal < 0, SLOPE * normal, normal)
 

@@ -194,9 +194,7 @@ def channel_attention_backward(dy: Array, cache: BinaryAttentionCache) -> Binary
     heads = cache.q.shape[1]
     need_shape("channel_attention_backward", "dy", dy, f"{len(cache.q)} {cache.q.shape[3]} {heads * cache.q.shape[2]}")
     dq, dk, dv, dscale = binary_attention_backward(transpose_heads(dy, heads), cache)  # (3), (2)
-    return BinaryAttentionGrads(
-        transpose_heads(dq, heads), transpose_heads(dk, heads), transpose_heads(dv, heads), dscale
-    )  # (1)
+    return BinaryAttentionGrads(*(transpose_heads(d, heads) for d in (dq, dk, dv)), dscale)  # (1)
 
 
 def channel_attention_packed(q: Array, k: Array, v: Array, scale: Array, *, heads: int = 1) -> Array:

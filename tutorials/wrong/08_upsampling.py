@@ -85,17 +85,17 @@ def merge_branches(x, tau, w, alpha, theta, *, scale, pad, pad_value, upsamplers
 
 
 # %% exercise="gate_gradient" cause="dtheta without g (1 - g)"
-def gate_gradient(dy, answers, gates):
+def gate_gradient(dy, outputs, gates):
     shared = tuple(range(dy.ndim - gates[0].ndim))
-    return np.stack([(dy * y).sum(axis=shared) for y in answers])
+    return np.stack([(dy * y).sum(axis=shared) for y in outputs])
 
 
 # %% exercise="gate_gradient" cause="dtheta averaged over what shares a gate"
-def gate_gradient(dy, answers, gates):
+def gate_gradient(dy, outputs, gates):
     shared = tuple(range(dy.ndim - gates[0].ndim))
-    return np.stack([g * (1 - g) * (dy * y).mean(axis=shared) for g, y in zip(gates, answers)])
+    return np.stack([g * (1 - g) * (dy * y).mean(axis=shared) for g, y in zip(gates, outputs)])
 
 
 # %% exercise="gate_gradient" cause="dtheta has shape"
-def gate_gradient(dy, answers, gates):
-    return np.stack([g * (1 - g) * dy * y for g, y in zip(gates, answers)])
+def gate_gradient(dy, outputs, gates):
+    return np.stack([g * (1 - g) * dy * y for g, y in zip(gates, outputs)])

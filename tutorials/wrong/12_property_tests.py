@@ -1,23 +1,23 @@
-# %% exercise="one_sign_turned" cause="rejects the right packed_dot"
-def one_sign_turned(dot, a, b, i):
-    n, turned = a.shape[1], a.copy()
-    turned[:, i] *= -1
-    change = dot(pack(turned), pack(b), n) - dot(pack(a), pack(b), n)
+# %% exercise="one_sign_flipped" cause="rejects the right packed_dot"
+def one_sign_flipped(dot, a, b, i):
+    n, flipped = a.shape[1], a.copy()
+    flipped[:, i] *= -1
+    change = dot(pack(flipped), pack(b), n) - dot(pack(a), pack(b), n)
     return np.array_equal(change, 2 * a[:, i] * b[:, i])
 
 
-# %% exercise="one_sign_turned" cause="raised ValueError: The truth value of an array"
-def one_sign_turned(dot, a, b, i):
-    n, turned = a.shape[1], a.copy()
-    turned[:, i] *= -1
-    return dot(pack(a), pack(b), n) - dot(pack(turned), pack(b), n) == 2 * a[:, i] * b[:, i]
+# %% exercise="one_sign_flipped" cause="raised ValueError: The truth value of an array"
+def one_sign_flipped(dot, a, b, i):
+    n, flipped = a.shape[1], a.copy()
+    flipped[:, i] *= -1
+    return dot(pack(a), pack(b), n) - dot(pack(flipped), pack(b), n) == 2 * a[:, i] * b[:, i]
 
 
-# %% exercise="one_sign_turned" cause="number 1 gets through"
-def one_sign_turned(dot, a, b, i):
-    n, turned = a.shape[1], a.copy()
-    turned[:, 0] *= -1
-    change = dot(pack(a), pack(b), n) - dot(pack(turned), pack(b), n)
+# %% exercise="one_sign_flipped" cause="number 1 gets through"
+def one_sign_flipped(dot, a, b, i):
+    n, flipped = a.shape[1], a.copy()
+    flipped[:, 0] *= -1
+    change = dot(pack(a), pack(b), n) - dot(pack(flipped), pack(b), n)
     return np.array_equal(change, 2 * a[:, 0] * b[:, 0])
 
 

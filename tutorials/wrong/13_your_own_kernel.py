@@ -52,8 +52,8 @@ def give(packed):
     return np.packbits(unpack(packed.array, packed.n) < 0, axis=-1)
 
 
-def take(octets, n):
-    return pack(np.where(np.unpackbits(octets, axis=-1, count=n) == 1, 1.0, -1.0))
+def take(data, n):
+    return pack(np.where(np.unpackbits(data, axis=-1, count=n) == 1, 1.0, -1.0))
 
 
 # %% exercise="device" cause="1 means +1"
@@ -61,8 +61,8 @@ def give(packed):
     return np.packbits(unpack(packed.array, packed.n) > 0, axis=-1)
 
 
-def take(octets, n):
-    return pack(1.0 - 2.0 * np.unpackbits(octets, axis=-1, count=n))
+def take(data, n):
+    return pack(1.0 - 2.0 * np.unpackbits(data, axis=-1, count=n))
 
 
 # %% exercise="device" cause="raised TypeError: Expected an input array of unsigned byte data type"
@@ -70,5 +70,5 @@ def give(packed):
     return packed.array
 
 
-def take(octets, n):
-    return pack(np.where(np.unpackbits(octets, axis=-1, count=n) == 1, 1.0, -1.0))
+def take(data, n):
+    return pack(np.where(np.unpackbits(data, axis=-1, count=n) == 1, 1.0, -1.0))

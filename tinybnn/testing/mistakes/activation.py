@@ -1,185 +1,106 @@
-"""Mistakes in hardtanh and in the sigmoid, forward and backward."""
+"""Mistakes in hardtanh, PReLU, RPReLU and the sigmoid, forward and backward."""
 
-import numpy as np
+from ...ops import activation
+from .mistake import mistakes
 
-from ...notation import Array
-from ...ops.activation import hardtanh, hardtanh_backward, sigmoid_backward
-from .binarize import CLIP, NO_MASK, in_float64
-from .mistake import Mistake
+CLIP = ("AngusG/cleverhans-attacking-bnns#2", "itayhubara/BinaryNet.pytorch#29")
+NO_MASK = ("itayhubara/BinaryNet.tf#8", "itayhubara/BinaryNet.pytorch#29", "MatthieuCourbariaux/BinaryNet#17")
 
-# -- hardtanh -------------------------------------------------------------------------------------------------------
-
-
-def clipped_in_place(x: Array) -> Array:
-    return np.clip(x, -1, 1, out=x)
-
-
-# -- sigmoid --------------------------------------------------------------------------------------------------------
-
-
-def clipped_gates(x: Array) -> Array:
-    """Meant against overflow; but no gate shuts, or opens, wholly."""
-    return 1 / (1 + np.exp(-np.clip(x, -15, 15)))
-
-
-def overflowing(x: Array) -> Array:
-    e = np.exp(x)  # infinite from 89 on in float32
-    return e / (1 + e)
-
-
-def sigmoid_of_the_result(dy: Array, y: Array) -> Array:
-    return sigmoid_backward(dy, 1 / (1 + np.exp(-y)))
-
-
-def input_for_the_result(dy: Array, y: Array) -> Array:
-    x = np.log(y / (1 - y))
-    return dy * x * (1 - x)
-
-
-def spends_its_cache(dy: Array, y: Array) -> Array:
-    y *= 1 - y
-    return dy * y
-
-
-MISTAKES: tuple[Mistake, ...] = (
-    Mistake(
-        "hardtanh",
-        "clips below at 0",
-        lambda x: np.clip(x, 0, 1),
-        "nothing negative comes through: a sign that follows finds +1 everywhere",
-        ("MatthieuCourbariaux/BinaryNet#18",),
+# fmt: off
+MISTAKES = (
+    *mistakes(
+        activation.hardtanh_loops,
+        ("clips below at 0", "-1 if x[i] < -1", "0 if x[i] < 0",
+         "no negative value is left: a sign that follows is +1 everywhere", "MatthieuCourbariaux/BinaryNet#18"),
+        ("ReLU in its place: nothing is negative any more",
+         "-1 if x[i] < -1 else 1 if x[i] > 1 else x[i]", "max(x[i], 0)",
+         "the sign that follows is +1 everywhere, so a binary layer ignores its input, and nothing converges",
+         "itayhubara/BinaryNet.pytorch#20"),
+        ("the smooth tanh", "-1 if x[i] < -1 else 1 if x[i] > 1 else x[i]", "np.tanh(x[i])",
+         "signs that follow are the same; values are smaller, and gradients shrink well within [-1, 1]"),
     ),
-    Mistake(
-        "hardtanh",
-        "ReLU in its place: nothing is negative any more",
-        lambda x: np.maximum(x, 0),
-        "the sign that follows gives +1 everywhere, so a binary layer says nothing about its input: no convergence",
-        ("itayhubara/BinaryNet.pytorch#20",),
+    *mistakes(
+        activation.hardtanh_backward,
+        ("clips the gradient instead of masking by x", "dy * (np.abs(x) <= 1)", "np.clip(dy, -1, 1)",
+         "gradients are mostly small, so nothing is clipped: it behaves as if there were no mask", *CLIP),
+        ("masks by the gradient, not by x", "np.abs(x)", "np.abs(dy)",
+         "gradients are mostly small, so most pass; the few large ones, which matter most, are dropped", *CLIP),
+        ("no mask: the gradient passes everywhere (or the mask looks at the clipped value)",
+         "dy * (np.abs(x) <= 1)", "dy",
+         "it trains at first; values drift far beyond 1, where no update changes their sign", *NO_MASK),
+        ("the mask is strict: nothing passes at |x| = 1", "np.abs(x) <= 1", "np.abs(x) < 1",
+         "nothing in most networks; latent weights that were clipped to exactly 1 get no gradient, and stay there"),
     ),
-    Mistake(
-        "hardtanh",
-        "the smooth tanh",
-        lambda x: np.tanh(x),
-        "signs that follow are the same; everywhere else values are smaller, and gradients fade well within [-1, 1]",
+    *mistakes(
+        activation.prelu_loops,
+        ("one slope for all channels", "slope[i[-1]]", "slope[0]",
+         "nothing while all slopes are equal, as they are at the start; trained weights give other results",
+         "marian-nmt/marian-dev#232"),
+        ("slope on the positive side", "x[i] >= 0", "x[i] < 0",
+         "large values are damped, and negative values pass unchanged"),
+        ("max(x, slope x): wrong for slopes above 1",
+         "x[i] if x[i] >= 0 else slope[i[-1]] * x[i]", "max(x[i], slope[i[-1]] * x[i])",
+         "nothing at a slope of 1/4; once training makes a slope larger than 1, that channel bends the other way",
+         "chainer/chainer#6454", "PaddlePaddle/Paddle#25957"),
     ),
-    Mistake(
-        "hardtanh",
-        "writes into its input",
-        clipped_in_place,
-        "the layer is right; a backward pass that masks by x finds nothing beyond 1 any more, and masks nothing",
+    *mistakes(
+        activation.prelu_backward,
+        ("no gradient below 0", "((x >= 0) * (1 - slope) + slope)", "(x >= 0)",
+         "it trains like a ReLU: half of all gradients are lost, though the forward pass cuts nothing off"),
+        ("0 counts as negative", "x >= 0", "x > 0",
+         "nothing, unless many values are exactly 0, as after a padding or a binary sum: other gradients there"),
+        ("takes the sign of the result for that of x: wrong for negative slopes", "x >= 0", "prelu(x, slope)[0] >= 0",
+         "nothing while slopes are positive; where one is negative, gradients below 0 have the wrong sign",
+         "pytorch/pytorch#31938", "tracel-ai/burn#1208"),
+        ("dslope over positive values too", "np.minimum(x, 0) * dy", "x * dy",
+         "positive values change the slopes, though they do not depend on them; the loss still falls"),
     ),
-    Mistake(
-        "hardtanh",
-        "turns float32 into float64",
-        in_float64(lambda x: hardtanh(x)[0]),
-        "right values; everything after it takes twice the memory and time",
+    *mistakes(
+        activation.rprelu_loops,
+        ("adds the inner shift", "x[i] - shift_in[c]", "x[i] + shift_in[c]",
+         "nothing while shifts are 0; trained from the start it learns the opposite sign, loaded weights do not fit"),
+        ("the two shifts exchanged", ("+ shift_out[c]", "- shift_in[c]"), ("+ shift_in[c]", "- shift_out[c]"),
+         "nothing while both shifts are 0; trained weights give other results"),
+        ("bends the outer shift too",
+         (") + shift_out[c]", "x[i] - shift_in[c]"), (")", "x[i] - shift_in[c] + shift_out[c]"),
+         "the kink is where x = shift_in - shift_out, and at height 0: two parameters do the work of one"),
     ),
-    Mistake(
-        "hardtanh_backward",
-        "clips the gradient instead of masking by x",
-        lambda dy, x: np.clip(dy, -1, 1),
-        "gradients are mostly small, so nothing is clipped: it behaves as if there were no mask",
-        CLIP,
+    *mistakes(
+        activation.rprelu_backward,
+        ("dshift_in with the sign of dx", "-channel_sum(dx)", "channel_sum(dx)",
+         "inner shifts move the wrong way; with a small learning rate only accuracy shows it"),
+        ("dshift_in forgets the slope", "-channel_sum(dx)", "-channel_sum(dy)",
+         "the two shifts always move by the same amount, in opposite directions"),
+        ("dshift_out through the slope", "dslope, channel_sum(dy)", "dslope, channel_sum(dx)",
+         "outer shifts learn too slowly in channels that are mostly below their kink"),
     ),
-    Mistake(
-        "hardtanh_backward",
-        "masks by the gradient, not by x",
-        lambda dy, x: dy * (np.abs(dy) <= 1),
-        "gradients are mostly small, so all pass; the few large ones, which matter most, are dropped",
-        CLIP,
+    *mistakes(
+        activation.sigmoid,
+        ("forgets to halve: a tanh twice as steep", "np.tanh(0.5 * x)", "np.tanh(x)",
+         "right at 0, 1/2 and 1; in between gates are too close to 0 or 1, and a learnt theta is half as large"),
+        ("forgets the minus sign: 1 / (1 + exp(x))", "0.5 * (1 + np.tanh(0.5 * x))", "1 / (1 + np.exp(x))",
+         "open gates are shut and shut ones open; trained from the start nothing shows, theta has the other sign"),
+        ("clips x against overflow, too early",
+         "0.5 * (1 + np.tanh(0.5 * x))", "1 / (1 + np.exp(-np.clip(x, -15, 15)))",
+         "a gate at -inf is not quite 0: a branch that was switched off still contributes a little"),
+        ("exp(x) / (1 + exp(x)): NaN where exp overflows",
+         "0.5 * (1 + np.tanh(0.5 * x))", "np.exp(x) / (1 + np.exp(x))",
+         "nothing, until a value passes 88 in float32 or 709 in float64: then NaN",
+         "clab/dynet#1525", "hail-is/hail#10606"),
+        ("the hard sigmoid: clip((x + 1) / 2, 0, 1)", "0.5 * (1 + np.tanh(0.5 * x))", "np.clip((x + 1) / 2, 0, 1)",
+         "1/2 at 0, and otherwise off by up to 0.27; beyond 1 no gradient passes, and gates no longer learn"),
     ),
-    Mistake(
-        "hardtanh_backward",
-        "no mask: the gradient passes everywhere (or the mask looks at the clipped value)",
-        lambda dy, x: dy,
-        "it trains, at first; values drift far beyond 1, where no update changes their sign",
-        NO_MASK,
-    ),
-    Mistake(
-        "hardtanh_backward",
-        "the mask is strict: nothing passes at |x| = 1",
-        lambda dy, x: dy * (np.abs(x) < 1),
-        "nothing in most networks; latent weights that were clipped to exactly 1 get no gradient, and stay there",
-    ),
-    Mistake(
-        "hardtanh_backward",
-        "passes what is outside",
-        lambda dy, x: dy - hardtanh_backward(dy, x),
-        "hardly any gradient at the start, when most values are small: the loss stays flat",
-    ),
-    Mistake(
-        "hardtanh_backward",
-        "the slope of the smooth tanh",
-        lambda dy, x: dy * (1 - np.tanh(x) ** 2),
-        "it trains, slower: gradients shrink at every layer, wherever values are not close to 0",
-    ),
-    Mistake(
-        "hardtanh_backward",
-        "turns float32 into float64",
-        in_float64(hardtanh_backward),
-        "right values; the whole backward pass below takes twice the memory and time",
-    ),
-    Mistake(
-        "sigmoid",
-        "forgets to halve: a tanh twice as steep",
-        lambda x: (1 + np.tanh(x)) / 2,
-        "0, 1/2 and 1 are right; in between gates are too decided, and a learnt theta is half as large",
-    ),
-    Mistake(
-        "sigmoid",
-        "forgets the minus sign: 1 / (1 + exp(x))",
-        lambda x: 1 / (1 + np.exp(x)),
-        "open gates are shut and shut ones open; trained from the start nothing shows, theta has the other sign",
-    ),
-    Mistake(
-        "sigmoid",
-        "clips x against overflow, too early",
-        clipped_gates,
-        "gates at -inf let a little through: a branch that was switched off still leaks",
-    ),
-    Mistake(
-        "sigmoid",
-        "exp(x) / (1 + exp(x)): NaN where exp overflows",
-        overflowing,
-        "nothing, until a value passes 88 in float32 or 709 in float64: then NaN",
-        ("clab/dynet#1525", "hail-is/hail#10606"),
-    ),
-    Mistake(
-        "sigmoid",
-        "the hard sigmoid: clip((x + 1) / 2, 0, 1)",
-        lambda x: np.clip((x + 1) / 2, 0, 1),
-        "1/2 at 0, and otherwise off by up to 0.27; beyond 1 no gradient passes, gates get stuck",
-    ),
-    Mistake(
-        "sigmoid_backward",
-        "takes the cache for x: a sigmoid of the sigmoid",
-        sigmoid_of_the_result,
-        "all gradients lie between 0.19 and 0.25 of dy, however far a gate is shut: nothing looks wrong",
-        ("rasmusbergpalm/DeepLearnToolbox#165",),
-    ),
-    Mistake(
-        "sigmoid_backward",
-        "x (1 - x): the input where the result belongs",
-        input_for_the_result,
-        "right nowhere in particular: gradients of either sign, and huge for large x; the loss diverges",
-        ("BoltzmannEntropy/interviews.ai#4", "BoltzmannEntropy/interviews.ai#15"),
-    ),
-    Mistake(
-        "sigmoid_backward",
-        "the slope of tanh: 1 - y^2",
-        lambda dy, y: dy * (1 - y * y),
-        "three times too large at x = 0, and shut gates learn at full speed",
-    ),
-    Mistake(
-        "sigmoid_backward",
-        "forgets a factor y",
-        lambda dy, y: dy * (1 - y),
-        "open gates learn as they should; shut ones learn too fast",
-    ),
-    Mistake(
-        "sigmoid_backward",
-        "uses up its cache, which is also the result",
-        spends_its_cache,
-        "the first backward pass is right, a second one is not; and whoever kept y finds slopes in it",
+    *mistakes(
+        activation.sigmoid_backward,
+        ("takes the cache for x: a sigmoid of the sigmoid",
+         "dy * y * (1 - y)", "dy * sigmoid(y)[0] * (1 - sigmoid(y)[0])",
+         "all gradients lie between 0.19 and 0.25 of dy, however far a gate is shut: nothing looks wrong",
+         "rasmusbergpalm/DeepLearnToolbox#165"),
+        ("x (1 - x): the input where the result belongs",
+         "return dy * y * (1 - y)", "x = np.log(y / (1 - y))\n    return dy * x * (1 - x)",
+         "gradients have either sign, and are huge for large x; the loss diverges",
+         "BoltzmannEntropy/interviews.ai#4", "BoltzmannEntropy/interviews.ai#15"),
+        ("the slope of tanh: 1 - y^2", "y * (1 - y)", "(1 - y * y)",
+         "three times too large at x = 0, and shut gates learn at full speed"),
     ),
 )

@@ -1,265 +1,217 @@
-"""Mistakes in full attention: its scale, its heads, its axes."""
+"""Mistakes in attention: the softmax, the scale of scores, the layout of heads, scores of signs."""
 
-import math
-from collections.abc import Callable
+from ...ops.attend import attend, attend_backward, attend_loops
+from ...ops.attention import (
+    attention,
+    attention_backward,
+    attention_loops,
+    binary_attention_backward,
+    binary_attention_loops,
+    binary_attention_packed,
+    linear_attention_backward,
+    linear_attention_loops,
+)
+from .mistake import mistakes
 
-import numpy as np
-
-from ...notation import Array
-from ...ops.attend import attend, merge_heads, split_heads, transposed
-from ...ops.attention import AttentionCache, AttentionGrads, attention, attention_backward
-from .attend import after, over_queries, without_maximum
-from .mistake import Mistake
-
-# -- full, forward --------------------------------------------------------------------------------------------------
-
-
-def mean(scores: Array, v: Array) -> Array:
-    """The right weighted mean."""
-    return attend(scores, v)[0]
-
-
-def scores_of(q: Array, k: Array) -> Array:
-    """The right scores, of heads (N, A, T, D) and (N, A, S, D)."""
-    return q @ transposed(k) / math.sqrt(q.shape[-1])
-
-
-def attention_with(
-    scores: Callable = scores_of, split: Callable = split_heads, merge: Callable = merge_heads, mean: Callable = mean
-) -> Callable:
-    """Attention with other scores, another mean, or heads cut and merged otherwise."""
-
-    def forward(q: Array, k: Array, v: Array, *, heads: int = 1) -> Array:
-        q, k, v = (split(x, heads) for x in (q, k, v))
-        return merge(mean(scores(q, k), v))
-
-    return forward
-
-
-def unscaled(q: Array, k: Array) -> Array:
-    return q @ transposed(k)
-
-
-def divided_by_width(q: Array, k: Array) -> Array:
-    return q @ transposed(k) / q.shape[-1]
-
-
-def divided_by_all_heads(q: Array, k: Array) -> Array:
-    return q @ transposed(k) / math.sqrt(q.shape[1] * q.shape[-1])
-
-
-def divided_by_number_of_heads(q: Array, k: Array) -> Array:
-    return q @ transposed(k) / math.sqrt(q.shape[1])
-
-
-def multiplied(q: Array, k: Array) -> Array:
-    return q @ transposed(k) / q.shape[-1] ** -0.5
-
-
-def in_double(q: Array, k: Array) -> Array:
-    return q @ transposed(k) / np.sqrt(q.shape[-1])  # np.sqrt of an int is a float64, and no weak one
-
-
-def scaled_after_softmax(q: Array, k: Array, v: Array, *, heads: int = 1) -> Array:
-    return attention_with(unscaled)(q, k, v, heads=heads) / math.sqrt(q.shape[-1] // heads)
-
-
-def split_interleaved(x: Array, heads: int) -> Array:
-    """Head a takes channels a, a + A, a + 2 A ..."""
-    N, T, width = x.shape
-    return x.reshape(N, T, width // heads, heads).transpose(0, 3, 1, 2)
-
-
-def merge_interleaved(x: Array) -> Array:
-    N, A, T, D = x.shape
-    return x.transpose(0, 2, 3, 1).reshape(N, T, D * A)
-
-
-def split_by_reshape(x: Array, heads: int) -> Array:
-    N, T, width = x.shape
-    return x.reshape(N, heads, T, width // heads)
-
-
-def merge_by_reshape(x: Array) -> Array:
-    N, A, T, D = x.shape
-    return x.reshape(N, T, A * D)
-
-
-def heads_left_behind(x: Array, heads: int) -> Array:
-    """Heads stay the last but one axis, where a matrix product takes them for tokens."""
-    N, T, width = x.shape
-    return x.reshape(N, T, heads, width // heads)
-
-
-def in_one_head(q: Array, k: Array, v: Array, *, heads: int = 1) -> Array:
-    return attention(q, k, v)[0]
-
-
-def keys_for_values(q: Array, k: Array, v: Array, *, heads: int = 1) -> Array:
-    return attention(q, v, k, heads=heads)[0]
-
-
-def as_it_lies_in_memory(q: Array, k: Array, v: Array, *, heads: int = 1) -> Array:
-    """What a kernel sees that gets an address and believes in row-major order."""
-    q, k, v = (x.ravel(order="K").reshape(x.shape) for x in (q, k, v))
-    return attention(q, k, v, heads=heads)[0]
-
-
-# -- full, backward -------------------------------------------------------------------------------------------------
-
-
-def unscaled_on_the_way_back(grads: AttentionGrads, cache: AttentionCache) -> AttentionGrads:
-    root = math.sqrt(cache.q.shape[-1])
-    return grads._replace(dq=grads.dq * root, dk=grads.dk * root)
-
-
-def double_on_the_way_back(grads: AttentionGrads, cache: AttentionCache) -> AttentionGrads:
-    return grads._replace(dq=grads.dq * np.float64(1), dk=grads.dk * np.float64(1))
-
-
-def keys_and_values_exchanged(grads: AttentionGrads, cache: AttentionCache) -> AttentionGrads:
-    return grads._replace(dk=grads.dv, dv=grads.dk)
-
-
-def queries_and_keys_not_learnt(grads: AttentionGrads, cache: AttentionCache) -> AttentionGrads:
-    return grads._replace(dq=0 * grads.dq, dk=0 * grads.dk)
-
-
-MISTAKES: tuple[Mistake, ...] = (
-    Mistake(
-        "attention",
-        "forgets 1 / sqrt(D)",
-        attention_with(unscaled),
-        "softmax looks at one key alone, the more so the wider the heads; gradients vanish, ported weights do worse",
-        ("delzac/cntkx#10", "mlc-ai/mlc-llm#3426", "PAIR-code/tiny-transformers#71"),
+# fmt: off
+MISTAKES = (
+    *mistakes(
+        attend,
+        ("softmax over queries, not keys",
+         ("scores.max(-1, keepdims=True)", "weights.sum(-1, keepdims=True)"),
+         ("scores.max(-2, keepdims=True)", "weights.sum(-2, keepdims=True)"),
+         "the weights of a key sum to 1, those of a query do not; the network trains, so no loss curve shows it",
+         "labmlai/annotated_deep_learning_paper_implementations#146", "PetrochukM/PyTorch-NLP#2"),
+        ("one softmax over the whole array: a sum without an axis",
+         "weights.sum(-1, keepdims=True)", "weights.sum()",
+         "right for a single query; results become smaller with every further query, head and image"),
+        ("overflows: forgets to subtract the maximum",
+         "scores - scores.max(-1, keepdims=True)", "scores.copy()",
+         "nothing, until a score passes 88 in float32 or 709 in float64: then NaN, mostly late in training",
+         "NVIDIA/FasterTransformer#43", "pytorch/executorch#18407"),
+        ("subtracts the maximum of all scores, not of each row",
+         "scores.max(-1, keepdims=True)", "scores.max()",
+         "right as long as rows are alike; a row far below the highest score is 0 / 0, which is NaN",
+         "NVIDIA/FasterTransformer#43"),
     ),
-    Mistake(
-        "attention",
-        "overflows: forgets to subtract the maximum",
-        attention_with(mean=without_maximum),
-        "nothing, until a score passes 88 in float32 or 709 in float64: then NaN, mostly late in training",
-        ("NVIDIA/FasterTransformer#43", "pytorch/executorch#18407"),
+    *mistakes(
+        attend_loops,
+        ("does not divide by the row's sum", "e[s] / sum(e)", "e[s]",
+         "right for a single key; results grow with the number of keys that have similar scores"),
+        ("powers of two for powers of e: exp2 without log2(e) in the scale",
+         "math.exp(float(score) - top)", "math.exp2(float(score) - top)",
+         "weights are too even, as if every score were multiplied by 0.69; a trained network loses a little accuracy"),
     ),
-    Mistake(
-        "attention",
-        "divides by D, not by its square root",
-        attention_with(divided_by_width),
-        "weights are nearly even, every token gets about the same mean; also where q, k and scores are all scaled",
+    *mistakes(
+        attend_backward,
+        ("softmax without the row sum",
+         "weights * (dweights - (weights * dweights).sum(-1, keepdims=True))", "weights * dweights",
+         "a row of dscores does not sum to 0; the loss falls more slowly, because many signs are wrong"),
+        ("the row sum runs over queries, not keys",
+         "(weights * dweights).sum(-1, keepdims=True)", "(weights * dweights).sum(-2, keepdims=True)",
+         "a row of dscores does not sum to 0; finite differences disagree everywhere"),
+        ("softmax as if elementwise: w (1 - w)",
+         "weights * (dweights - (weights * dweights).sum(-1, keepdims=True))", "weights * (1 - weights) * dweights",
+         "the loss falls more slowly; only finite differences show that the Jacobian is not diagonal"),
+        ("weights not transposed on the way to the values",
+         "transposed(weights) @ dy", "weights @ dy",
+         "no error while there are as many keys as queries; with fewer keys the shapes do not fit"),
     ),
-    Mistake(
-        "attention",
-        "divides by the square root of all heads' width",
-        attention_with(divided_by_all_heads),
-        "right with one head; with A heads scores are sqrt(A) too small, and weights copied from elsewhere do worse",
-        ("omihub777/ViT-CIFAR#11", "chelsea0x3b/dfdx#171", "juho-lee/set_transformer#18"),
+
+    # -- full attention ---------------------------------------------------------------------------------------------
+
+    *mistakes(
+        attention_loops,
+        ("forgets 1 / sqrt(D)", "scores / math.sqrt(D)", "scores",
+         "the wider the heads, the more softmax selects a single key; gradients vanish, ported weights do worse",
+         "delzac/cntkx#10", "mlc-ai/mlc-llm#3426", "PAIR-code/tiny-transformers#71"),
+        ("divides by D, not by its square root", "scores / math.sqrt(D)", "scores / D",
+         "weights are nearly even, so every token gets about the same mean"),
+        ("divides by the square root of all heads' width", "math.sqrt(D)", "math.sqrt(q.shape[2])",
+         "right with one head; with A heads scores are sqrt(A) times too small, and ported weights do worse",
+         "omihub777/ViT-CIFAR#11", "chelsea0x3b/dfdx#171", "juho-lee/set_transformer#18"),
+        ("divides by the square root of the number of heads", "math.sqrt(D)", "math.sqrt(heads)",
+         "a demonstration still gives the right class by a wrong margin; features differ from the reference's",
+         "tenstorrent/tt-metal#56789"),
+        ("multiplies by sqrt(D): divides by D ** -0.5", "math.sqrt(D)", "D**-0.5",
+         "softmax is a hard maximum from the first step on; almost no gradient reaches queries and keys",
+         "esceptico/perceiver-io#9"),
+        ("scales after the softmax, not before it",
+         "attend_loops(scores / math.sqrt(D), v[n, :, head])", "attend_loops(scores, v[n, :, head]) / math.sqrt(D)",
+         "results are sqrt(D) times too small, and softmax is as sharp as without any scale",
+         "FrancescoSaverioZuppichini/ViT#2", "FrancescoSaverioZuppichini/ViT#6"),
+        ("interleaves heads: head a takes every A-th channel, from channel a on",
+         ("slice(a * D, (a + 1) * D)", "q[n, t, a * D + d] * k[n, s, a * D + d]"),
+         ("slice(a, None, heads)", "q[n, t, a + heads * d] * k[n, s, a + heads * d]"),
+         "the network trains as well; with more than one head ported weights give useless results"),
+        ("one head whatever was asked",
+         ("k.shape[2] // heads", "np.ndindex(N, heads)"), ("k.shape[2]", "np.ndindex(N, 1)"),
+         "nothing in the shapes; 8 heads do exactly as well as one"),
+        ("keys and values exchanged",
+         ("k[n, s, a * D + d]", "v[n, :, head]"), ("v[n, s, a * D + d]", "k[n, :, head]"),
+         "learns as well where both are learnt projections of the same tokens; ported weights show it"),
     ),
-    Mistake(
-        "attention",
-        "divides by the square root of the number of heads",
-        attention_with(divided_by_number_of_heads),
-        "the right answer still wins in a demonstration, by a wrong margin; features differ from the reference's",
-        ("tenstorrent/tt-metal#56789",),
+    *mistakes(
+        attention,
+        ("cuts heads by a reshape alone, without a transpose",
+         ("split_heads(x, heads)", "merge_heads(y)"),
+         ("x.reshape(len(x), heads, x.shape[1], -1)", "y.reshape(len(y), y.shape[2], -1)"),
+         "right with one head; with more a head gets some of the tokens, and pieces of a token count as tokens",
+         "reczoo/FuxiCTR#30", "hyunwoongko/transformer#15"),
+        ("merges heads by a reshape alone, without transposing back",
+         "merge_heads(y)", "y.reshape(len(y), y.shape[2], -1)",
+         "shapes fit and easy tasks are still learnt; tokens get pieces of other tokens' results",
+         "jsbaan/transformer-from-scratch#6", "jadore801120/attention-is-all-you-need-pytorch#7"),
+        ("heads attend to each other, not tokens: the head axis was not brought forward",
+         ("split_heads(x, heads)", "merge_heads(y)"),
+         ("x.reshape(*x.shape[:2], heads, -1)", "y.reshape(*y.shape[:2], -1)"),
+         "no error while there are as many keys as queries; a pixel's result does not depend on any other pixel"),
     ),
-    Mistake(
-        "attention",
-        "multiplies by sqrt(D): divides by D ** -0.5",
-        attention_with(multiplied),
-        "softmax is a hard maximum from the first step on; almost no gradient reaches queries and keys",
-        ("esceptico/perceiver-io#9",),
+    *mistakes(
+        attention_backward,
+        ("forgets 1 / sqrt(D) on the way back", "dscores / math.sqrt(q.shape[-1])", "dscores",
+         "queries and keys learn sqrt(D) times too fast; an optimizer that divides by the gradient's size hides it"),
+        ("returns the keys' gradient as the values'",
+         "transposed(dscores) @ q, dv", "dv, transposed(dscores) @ q",
+         "shapes fit; the loss falls a little at first and then no more"),
     ),
-    Mistake(
-        "attention",
-        "scales after the softmax, not before it",
-        scaled_after_softmax,
-        "results are too small by sqrt(D), and softmax is as sharp as if nothing were scaled",
-        ("FrancescoSaverioZuppichini/ViT#2", "FrancescoSaverioZuppichini/ViT#6"),
+
+    # -- linear attention -------------------------------------------------------------------------------------------
+
+    *mistakes(
+        linear_attention_loops,
+        ("divides by T, not S", "table[c, d] / S", "table[c, d] / T",
+         "right while there are as many keys as queries; once keys are pooled, wrong by a constant factor"),
+        ("forgets to divide by S", "table[c, d] / S", "table[c, d]",
+         "activations and losses explode, the more the larger the image: trained on crops, it fails on whole images",
+         "lucidrains/performer-pytorch#9"),
+        ("table transposed: v^T k for k^T v", "table[c, d] / S", "table[d, c] / S",
+         "shapes fit, D x D either way; learns as well where k and v are learnt; only a comparison shows it"),
+        ("softmax after all", attention,
+         "time and memory grow with the square of the number of pixels; no weight is ever negative",
+         "AlexHex7/Non-local_pytorch#19"),
+        ("one table for the whole batch",
+         "k[n, s, a * D + c] * v[n, s, a * D + d]", "sum(k[:, s, a * D + c] * v[:, s, a * D + d])",
+         "right for a batch of one; otherwise an image's result depends on the other images of the batch"),
     ),
-    Mistake(
-        "attention",
-        "np.sqrt(D) is a float64, and turns float32 into float64",
-        attention_with(in_double),
-        "values are right; from NumPy 2 on everything after the layer takes twice the memory and time",
-        ("bh107/bohrium#16", "netket/netket#1218"),
+    *mistakes(
+        linear_attention_backward,
+        ("forgets 1 / S on the way back", "transposed(q) @ dy / k.shape[2]", "transposed(q) @ dy",
+         "queries are right; keys and values learn S times too fast, so the more the larger the image"),
+        ("table not transposed for the queries", "dy @ transposed(table)", "dy @ table",
+         "shapes fit, D x D either way; dk and dv pass a gradient check, dq does not, unless D = 1"),
     ),
-    Mistake(
-        "attention",
-        "softmax over queries, not keys",
-        attention_with(mean=over_queries),
-        "a query's weights do not sum to 1, a key's do; training works around it, so no loss curve shows it",
-        ("labmlai/annotated_deep_learning_paper_implementations#146",),
+
+    # -- attention by scores of signs -------------------------------------------------------------------------------
+
+    *mistakes(
+        binary_attention_loops,
+        ("real scores: signs not taken",
+         "type(p)(1 if p >= 0 else -1) * type(r)(1 if r >= 0 else -1)", "p * r",
+         "trains as well as the float network that it is; the packed network differs from it everywhere"),
+        ("ternary: sign(0) = 0 in scores",
+         "type(p)(1 if p >= 0 else -1) * type(r)(1 if r >= 0 else -1)", "np.sign(p) * np.sign(r)",
+         "nothing, until a query or key is exactly 0, as behind a ReLU: then the packed network differs from it",
+         "larq/larq#32", "itayhubara/BinaryNet.pytorch#23"),
+        ("forgets the scale", "scale[a] / math.sqrt(D) * dot", "dot / math.sqrt(D)",
+         "scores lie within sqrt(D) of 0, and training cannot change that: weights stay nearly even",
+         "Efficient-ML/BiBERT#4"),
+        ("one scale for all heads", "scale[a]", "scale[0]",
+         "right while all scales are alike, as before the first step of training; then only head 0 is right"),
+        ("scales the result, not the scores",
+         ("scale[a] / math.sqrt(D) * dot", "attend_loops(scores, v[n, :, head])"),
+         ("dot / math.sqrt(D)", "scale[a] * attend_loops(scores, v[n, :, head])"),
+         "right at scale 1; a learnt scale then changes how large results are, not how sharp the softmax is"),
+        ("weights rounded to 0 and 1 in place of softmax",
+         "attend_loops(scores, v[n, :, head])", "(scores >= 0) @ v[n, :, head]",
+         "a query gets the sum of many values or 0: results grow with the number of keys",
+         "Efficient-ML/BiBERT#2"),
+        ("binarizes the values as well",
+         "v[n, :, head])", "np.where(v[n, :, head] >= 0, 1.0, -1.0))",
+         "results lie within -1 to 1 whatever the values; the values' size, which batch norm had learnt, is lost"),
     ),
-    Mistake(
-        "attention",
-        "interleaves heads: head a takes every A-th channel, from channel a on",
-        attention_with(split=split_interleaved, merge=merge_interleaved),
-        "trains as well as ever; weights taken from another implementation give rubbish with more than one head",
+    *mistakes(
+        binary_attention_backward,
+        ("dscale forgotten", "merge_heads(dv), dscale", "merge_heads(dv), 0 * dscale",
+         "scales keep their initial value; the loss falls nevertheless"),
+        ("averages dscale over images",
+         "dscores, dots) / math.sqrt(q.shape[-1])", "dscores, dots) / math.sqrt(q.shape[-1]) / len(q)",
+         "right for a batch of one; the larger the batch, the more slowly the scales learn"),
+        ("no surrogate: gradients pass as if queries and keys were real",
+         "dq_signs * quantizer.dsoft(q), dk_signs * quantizer.dsoft(k)", "dq_signs, dk_signs",
+         "learns at first; then latent queries and keys grow without bound, and their signs stop changing",
+         "eladhoffer/quantized.pytorch#5", "itayhubara/BinaryNet.pytorch#29"),
+        ("takes the surrogate's slope at the signs, not at the latent values",
+         ("quantizer.dsoft(q)", "quantizer.dsoft(k)"), ("quantizer.dsoft(q_signs)", "quantizer.dsoft(k_signs)"),
+         "the clipped surrogate masks nothing; the polynomial one passes no gradient at all"),
+        ("forgets the scale on the way back",
+         "dscores * factor", "dscores / math.sqrt(q.shape[-1])",
+         "a negative scale turns the gradient's sign; with small scales queries and keys learn too fast"),
     ),
-    Mistake(
-        "attention",
-        "merges heads interleaved",
-        attention_with(merge=merge_interleaved),
-        "right with one head; with more a linear layer behind it learns the permutation, so only a comparison shows it",
-    ),
-    Mistake(
-        "attention",
-        "cuts heads by a reshape alone, without a transpose",
-        attention_with(split=split_by_reshape, merge=merge_by_reshape),
-        "right with one head; with more a head sees a part of the tokens, each cut into pieces that pose as tokens",
-        ("reczoo/FuxiCTR#30", "hyunwoongko/transformer#15"),
-    ),
-    Mistake(
-        "attention",
-        "merges heads by a reshape alone, without transposing back",
-        attention_with(merge=merge_by_reshape),
-        "shapes fit and easy tasks are still learnt; tokens get pieces of other tokens' results",
-        ("jsbaan/transformer-from-scratch#6", "jadore801120/attention-is-all-you-need-pytorch#7"),
-    ),
-    Mistake(
-        "attention",
-        "heads attend to each other, not tokens: the head axis was not brought forward",
-        attention_with(split=heads_left_behind, merge=lambda x: x.reshape(*x.shape[:2], -1)),
-        "no error while keys are as many as queries; a pixel's result does not depend on any other pixel",
-    ),
-    Mistake(
-        "attention",
-        "one head whatever was asked",
-        in_one_head,
-        "nothing: shapes are the same, and 8 heads do exactly as well as one",
-    ),
-    Mistake(
-        "attention",
-        "keys and values exchanged",
-        keys_for_values,
-        "learns as well where both are learnt projections of the same tokens; shows only with weights from elsewhere",
-    ),
-    Mistake(
-        "attention",
-        "reads memory in row-major order, whatever the strides",
-        as_it_lies_in_memory,
-        "all tests with fresh arrays pass; a transposed or Fortran-ordered map comes out scrambled",
-    ),
-    Mistake(
-        "attention_backward",
-        "forgets 1 / sqrt(D) on the way back",
-        after(attention_backward, unscaled_on_the_way_back),
-        "queries and keys learn sqrt(D) times too fast; an optimizer that divides by the gradient's size hides it",
-    ),
-    Mistake(
-        "attention_backward",
-        "np.float64 on the way back turns float32 gradients into float64",
-        after(attention_backward, double_on_the_way_back),
-        "values are right; after one update the weights are float64, and training takes twice the memory",
-    ),
-    Mistake(
-        "attention_backward",
-        "hands the keys' gradient to the values",
-        after(attention_backward, keys_and_values_exchanged),
-        "shapes fit; the loss falls a little at first and then does not",
-    ),
-    Mistake(
-        "attention_backward",
-        "no gradient through the weights: queries and keys are not learnt",
-        after(attention_backward, queries_and_keys_not_learnt),
-        "the loss falls, by the values alone; where the network looks stays as it was initialised",
+    *mistakes(
+        binary_attention_packed,
+        ("counts agreements, 0 to D, for the dot product, -D to D",
+         "dots.astype(v.dtype)", "((dots + D) // 2).astype(v.dtype)",
+         "softmax hides the missing -D but not the missing factor 2: scores are halved, so weights are too even",
+         "Xilinx/finn#31", "openvinotoolkit/openvino#4093"),
+        ("unsigned counts: D - 2 popcount wraps around below 0",
+         "dots.astype(v.dtype)", "dots.astype(np.uint64).astype(v.dtype)",
+         "right where every key agrees with the query in half of the bits; else the opposite keys get all the weight"),
+        ("8-bit counter overflows beyond 255",
+         "dots.astype(v.dtype)", "(D - 2.0 * ((D - dots) // 2).astype(np.uint8)).astype(v.dtype)",
+         "right up to 255 disagreeing bits; 256 count as none, so the opposite key gets all the weight"),
+        ("treats 0 as -1 in keys, as +1 in queries: two packers",
+         "pack_heads(k, heads)", "pack_heads(np.where(k > 0, 1.0, -1.0), heads)",
+         "differs wherever a key is exactly 0; a token with zeros does not agree with itself in all bits",
+         "larq/compute-engine#132"),
+        ("heads share words: a dot product runs over all of them",
+         "packed_dots(pack_heads(q, heads), pack_heads(k, heads), D)",
+         "packed_dots(pack_heads(q), pack_heads(k), q.shape[-1])",
+         "right with one head; with more all heads have the same dot products"),
+        ("int32 scores times float32 are float64", "dots.astype(v.dtype)", "dots",
+         "values agree to rounding, in twice the memory: the packed network is slower than it should be"),
+        ("nearly: scale times the integer, and only then divided by sqrt(D)",
+         "dots.astype(v.dtype) * factor", "dots.astype(v.dtype) * scale[:, None, None] / math.sqrt(D)",
+         "differs from the trained network in the last bits: no accuracy is lost, but == fails"),
     ),
 )

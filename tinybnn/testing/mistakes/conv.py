@@ -1,315 +1,234 @@
-"""Mistakes in convolution: turned kernels, exchanged axes, options not heard, borders, overlaps."""
-
-from collections.abc import Callable
-from typing import Any
+"""Mistakes in convolution: turned kernels, exchanged axes, ignored options, borders, scales, packed padding."""
 
 import numpy as np
 
-from ...notation import Array
-from ...ops.conv import ConvCache, ConvGrads, ConvTransposeCache, conv2d, conv2d_backward, conv_transpose2d
-from .binarize import in_float64
-from .mistake import Mistake
-from .packing import FROM_THE_POINTER, POINTER_MET, POINTER_SYMPTOM, as_it_lies
-from .upsample import pair
+from ...notation import HW, Array
+from ...ops import binary_conv, conv
+from .mistake import mistakes
 
-# -- forward --------------------------------------------------------------------------------------------------------
-
-
-def conv_of(change: Callable[[Array, Array], tuple[Array, Array]]) -> Callable:
-    """conv2d of operands that ``change`` has spoilt."""
-    return lambda x, w, **options: conv2d(*change(x, w), **options)[0]
-
-
-def conv_with(**fixed: Any) -> Callable:
-    """conv2d with some options the same, whatever was asked for."""
-    return lambda x, w, **options: conv2d(x, w, **options | fixed)[0]
-
-
-def columns_first(x: Array, w: Array, **options: Any) -> Array:
-    return conv2d(x, w, **swapped(options))[0]
-
-
-def swapped(options: dict[str, Any]) -> dict[str, Any]:
-    """Every (rows, columns) pair as (columns, rows), as where sizes are given as width x height."""
-    return {k: v[::-1] if isinstance(v, tuple) else v for k, v in options.items()}
-
-
-def loses_the_last(x: Array, w: Array, **options: Any) -> Array:
-    """``(H + 2 P - K) // S`` without the + 1."""
-    return conv2d(x, w, **options)[0][:, :-1, :-1]
-
-
-def pads_one_side(x: Array, w: Array, *, pad: Any = 0, pad_value: float = 0.0, **options: Any) -> Array:
-    """All of the padding above and to the left."""
-    PH, PW = pair(pad)
-    padded = np.pad(x, ((0, 0), (2 * PH, 0), (2 * PW, 0), (0, 0)), constant_values=pad_value)
-    return conv2d(padded, w, **options)[0]
-
-
-def channels_dealt_out(x: Array, w: Array, *, groups: int = 1, **options: Any) -> Array:
-    """Channel c goes to group c % groups."""
-    dealt = x.reshape(*x.shape[:3], -1, groups).swapaxes(3, 4).reshape(x.shape)
-    return conv2d(dealt, w, groups=groups, **options)[0]
-
-
-def first_group_for_all(x: Array, w: Array, *, groups: int = 1, **options: Any) -> Array:
-    return conv2d(np.tile(x[..., : w.shape[2]], groups), w, groups=groups, **options)[0]
-
-
-def read_as_nchw(x: Array) -> Array:
-    N, H, W, C = x.shape
-    return x.reshape(N, C, H, W).transpose(0, 2, 3, 1)
-
-
-def read_as_oihw(w: Array) -> Array:
-    KH, KW, C, F = w.shape
-    return w.reshape(F, C, KH, KW).transpose(2, 3, 1, 0)
-
-
-def taps_behind_channels(w: Array) -> Array:
-    KH, KW, C, F = w.shape
-    return w.reshape(C, KH, KW, F).transpose(1, 2, 0, 3)
-
-
-def turned(w: Array) -> Array:
-    return w[::-1, ::-1]
-
-
-# -- backward -------------------------------------------------------------------------------------------------------
-
-
-def grads_with(dx: Callable | None = None, dw: Callable | None = None) -> Callable:
-    """conv2d's backward with a gradient changed: ``dx`` and ``dw`` take the right one, and the cache."""
-
-    def backward(dy: Array, cache: ConvCache) -> ConvGrads:
-        right = conv2d_backward(dy, cache)
-        return ConvGrads(dx(right.dx, cache) if dx else right.dx, dw(right.dw, cache) if dw else right.dw)
-
-    return backward
-
-
-def kernel_not_turned(dy: Array, cache: ConvCache) -> ConvGrads:
-    wrong = conv2d_backward(dy, cache._replace(w=np.ascontiguousarray(turned(cache.w))))
-    return wrong._replace(dw=conv2d_backward(dy, cache).dw)
-
-
-def stamps_overwrite(y: Array, w: Array, cache: ConvCache | ConvTransposeCache, size: tuple[int, int]) -> Array:
-    """The transpose by stamping, where a stamp replaces what it overlaps instead of adding to it."""
-    (SH, SW), (PH, PW), (DH, DW), groups = cache.stride, cache.pad, cache.dilation, cache.groups
-    (_, OH, OW, _), (H, W) = y.shape, size
-    x = np.zeros((len(y), H + 2 * PH, W + 2 * PW, w.shape[2] * groups), y.dtype)
-    for kh, kw in np.ndindex(w.shape[:2]):
-        top, left = kh * DH, kw * DW
-        parts = zip(np.split(y, groups, axis=-1), np.split(w[kh, kw], groups, axis=-1))
-        stamp = np.concatenate([yg @ wg.T for yg, wg in parts], axis=-1)
-        x[:, top : top + (OH - 1) * SH + 1 : SH, left : left + (OW - 1) * SW + 1 : SW] = stamp
-    return x[:, PH : PH + H, PW : PW + W]
-
-
-def overlaps_overwritten(dy: Array, cache: ConvCache) -> ConvGrads:
-    H, W = cache.x.shape[1:3]
-    return ConvGrads(stamps_overwrite(dy, cache.w, cache, (H, W)), conv2d_backward(dy, cache).dw)
-
-
-def keeps_the_padding(dy: Array, cache: ConvCache) -> ConvGrads:
-    (PH, PW), (_, H, W, _) = cache.pad, cache.x.shape
-    options: dict[str, Any] = {"stride": cache.stride, "dilation": cache.dilation, "groups": cache.groups}
-    dx, _ = conv_transpose2d(dy, cache.w, size=(H + 2 * PH, W + 2 * PW), **options)
-    return ConvGrads(dx, conv2d_backward(dy, cache).dw)
-
-
-def forgets_the_size(dy: Array, cache: ConvCache) -> ConvGrads:
-    options: dict[str, Any] = {"stride": cache.stride, "dilation": cache.dilation, "groups": cache.groups}
-    dx, _ = conv_transpose2d(dy, cache.w, pad=cache.pad, **options)
-    return ConvGrads(dx, conv2d_backward(dy, cache).dw)
-
-
-def padding_counted_as_zero(dy: Array, cache: ConvCache) -> ConvGrads:
-    return conv2d_backward(dy, cache._replace(pad_value=0.0))
-
-
-def last_image_only(dy: Array, cache: ConvCache) -> ConvGrads:
-    """``dw =`` in a loop over images where ``dw +=`` was meant."""
-    last = conv2d_backward(dy[-1:], cache._replace(x=cache.x[-1:]))
-    return conv2d_backward(dy, cache)._replace(dw=last.dw)
-
+# fmt: off
 
 FLIP = ("claroche-r/DMBSR#4", "hi-abhi/tensorflow-value-iteration-networks#2", "PTB-MR/mrpro#811")
 FLIP_BACK = ("vdumoulin/conv_arithmetic#4", "Theano/Theano#5170", "rasmusbergpalm/DeepLearnToolbox#169")
-LAYOUT = ("tensorflow/tfjs-core#379", "tgyg-jegli/tf_texture_net#1")
 SIZE = ("Lasagne/Lasagne#711", "tensorflow/tensorflow#19863", "keras-team/keras#9883")
 
-MISTAKES: tuple[Mistake, ...] = (
-    Mistake(
-        "conv2d",
-        "turns the kernel by 180 degrees, as convolution does in signal processing",
-        conv_of(lambda x, w: (x, turned(w))),
-        "nothing if trained so from the start; kernels from elsewhere see everything turned",
-        FLIP,
+
+def last_stamp_only(y: Array, w: Array, cache: conv.ConvCache | conv.ConvTransposeCache, size: HW) -> Array:
+    """The transpose of a convolution by stamping. A stamp replaces the values that it overlaps."""
+    (SH, SW), (PH, PW), (DH, DW), groups = cache.stride, cache.pad, cache.dilation, cache.groups
+    (N, OH, OW, _), (H, W) = y.shape, size
+    x = np.zeros((N, H + 2 * PH, W + 2 * PW, w.shape[2] * groups), y.dtype)
+    for kh, kw in np.ndindex(w.shape[:2]):
+        rows, columns = slice(kh * DH, kh * DH + OH * SH, SH), slice(kw * DW, kw * DW + OW * SW, SW)
+        parts = zip(np.split(y, groups, axis=-1), np.split(w[kh, kw], groups, axis=-1))
+        x[:, rows, columns] = np.concatenate([yg @ wg.T for yg, wg in parts], axis=-1)
+    return x[:, PH : PH + H, PW : PW + W]
+
+
+MISTAKES = (
+    *mistakes(
+        conv.conv2d_loops,
+        ("turns the kernel by 180 degrees, as convolution does in signal processing",
+         "w[kh, kw, c, f]", "w[KH - 1 - kh, KW - 1 - kw, c, f]",
+         "training hides it; with kernels from elsewhere the results are wrong", *FLIP),
+        ("exchanges rows and columns of the kernel",
+         ("KH, KW, Cg, F = w.shape", "w[kh, kw, c, f]"), ("KW, KH, Cg, F = w.shape", "w[kw, kh, c, f]"),
+         "square kernels give the right shape, but a kernel for horizontal edges finds vertical ones",
+         "anishathalye/neural-style#180"),
+        ("columns of (C, KH, KW) against a kernel of (KH, KW, C)",
+         "w[kh, kw, c, f]", "w.reshape(Cg, KH, KW, F)[c, kh, kw, f]",
+         "right with one channel or one tap; otherwise each value is multiplied by the weight of another tap"),
+        ("reads the kernel's memory as (F, C, KH, KW)",
+         "w[kh, kw, c, f]", "w.reshape(F, Cg, KH, KW)[f, c, kh, kw]",
+         "right with one channel and one filter; loaded weights give noise, but a new network trains well",
+         "tensorflow/tfjs-core#379", "tgyg-jegli/tf_texture_net#1"),
+        ("reads the map's memory as (N, C, H, W)",
+         "x[n, row, col, channel]", "x.reshape(N, C, H, W)[n, channel, row, col]",
+         "right with one channel, as in a grey image; colour images become stripes", "microsoft/MMdnn#595"),
+        ("ignores the stride",
+         "in (stride, pad, dilation)", "in (1, pad, dilation)",
+         "maps do not shrink: a later layer reports wrong shapes, or the network is slow"),
+        ("ignores the padding",
+         "in (stride, pad, dilation)", "in (stride, 0, dilation)",
+         "every layer makes the map smaller, until the map is smaller than a kernel"),
+        ("ignores the dilation",
+         "in (stride, pad, dilation)", "in (stride, pad, 1)",
+         "the map is larger than expected, and each output depends on fewer pixels"),
+        ("pads with zeros whatever was asked",
+         "else pad_value", "else 0.0",
+         "only the border of the map is wrong, as wide as the padding", "MatthieuCourbariaux/BinaryNet#9"),
+        ("reads pairs as (columns, rows)",
+         "(SH, SW), (PH, PW), (DH, DW) = ", "(SW, SH), (PW, PH), (DW, DH) = ",
+         "right while stride, padding and dilation are the same for rows and columns",
+         "mlpack/mlpack#4050", "autogluon/autogluon#438"),
+        ("pads above and to the left only",
+         "i * SH + kh * DH - PH, j * SW + kw * DW - PW", "i * SH + kh * DH - 2 * PH, j * SW + kw * DW - 2 * PW",
+         "the shape is right, but the map is shifted down and to the right by the padding"),
+        ("loses the last row and column: forgets the + 1",
+         ("// SH + 1", "// SW + 1"), ("// SH", "// SW"),
+         "the map is one row and one column too small"),
+        ("gives the channels to the groups in turn",
+         "f // (F // groups) * Cg + c", "c * groups + f // (F // groups)",
+         "right with one group, or one channel in each; otherwise filters read the channels of other groups"),
     ),
-    Mistake(
-        "conv2d",
-        "exchanges rows and columns of the kernel",
-        conv_of(lambda x, w: (x, w.transpose(1, 0, 2, 3))),
-        "square kernels give the right shape: horizontal edges are found where vertical ones were meant",
-        ("anishathalye/neural-style#180",),
+    *mistakes(
+        conv.conv2d_backward,
+        ("kernel not turned in dx",
+         "conv_transpose2d(dy, w,", "conv_transpose2d(dy, w[::-1, ::-1],",
+         "the last convolution learns, those below it hardly; right for kernels of one tap", *FLIP_BACK),
+        ("overlapping windows overwrite each other in dx: col2im with = in place of +=",
+         lambda dy, cache: conv.conv2d_backward(dy, cache)._replace(
+             dx=last_stamp_only(dy, cache.w, cache, cache.x.shape[1:3])),
+         "right where windows do not overlap, as with stride = kernel; elsewhere gradients are too small"),
+        ("no gradient for x",
+         "ConvGrads(dx,", "ConvGrads(0 * dx,",
+         "layers below it never change; the loss falls a little and stays flat"),
+        ("does not cut the padding off dx",
+         ("pad=pad, dilation", "size=x.shape[1:3]"),
+         ("dilation", "size=[n + 2 * p for n, p in zip(x.shape[1:3], pad)]"),
+         "an error about shapes in the layer below, wherever there is padding"),
+        ("dx without the rows that the stride left over",
+         ", size=x.shape[1:3])", ")",
+         "odd sizes pass and even ones fail, or the other way round: dx is smaller than x", *SIZE),
+        ("padding counted as zero in dw",
+         "weight_gradient(dy, cache)", "weight_gradient(dy, cache._replace(pad_value=0.0))",
+         "right while padding is 0; with -1 or +1 weights at the rim of the kernel learn something else"),
+        ("averages dw over the batch",
+         "weight_gradient(dy, cache)", "weight_gradient(dy, cache) / len(x)",
+         "with a loss that is already a mean, learning slows down as the batch grows"),
+        ("dw of the last image only",
+         "weight_gradient(dy, cache)", "weight_gradient(dy[-1:], cache._replace(x=x[-1:]))",
+         "right for a batch of one; otherwise gradients are as noisy as those of single images", "LBANN/lbann#1022"),
+        ("dw turned by 180 degrees",
+         "weight_gradient(dy, cache)", "weight_gradient(dy, cache)[::-1, ::-1]",
+         "right for kernels of one tap; others learn, but to something that makes the loss no smaller"),
     ),
-    Mistake(
-        "conv2d",
-        "columns of (C, KH, KW) against a kernel of (KH, KW, C)",
-        conv_of(lambda x, w: (x, taps_behind_channels(w))),
-        "right with one channel, and with one tap; otherwise every tap is multiplied by some other one's weight",
+    *mistakes(
+        conv.conv_transpose2d_loops,
+        ("turns the kernel by 180 degrees",
+         "w[kh, kw, c, f]", "w[KH - 1 - kh, KW - 1 - kw, c, f]",
+         "training hides it; with kernels from elsewhere the results are wrong", *FLIP_BACK),
+        ("reads the kernel as (KH, KW, F, C)",
+         "w[kh, kw, c, f]", "w.reshape(KH, KW, F, Cg)[kh, kw, f, c]",
+         "right with one channel or one filter; elsewhere noise, or an error about shapes",
+         "apache/tvm#9336", "apache/tvm#17968", "dmlc/nnvm#218"),
+        ("overlapping stamps overwrite each other",
+         lambda y, w, *, size, **options: last_stamp_only(
+             y, w, conv.conv_transpose2d(y, w, size=size, **options)[1], size),
+         "right where stamps do not overlap; elsewhere the map shows a grid of edges"),
+        ("cuts the border off one side only",
+         "i * SH + kh * DH - PH, j * SW + kw * DW - PW", "i * SH + kh * DH - 2 * PH, j * SW + kw * DW - 2 * PW",
+         "the shape is right, but the map is shifted up and to the left by the padding"),
+        ("does not cut the border off",
+         ("= size or smallest", "kh * DH - PH, j * SW + kw * DW - PW"),
+         ("= np.add(size or smallest, (2 * PH, 2 * PW))", "kh * DH, j * SW + kw * DW"),
+         "the map is too large by twice the padding, so a shortcut no longer fits"),
+        ("ignores the size: takes the smallest",
+         "size or smallest", "smallest",
+         "where an encoder had 32 x 32 pixels the decoder has 31 x 31", *SIZE),
     ),
-    Mistake(
-        "conv2d",
-        "reads the kernel's memory as (F, C, KH, KW)",
-        conv_of(lambda x, w: (x, read_as_oihw(w))),
-        "right with one channel and one filter; loaded weights give noise, freshly trained ones do not",
-        LAYOUT,
+    *mistakes(
+        conv.conv_transpose2d_backward,
+        ("no gradient for y",
+         "ConvTransposeGrads(dy,", "ConvTransposeGrads(0 * dy,",
+         "the layers below never change; the loss falls a little and then stays flat"),
+        ("kernel turned in dy",
+         "conv2d(dx, w,", "conv2d(dx, w[::-1, ::-1],",
+         "right for kernels of one tap; otherwise the upsampling learns, and the layers below hardly do", *FLIP_BACK),
     ),
-    Mistake(
-        "conv2d",
-        "reads the map's memory as (N, C, H, W)",
-        conv_of(lambda x, w: (read_as_nchw(x), w)),
-        "right with one channel, a grey image; colours come out as stripes",
-        ("microsoft/MMdnn#595",),
+    *mistakes(
+        binary_conv.binary_conv2d_loops,
+        ("a latent weight of 0 read as -1",
+         "w[i] >= 0", "w[i] > 0",
+         "nothing is seen until a weight is exactly 0, as after initialization with zeros"),
+        ("ternary weights: np.sign of a latent weight of 0",
+         "type(w[i])(1 if w[i] >= 0 else -1)", "np.sign(w[i])",
+         "nothing is seen until a weight is exactly 0; then the packed network, with two values only, differs"),
+        ("padding read as 0: a third value",
+         "pad_value=pad_value", "pad_value=0",
+         "the packed network differs at the border of every map, and nowhere else",
+         "larq/compute-engine#49", "larq/compute-engine#541", "MatthieuCourbariaux/BinaryNet#9",
+         "cornell-zhang/bnn-fpga#22"),
+        ("padding read as +1",
+         "pad_value=pad_value", "pad_value=1",
+         "only the border differs from a network that was trained with zero padding", "larq/compute-engine#49"),
+        ("padding read as -1",
+         "pad_value=pad_value", "pad_value=-1",
+         "only the border differs from a network that was trained with zero padding", "daBNN documentation"),
     ),
-    Mistake(
-        "conv2d",
-        "channels in reverse: BGR for RGB",
-        conv_of(lambda x, w: (x[..., ::-1], w)),
-        "grey images are right; in the first layer accuracy drops by a few points, and red and blue change places",
+    *mistakes(
+        binary_conv.binary_conv2d,
+        ("convolves latent weights, not their signs",
+         "quantizer.hard(w)", "w",
+         "it trains better than a binary network should; the packed network is far worse"),
+        ("forgets the scale",
+         "z * alpha", "z",
+         "batch norm hides it in training; running statistics and folded thresholds no longer fit"),
+        ("one scale for all filters",
+         "z * alpha", "z * alpha.mean()",
+         "batch norm hides it in training; loaded weights lose accuracy", "jiecaoyu/XNOR-Net-PyTorch#69"),
+        ("computes the scale anew from the weights, whatever was given",
+         "z * alpha", "z * np.abs(w).reshape(-1, w.shape[-1]).mean(0)",
+         "a learnt scale has no effect"),
     ),
-    Mistake(
-        "conv2d",
-        "ignores the stride",
-        conv_with(stride=1),
-        "maps do not shrink; an error about shapes, or everything is slow",
+    *mistakes(
+        binary_conv.binary_conv2d_backward,
+        ("forgets alpha on the way back",
+         "dz = dy * cache.alpha", "dz = dy",
+         "the gradients below are too large by 1 / alpha, once more in every layer"),
+        ("goes back to x through the latent weights, not their signs",
+         "conv2d_backward(dz, cache.conv)", "conv2d_backward(dz, cache.conv._replace(w=cache.w))",
+         "the layers below learn slowly: latent weights are small, so the gradients are small"),
+        ("no mask: the gradient passes as if the weights were real",
+         "dsigns * cache.quantizer.dsoft(cache.w)", "dsigns",
+         "it trains, but latent weights grow without bound, and after a while signs hardly change",
+         "itayhubara/BinaryNet.tf#8", "itayhubara/BinaryNet.pytorch#29", "MatthieuCourbariaux/BinaryNet#17"),
+        ("the mask of the clip, whatever surrogate was asked for",
+         "cache.quantizer.dsoft(cache.w)", "(np.abs(cache.w) <= 1)",
+         "another surrogate for the weights changes nothing in training"),
+        ("clips the gradient instead of masking by w",
+         "dsigns * cache.quantizer.dsoft(cache.w)", "np.clip(dsigns, -1, 1)",
+         "most gradients are small and are not clipped, so it works as if there were no mask",
+         "AngusG/cleverhans-attacking-bnns#2", "itayhubara/BinaryNet.pytorch#29"),
+        ("differentiates sign itself: no gradient for w",
+         "dsigns * cache.quantizer.dsoft(cache.w)", "0 * dsigns",
+         "training does not change the binary weights; only scales and batch norm learn",
+         "MatthieuCourbariaux/BinaryConnect#7"),
+        ("multiplies dw by 1e9, as XNOR-Net's code does",
+         "(dx, dw, dalpha)", "(dx, 1e9 * dw, dalpha)",
+         "Adam divides the factor out, but weight decay then has no effect; plain SGD diverges",
+         "jiecaoyu/XNOR-Net-PyTorch#47", "jiecaoyu/XNOR-Net-PyTorch#72", "jiecaoyu/XNOR-Net-PyTorch#126",
+         "jiecaoyu/XNOR-Net-PyTorch#41"),
+        ("counts alpha twice in dalpha",
+         "dy, cache.z)", "dz, cache.z)",
+         "right for a scale of 1; small scales hardly change"),
+        ("averages dalpha over positions and batch",
+         "dy, cache.z)", "dy, cache.z) / dy[..., 0].size",
+         "scales hardly change; the larger the map, the less"),
     ),
-    Mistake(
-        "conv2d",
-        "ignores the padding",
-        conv_with(pad=0),
-        "maps shrink by a border in every layer, until one does not fit",
-    ),
-    Mistake(
-        "conv2d",
-        "ignores the dilation",
-        conv_with(dilation=1),
-        "the map is larger than expected, and each output sees a smaller field",
-    ),
-    Mistake(
-        "conv2d",
-        "pads with zeros whatever was asked",
-        conv_with(pad_value=0.0),
-        "the border alone is wrong, by as many pixels as are padded",
-        ("MatthieuCourbariaux/BinaryNet#9",),
-    ),
-    Mistake(
-        "conv2d",
-        "reads pairs as (columns, rows)",
-        columns_first,
-        "right as long as stride, padding and dilation are the same both ways",
-        ("mlpack/mlpack#4050", "autogluon/autogluon#438"),
-    ),
-    Mistake(
-        "conv2d",
-        "pads above and to the left only",
-        pads_one_side,
-        "the right shape; everything has moved down and to the right by the padding",
-    ),
-    Mistake(
-        "conv2d",
-        "loses the last row and column: forgets the + 1",
-        loses_the_last,
-        "the map is one too small both ways",
-    ),
-    Mistake(
-        "conv2d",
-        "deals the channels out to the groups in turn",
-        channels_dealt_out,
-        "right with one group, and depthwise; otherwise as if the channels had been shuffled",
-    ),
-    Mistake(
-        "conv2d",
-        "every group sees the first group's channels",
-        first_group_for_all,
-        "right with one group; otherwise most channels have no influence on anything",
-    ),
-    Mistake(
-        "conv2d",
-        FROM_THE_POINTER,
-        conv_of(lambda x, w: (as_it_lies(x), as_it_lies(w))),
-        POINTER_SYMPTOM,
-        POINTER_MET,
-    ),
-    Mistake(
-        "conv2d",
-        "turns float32 into float64",
-        in_float64(conv2d),
-        "right values; everything after it takes twice the memory and time",
-    ),
-    Mistake(
-        "conv2d_backward",
-        "kernel not turned in dx",
-        kernel_not_turned,
-        "the last convolution learns, those below it hardly; right for kernels of one tap",
-        FLIP_BACK,
-    ),
-    Mistake(
-        "conv2d_backward",
-        "overlapping windows overwrite each other in dx: col2im with = in place of +=",
-        overlaps_overwritten,
-        "right where windows do not overlap, as with stride = kernel; elsewhere gradients are too small",
-    ),
-    Mistake(
-        "conv2d_backward",
-        "no gradient for x",
-        grads_with(dx=lambda dx, cache: 0 * dx),
-        "layers below it never change; the loss falls a little and stays flat",
-    ),
-    Mistake(
-        "conv2d_backward",
-        "does not cut the padding off dx",
-        keeps_the_padding,
-        "an error about shapes in the layer below, wherever there is padding",
-    ),
-    Mistake(
-        "conv2d_backward",
-        "dx without the rows that the stride left over",
-        forgets_the_size,
-        "odd sizes pass and even ones fail, or the other way round: dx is smaller than x",
-        SIZE,
-    ),
-    Mistake(
-        "conv2d_backward",
-        "padding counted as zero in dw",
-        padding_counted_as_zero,
-        "right while padding is 0; with -1 or +1 weights at the rim of the kernel learn something else",
-    ),
-    Mistake(
-        "conv2d_backward",
-        "averages dw over the batch",
-        grads_with(dw=lambda dw, cache: dw / len(cache.x)),
-        "with a loss that is already a mean, learning slows down as the batch grows",
-    ),
-    Mistake(
-        "conv2d_backward",
-        "dw of the last image only",
-        last_image_only,
-        "right for a batch of one; otherwise gradients are as noisy as those of single images",
-        ("LBANN/lbann#1022",),
-    ),
-    Mistake(
-        "conv2d_backward",
-        "dw turned by 180 degrees",
-        grads_with(dw=lambda dw, cache: turned(dw)),
-        "right for kernels of one tap; others learn, but to something that makes the loss no smaller",
-    ),
-    Mistake(
-        "conv2d_backward",
-        "turns float32 into float64",
-        in_float64(conv2d_backward),
-        "right values; the whole backward pass below takes twice the memory and time",
+    *mistakes(
+        binary_conv.conv2d_packed,
+        ("padding read as +1: words of zeros, and no correction",
+         ("-1.0 if pad_value == -1 else 1.0", "pad_value == 0"), ("1.0", "False"),
+         "equal to the float network except at the border of every map",
+         "larq/compute-engine#49", "larq/compute-engine#70", "larq/compute-engine#571"),
+        ("padding read as -1",
+         ("-1.0 if pad_value == -1 else 1.0", "pad_value == 0"), ("-1.0", "False"),
+         "only the border is wrong: every tap outside the map counts with the other sign", "daBNN documentation"),
+        ("pads -1 with whole words of ones, tail included",
+         "(groups, Cg), -1.0", "(groups, 64 * words(Cg)), -1.0",
+         "64 channels pass and 65 fail: each tap outside the map makes the result too small by twice the tail bits"),
+        ("leaves out the taps beyond the border, but counts them in n",
+         "(Cg - 2 * np.bitwise_count", "(-2 * np.bitwise_count",
+         "with padding 0 each tap outside the map adds the number of channels to the result"),
+        ("forgets every word of a pixel but the first",
+         ("windows(xg,", "wg.reshape(len(wg), -1)"), ("windows(xg[..., :1],", "wg[..., :1].reshape(len(wg), -1)"),
+         "right up to 64 channels; all further channels count as if they agreed"),
+        ("reads the weights as (KH, KW, F, words), the order of the float kernel",
+         "np.split(w, groups)", "np.split(w.reshape(*kernel, len(w), -1).transpose(2, 0, 1, 3), groups)",
+         "right with one filter or one tap; otherwise the weights of several filters are mixed"),
+        ("ignores the stride",
+         'need_pair(op, "stride", stride, 1)', "(1, 1)",
+         "maps do not shrink, and a later layer reports wrong shapes"),
     ),
 )

@@ -1,304 +1,152 @@
-"""Mistakes in scores of labels: the table of who was taken for whom, IoU and accuracy. Roads are in ``road.py``."""
+"""Mistakes in the confusion matrix and its scores, and in the scores of a road."""
 
-from collections.abc import Callable
-from typing import Any
+from ...metrics import labels
+from .mistake import mistakes
 
-import numpy as np
+# fmt: off
 
-from ...metrics import labels as metrics
-from ...notation import IGNORE, Array
-from .loss import WHATEVER, everything, not_255, not_ignored
-from .mistake import Mistake
-from .packing import FROM_THE_POINTER, POINTER_MET, POINTER_SYMPTOM, as_it_lies
-
-# -- the table ------------------------------------------------------------------------------------------------------
-
-
-def pair(truth: Array, prediction: Array, L: int) -> Array:
-    return L * truth.astype(np.int64) + prediction
-
-
-def wrapped(truth: Array, prediction: Array, L: int) -> Array:
-    """L times an 8-bit label in 8 bits."""
-    return np.uint8(L) * truth.astype(np.uint8) + prediction.astype(np.uint8)
-
-
-def beyond_is_class_0(truth: Array, prediction: Array, L: int) -> Array:
-    inside = (truth < L) & (prediction < L)
-    return pair(truth * inside, prediction * inside, L)
-
-
-def table_by(code: Callable = pair, counts: Callable = not_ignored) -> Callable:
-    """A table of ``code(truth, prediction, L)``, one number for each pair."""
-
-    def forward(predicted: Array, labels: Array, L: int, *, ignore: int = IGNORE) -> Array:
-        counted = counts(labels, ignore)
-        pairs = code(labels[counted], predicted[counted], L).astype(np.int64)
-        return np.bincount(pairs, minlength=L * L)[: L * L].reshape(L, L)
-
-    return forward
-
-
-def each_pair_once(predicted: Array, labels: Array, L: int, *, ignore: int = IGNORE) -> Array:
-    counted = labels != ignore
-    counts = np.zeros((L, L), np.int64)
-    counts[labels[counted], predicted[counted]] += 1  # np.add.at would add every time
-    return counts
-
-
-def as_large_as_what_was_seen(predicted: Array, labels: Array, L: int, *, ignore: int = IGNORE) -> Array:
-    counted = labels != ignore
-    seen = max(labels[counted].max(initial=0), predicted[counted].max(initial=0)) + 1
-    return metrics.confusion_matrix(predicted, labels, L, ignore=ignore)[:seen, :seen]
-
-
-def ignores_predictions_too(predicted: Array, labels: Array, L: int, *, ignore: int = IGNORE) -> Array:
-    counted = (labels != ignore) & (predicted != ignore)
-    return metrics.confusion_matrix(predicted[counted], labels[counted], L, ignore=ignore)
-
-
-def as_both_lie(predicted: Array, labels: Array, L: int, *, ignore: int = IGNORE) -> Array:
-    return metrics.confusion_matrix(as_it_lies(predicted), as_it_lies(labels), L, ignore=ignore)
-
-
-# -- scores of the table --------------------------------------------------------------------------------------------
-
-
-def iou_by(below: Callable[[Array, Array, Array], Array], absent: float = np.nan) -> Callable:
-    """``found / below(there, seen, found)``, and ``absent`` where that is 0."""
-
-    def forward(confusion: Array) -> Array:
-        found = confusion.diagonal()
-        under = below(confusion.sum(1), confusion.sum(0), found)
-        return np.divide(found, under, out=np.full(len(found), absent), where=under > 0)
-
-    return forward
-
-
-def union(there: Array, seen: Array, found: Array) -> Array:
-    return there + seen - found
-
-
-def true_pixels(there: Array, seen: Array, found: Array) -> Array:
-    return there
-
-
-def mean_of(scores: Callable, kept: Callable[[Array], Any] = lambda confusion: slice(None)) -> Callable:
-    """The mean of those scores that are ``kept`` and not NaN."""
-
-    def forward(confusion: Array) -> Any:
-        some = scores(confusion)[kept(confusion)]
-        some = some[~np.isnan(some)]
-        return np.mean(some) if some.size else np.nan
-
-    return forward
-
-
-def dice(confusion: Array) -> Array:
-    iou = metrics.iou_per_class(confusion)
-    return 2 * iou / (1 + iou)
-
-
-def with_a_small_number(confusion: Array) -> Array:
-    found = confusion.diagonal()
-    return found / (confusion.sum(0) + confusion.sum(1) - found + 1e-7)
-
-
-def by_frequency(confusion: Array) -> Any:
-    there = confusion.sum(1)
-    return np.nansum(metrics.iou_per_class(confusion) * there) / there.sum() if there.sum() else np.nan
-
-
-def pooled(confusion: Array) -> Any:
-    found = confusion.trace()
-    return found / (2 * confusion.sum() - found) if confusion.any() else np.nan
-
-
-def zero_for_nothing(score: Callable) -> Callable:
-    return lambda confusion: np.nan_to_num(score(confusion))
-
-
-def with_true_negatives(confusion: Array) -> Any:
-    """The mean over classes of (TP + TN) / all: a wrong pixel is wrong in two classes, and right in all others."""
-    n, L = confusion.sum(), len(confusion)
-    return 1 - 2 * (n - confusion.trace()) / (n * L) if n else np.nan
-
-
-ABSENT_0 = "an absent class scores 0"
 ABSENT_0_MET = ("Lightning-AI/torchmetrics#2866", "Lightning-AI/torchmetrics#2558", "open-mmlab/mmsegmentation#116")
-ABSENT_1 = "an absent class scores 1"
-ABSENT_1_MET = ("pyg-team/pytorch_geometric#1982",)
 NOTHING = "0 where no pixel counts, not NaN"
-NOTHING_SYMPTOM = "nothing, until an image without labels is scored alone: its 0 pulls a mean of images down"
+NOTHING_SYMPTOM = "nothing, until an image without labels is scored alone: its 0 lowers a mean of images"
+IOUS = "[v for v in iou_per_class_loops(confusion) if not math.isnan(v)]"
+PAIRS = "L * labels[counted].astype(np.int64) + predicted[counted].astype(np.int64)"
+LEVEL = 'np.searchsorted(THRESHOLDS, p, side="right") - 1'
+AVERAGE = "np.mean([np.max(precision, where=10 * TP >= r * road, initial=0) for r in range(11)])"
 
-MISTAKES: tuple[Mistake, ...] = (
-    Mistake(
-        "confusion_matrix",
-        "rows and columns exchanged: columns are the truth",
-        table_by(lambda truth, prediction, L: pair(prediction, truth, L)),
-        "IoU and accuracy are right, they are blind to it; precision and recall change places",
-        (
-            "nkarasiak/dzetsaka#53",
-            "accord-net/framework#669",
-            "EnMAP-Box/enmap-box#1055",
-            "GilLevi/AgeGenderDeepLearning#29",
-        ),
+MISTAKES = (
+    *mistakes(
+        labels.confusion_matrix_loops,
+        ("rows and columns exchanged: columns are the truth", "labels[i], predicted[i]", "predicted[i], labels[i]",
+         "IoU and accuracy do not change; precision and recall change places",
+         "nkarasiak/dzetsaka#53", "accord-net/framework#669", "EnMAP-Box/enmap-box#1055",
+         "GilLevi/AgeGenderDeepLearning#29"),
+        ("ignores 255, whatever ignore says", "labels[i] != ignore", "labels[i] != 255",
+         "right while 255 is ignored; another label that should be left out is counted"),
+        ("only as large as the classes that occur, not L",
+         "return counts", "seen = counts.any(0) | counts.any(1)\n    return counts[np.ix_(seen, seen)]",
+         "right where all classes occur; tables of different images have different shapes and cannot be added",
+         "Lightning-AI/pytorch-lightning#2753"),
     ),
-    Mistake(
-        "confusion_matrix",
-        "counts ignored pixels, as class 0",
-        table_by(beyond_is_class_0, counts=everything),
-        "class 0 scores lower than it should, or higher, by what is predicted at unlabelled borders",
+    *mistakes(
+        labels.confusion_matrix,
+        ("counts ignored pixels, as class 0",
+         PAIRS, "(L * np.where(counted, labels, 0).astype(np.int64) + np.where(predicted < L, predicted, 0)).ravel()",
+         "the score of class 0 depends on what is predicted at unlabelled borders"),
+        ("L times the label wraps around in 8 bits",
+         PAIRS, "(L * labels[counted].astype(np.uint8) + predicted[counted].astype(np.uint8)).astype(int)",
+         "right up to 16 classes; with the 19 of Cityscapes the table holds pairs that never occurred",
+         "Lightning-AI/torchmetrics#1510", "open-mmlab/mmsegmentation#1969", "open-mmlab/mmsegmentation#3583"),
+        ("counts[labels, predicted] += 1: NumPy adds each pair once",
+         "return np.bincount(pairs, minlength=L * L).reshape(L, L)",
+         "counts = np.zeros((L, L), int)\n    counts[labels[counted], predicted[counted]] += 1\n    return counts",
+         "the table holds only 0 and 1, however large the image is"),
     ),
-    Mistake(
-        "confusion_matrix",
-        WHATEVER,
-        table_by(counts=not_255),
-        "nothing while 255 is the label to ignore; a class that should be left out, as class 0, is counted",
+    *mistakes(
+        labels.iou_per_class_loops,
+        ("an absent class scores 0", "found / union if union else math.nan", "found / max(union, 1)",
+         "the mean falls with every class that does not occur in a data set, however good the prediction is",
+         *ABSENT_0_MET),
+        ("an absent class scores 1", "math.nan", "1.0",
+         "the mean rises with every class that does not occur in a data set", "pyg-team/pytorch_geometric#1982"),
+        ("a small number in the denominator", "found / union if union else math.nan", "found / (union + 1e-7)",
+         "0 for an absent class; for others only the last digits differ"),
+        ("recall: only the true pixels are below", "found + missed + mistaken", "found + missed",
+         "too high; a class that is predicted everywhere gets 1"),
+        ("precision: only the predicted pixels are below", "found + missed + mistaken", "found + mistaken",
+         "too high; a class that is predicted at one pixel only, and rightly, gets 1"),
+        ("counts the intersection twice below: not subtracted from the sum of the sizes",
+         "found + missed + mistaken", "2 * found + missed + mistaken", "a perfect prediction gets 1/2",
+         "kkweon/UNet-in-Tensorflow#11"),
+        ("Dice, which is F1: 2 TP / (2 TP + FP + FN)", "found / union", "2 * found / (found + union)",
+         "right at 0 and 1, too high between; two networks may change places in the mean over classes"),
     ),
-    Mistake(
-        "confusion_matrix",
-        "leaves out where the ignored label is predicted, too",
-        ignores_predictions_too,
-        "right where it is no class; else missed pixels vanish from the table, and recall is too high",
+    *mistakes(
+        labels.mean_iou_loops,
+        ("absent classes are in the mean, as 0", "sum(ious) / len(ious)", "sum(ious) / len(confusion)",
+         "falls with every class that does not occur in a data set, however good the prediction is", *ABSENT_0_MET),
+        ("NaN as soon as one class is absent", IOUS, "list(iou_per_class_loops(confusion))",
+         "a number for the whole data set; NaN for most single images, and for a small test set",
+         "allenai/rslearn#696"),
+        ("leaves out a class that is predicted and never there",
+         IOUS, "[v for v, row in zip(iou_per_class_loops(confusion), confusion) if row.any()]",
+         "too high on a data set that lacks a class: false alarms in it cost only the class they cover"),
+        ("leaves out class 0, as if it were background",
+         "iou_per_class_loops(confusion)", "iou_per_class_loops(confusion)[1:]",
+         "right if class 0 is background; in Cityscapes it is the road, an easy class"),
+        ("pools the classes: all intersections over all unions", "sum(ious) / len(ious)",
+         "confusion.trace() / (2 * confusion.sum() - confusion.trace())",
+         "rises and falls with the accuracy alone; rare classes hardly count",
+         "qubvel-org/segmentation_models.pytorch#226"),
+        (NOTHING, "math.nan", "0.0", NOTHING_SYMPTOM),
     ),
-    Mistake(
-        "confusion_matrix",
-        "L times the label wraps around in 8 bits",
-        table_by(wrapped),
-        "right up to 16 classes; with the 19 of Cityscapes the table holds pairs that never occurred",
-        ("Lightning-AI/torchmetrics#1510", "open-mmlab/mmsegmentation#1969", "open-mmlab/mmsegmentation#3583"),
+    *mistakes(
+        labels.pixel_accuracy_loops,
+        ("the mean over classes of their accuracy",
+         "right / count if", "np.nanmean(confusion.diagonal() / confusion.sum(1)) if",
+         "lower where rare classes are missed; the same where classes are of one size"),
+        ("counts true negatives too: the mean of (TP + TN) / all over the classes",
+         "right / count", "1 - 2 * (count - right) / (count * len(confusion))",
+         "right for two classes; with 19 classes a guess gets 0.9",
+         "qubvel-org/segmentation_models.pytorch#783", "haesleinhuepf/the-segmentation-game#6"),
+        (NOTHING, "math.nan", "0.0", NOTHING_SYMPTOM),
     ),
-    Mistake(
-        "confusion_matrix",
-        "counts[labels, predicted] += 1: NumPy adds each pair once",
-        each_pair_once,
-        "the table holds only 0 and 1, however large the image",
+    *mistakes(
+        labels.threshold_counts_loops,
+        ("positive above the threshold, not at it",
+         "np.float32(probability[i]) >= np.float32", "np.float32(probability[i]) > np.float32",
+         "right for most probabilities; in 8-bit images every count is that of the next threshold"),
     ),
-    Mistake(
-        "confusion_matrix",
-        "as large as the classes that were seen, not L",
-        as_large_as_what_was_seen,
-        "right where the last class occurs; tables of other images have another shape and do not add",
-        ("Lightning-AI/pytorch-lightning#2753",),
+    *mistakes(
+        labels.threshold_counts,
+        ("rounds the thresholds to float32 and not the probabilities",
+         "probability[counted].astype(np.float32)", "probability[counted]",
+         "right in float32; in float64 about half of the greys k / 255 fall below their own threshold"),
+        ("thresholds k / 256", LEVEL, 'np.searchsorted(np.arange(256) / 256, p, side="right") - 1',
+         "right for 8-bit images; for other probabilities the counts differ, most at high thresholds"),
+        ("255 thresholds, not 256", (LEVEL, "minlength=256"),
+         ('np.searchsorted(np.arange(255) / 254, p, side="right") - 1', "minlength=255"),
+         "the best F differs from that of other scorers in its last digits; their tables cannot be added",
+         "lartpang/PySODEvalToolkit#14"),
+        ("rounds to the nearest grey", LEVEL, "np.rint(255 * p).astype(int)",
+         "right for 8-bit images; of other probabilities, half count as one threshold higher"),
+        ("highest threshold first", "axis=1)", "axis=1)[::-1]",
+         "maxima and means over thresholds are right; row k belongs to the threshold 255 - k", "py_sod_metrics"),
+        ("counts ignored pixels as background", "probability[counted].astype(np.float32), labels[counted] == 1",
+         "probability.ravel().astype(np.float32), labels.ravel() == 1",
+         "false alarms at unlabelled borders: precision is too low"),
     ),
-    Mistake("confusion_matrix", FROM_THE_POINTER, as_both_lie, POINTER_SYMPTOM, POINTER_MET),
-    Mistake(
-        "iou_per_class",
-        ABSENT_0,
-        iou_by(union, absent=0.0),
-        "the mean sinks with every class that a data set does not hold, however good the prediction",
-        ABSENT_0_MET,
+    *mistakes(
+        labels.road_scores,
+        ("beta squared is 0.3, as in saliency", "2 * TP / (2 * TP + FP + FN)", "1.3 * TP / (1.3 * TP + FP + 0.3 * FN)",
+         "another threshold is the best: precision is higher and recall lower than in the benchmark"),
+        ("recall in steps of 0.1, added up in floats", "10 * TP >= r * road", "TP / road >= 0.1 * r",
+         "nothing, until a recall is exactly 3/10, 6/10 or 7/10: then the average precision is a little too low",
+         "KITTI road devkit"),
+        ("1e-10 in every denominator",
+         ("road == 0", "(2 * TP + FP + FN)", "rest if rest else np.float64(np.nan)", "TP[k] / road", "FN[k] / road"),
+         ("road < 0", "(2 * TP + FP + FN + 1e-10)", "(rest + 1e-10)", "TP[k] / (road + 1e-10)",
+          "FN[k] / (road + 1e-10)"),
+         "the reported digits are right; but 0, not NaN, where there is no road", "KITTI road devkit"),
+        ("0 where there is no road, not NaN", "np.full(6, np.nan)", "np.zeros(6)",
+         "nothing, until an image without road is scored alone: its 0 lowers a mean of images"),
+        ("precision not interpolated",
+         AVERAGE, "np.mean([precision[np.abs(TP / road - r / 10).argmin()] for r in range(11)])",
+         "another average precision, mostly too low, where precision does not fall steadily with recall"),
+        ("the area under the curve", AVERAGE, "np.trapezoid(precision[::-1], TP[::-1] / road)",
+         "another average precision, too low where the curve does not begin at recall 0", "Cartucho/mAP#149"),
+        ("40 recall points without 0, as KITTI has it for cars",
+         ("10 * TP >= r", "range(11)"), ("40 * TP >= r", "range(1, 41)"),
+         "another average precision, lower or higher, for the same counts", "hailanyi/CasA#13"),
+        ("eleven points, divided by ten", "np.mean([", "0.1 * np.sum([",
+         "an average precision above 1 for a perfect road", "rafaelpadilla/Object-Detection-Metrics#167"),
+        ("the highest of thresholds with the same F", "f.argmax()", "255 - f[::-1].argmax()",
+         "the maximum is right; where several thresholds reach it, precision and recall are those of another one"),
+        ("scores at threshold 1/2 instead of the best", "f.argmax()", "128",
+         "lower than in the benchmark, most so for a network whose probabilities are not calibrated",
+         "hlwang1124/SNE-RoadSeg#13"),
+        ("false positives as a part of all positives", "FP[k] / rest if", "FP[k] / max(TP[k] + FP[k], 1) if",
+         "the false positive rate is 1 - precision, and mostly larger than in the benchmark"),
+        ("recall before precision", "precision[k], TP[k] / road", "TP[k] / road, precision[k]",
+         "F is right; precision and recall change places"),
     ),
-    Mistake(
-        "iou_per_class",
-        ABSENT_1,
-        iou_by(union, absent=1.0),
-        "the mean rises with every class that a data set does not hold; one hard class seems to be solved",
-        ABSENT_1_MET,
-    ),
-    Mistake(
-        "iou_per_class",
-        "a small number in the denominator",
-        with_a_small_number,
-        "0 for an absent class; of others only the last digits differ from those of other scorers",
-    ),
-    Mistake(
-        "iou_per_class",
-        "recall: only the true pixels are below",
-        iou_by(true_pixels),
-        "too high; who sees a class everywhere gets 1 for it",
-    ),
-    Mistake(
-        "iou_per_class",
-        "precision: only the predicted pixels are below",
-        iou_by(lambda there, seen, found: seen),
-        "too high; who sees a class at one pixel, rightly, gets 1 for it",
-    ),
-    Mistake(
-        "iou_per_class",
-        "counts the intersection twice below: not subtracted from the sum of the sizes",
-        iou_by(lambda there, seen, found: there + seen),
-        "never above 1/2, which a perfect prediction gets",
-        ("kkweon/UNet-in-Tensorflow#11",),
-    ),
-    Mistake(
-        "iou_per_class",
-        "Dice, which is F1: 2 TP / (2 TP + FP + FN)",
-        dice,
-        "right at 0 and 1, too high between; the order of two predictions is the same for one class, not for a mean",
-    ),
-    Mistake(
-        "mean_iou",
-        "absent classes are in the mean, as 0",
-        mean_of(iou_by(union, absent=0.0)),
-        "sinks with every class that a data set does not hold, however good the prediction",
-        ABSENT_0_MET,
-    ),
-    Mistake(
-        "mean_iou",
-        "absent classes are in the mean, as 1",
-        mean_of(iou_by(union, absent=1.0)),
-        "rises with every class that a data set does not hold",
-        ABSENT_1_MET,
-    ),
-    Mistake(
-        "mean_iou",
-        "NaN as soon as one class is absent",
-        lambda confusion: np.mean(metrics.iou_per_class(confusion)),
-        "a number for the whole data set; NaN for most single images, and for a small test set",
-        ("allenai/rslearn#696",),
-    ),
-    Mistake(
-        "mean_iou",
-        "leaves out a class that is predicted and never there",
-        mean_of(metrics.iou_per_class, kept=lambda confusion: confusion.sum(1) > 0),
-        "too high on a data set that lacks a class: false alarms in it cost only the class they cover",
-    ),
-    Mistake(
-        "mean_iou",
-        "leaves out class 0, as if it were background",
-        mean_of(metrics.iou_per_class, kept=lambda confusion: slice(1, None)),
-        "right for data sets whose class 0 is no class; of Cityscapes the road, an easy class, is missing",
-    ),
-    Mistake(
-        "mean_iou",
-        "weighs classes by their size",
-        by_frequency,
-        "close to the accuracy; rare classes hardly count",
-    ),
-    Mistake(
-        "mean_iou",
-        "pools the classes: all intersections over all unions",
-        pooled,
-        "rises and falls with the accuracy alone; rare classes hardly count",
-        ("qubvel-org/segmentation_models.pytorch#226",),
-    ),
-    Mistake(
-        "mean_iou",
-        "the mean recall of the classes",
-        mean_of(iou_by(true_pixels)),
-        "too high: what is seen where it is not costs nothing",
-    ),
-    Mistake("mean_iou", NOTHING, zero_for_nothing(metrics.mean_iou), NOTHING_SYMPTOM),
-    Mistake(
-        "pixel_accuracy",
-        "the mean over classes of their accuracy",
-        mean_of(iou_by(true_pixels)),
-        "lower than others report, where rare classes are missed; the same where classes are of one size",
-    ),
-    Mistake(
-        "pixel_accuracy",
-        "counts true negatives too: the mean of (TP + TN) / all over the classes",
-        with_true_negatives,
-        "right for two classes; with 19 a guess gets 0.9, and nothing seems to be wrong",
-        ("qubvel-org/segmentation_models.pytorch#783", "haesleinhuepf/the-segmentation-game#6"),
-    ),
-    Mistake(
-        "pixel_accuracy",
-        "IoU of all classes together: wrong pixels are below twice",
-        pooled,
-        "right at 0 and 1, too low between",
-    ),
-    Mistake("pixel_accuracy", NOTHING, zero_for_nothing(metrics.pixel_accuracy), NOTHING_SYMPTOM),
 )

@@ -1,293 +1,102 @@
 """Mistakes in multi-branch upsampling: at the thresholds, in the branches, at the gates, in the sum."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from ...ops import multibranch
+from .mistake import mistakes
 
-import numpy as np
+# fmt: off
 
-from ...notation import Array, Pair
-from ...ops.activation import sigmoid
-from ...ops.binarize import binarize, identity
-from ...ops.binary_conv import binary_conv2d
-from ...ops.multibranch import MultiBranchCache, MultiBranchGrads, multi_branch_upsample, multi_branch_upsample_backward
-from ...ops.upsample import NEAREST, Upsampler
-from .mistake import Mistake
-from .prelu import mean_over, spoilt
+GATE = "(math.exp(t) if t < 0 else 1.0) / (1 + math.exp(-abs(t)))"
 
-NAMES = "x", "tau", "w", "alpha", "theta"
-
-# -- forward --------------------------------------------------------------------------------------------------------
-
-
-def changed(function: Callable, **changes: Callable) -> Callable:
-    """``function`` with some arguments or options spoilt: ``name=function of the argument``."""
-
-    def wrong(*args: Array, **options: Any) -> Array:
-        args = tuple(changes[name](arg) if name in changes else arg for name, arg in zip(NAMES, args))
-        out = function(*args, **{k: changes[k](v) if k in changes else v for k, v in options.items()})
-        return out[0] if isinstance(out, tuple) else out
-
-    return wrong
-
-
-def answers(cache: MultiBranchCache) -> list[Array]:
-    return [alpha * branch.z for alpha, branch in zip(cache.alpha, cache.branches)]
-
-
-def first_for_all(a: Array) -> Array:
-    return np.repeat(a[:1], len(a), axis=0)
-
-
-def merged_by(rule: Callable[[Array, Array], Array]) -> Callable:
-    """The right branches, (R, N, OH, OW, F), merged by ``rule(theta, branches)``.
-
-    Gates get the axes that they lack; infinite ones are bent to 50, whose sigmoid is 1 and whose exponential is finite.
-    """
-
-    def forward(*args: Array, **options: Any) -> Array:
-        branches = np.stack(answers(multi_branch_upsample(*args, **options)[1]))
-        R, *positions, F = args[4].shape
-        theta = np.clip(args[4], -50, 50).reshape(R, 1, *(positions or (1, 1)), F)
-        return rule(theta, branches).astype(args[0].dtype)
-
-    return forward
-
-
-def gate(theta: Array) -> Array:
-    return sigmoid(theta)[0]
-
-
-def softmax_over_branches(theta: Array, y: Array) -> Array:
-    e = np.exp(theta)
-    return (e / e.sum(0) * y).sum(0)
-
-
-def softmax_over_channels(theta: Array, y: Array) -> Array:
-    e = np.exp(theta)
-    return (e / e.sum(-1, keepdims=True) * y).sum(0)
-
-
-def mean_through_the_closed_part(theta: Array, y: Array) -> Array:
-    g = gate(theta)
-    return (g * y + (1 - g) * y.mean(0)).sum(0)
-
-
-def sign_before_upsampling(
-    x: Array,
-    tau: Array,
-    w: Array,
-    alpha: Array,
-    theta: Array,
-    *,
-    pad_value: int,
-    scale: Pair = 2,
-    pad: Pair = 1,
-    upsamplers: Sequence[Upsampler] | None = None,
-) -> Array:
-    y: Any = 0
-    for r, up in enumerate(upsamplers or (NEAREST,) * len(tau)):
-        s = up.forward(binarize(x, tau[r])[0], scale=scale)[0]
-        y = y + gate(theta)[r] * binary_conv2d(s, w[r], alpha[r], pad_value=pad_value, pad=pad)[0]
-    return y
-
-
-# -- backward -------------------------------------------------------------------------------------------------------
-
-
-def without_the_sigmoid(grads: MultiBranchGrads, dy: Array, cache: MultiBranchCache) -> Array:
-    shared = tuple(range(dy.ndim - cache.gates[0].ndim))
-    return np.stack([(dy * y).sum(shared) for y in answers(cache)])
-
-
-def averaged_gates(grads: MultiBranchGrads, dy: Array, cache: MultiBranchCache) -> Array:
-    return grads.dtheta * (cache.gates[0].size / dy.size)
-
-
-def last_branch_only(grads: MultiBranchGrads, dy: Array, cache: MultiBranchCache) -> Array:
-    parts = ("branches", "w", "alpha", "gates")
-    last = cache._replace(**{name: getattr(cache, name)[-1:] for name in parts})
-    return multi_branch_upsample_backward(dy, last).dx
-
-
-def gates_replaced(change: Callable[[Array], Array]) -> Callable:
-    """Sends ``dy`` into the branches through other gates; the gates' own gradient stays right."""
-
-    def backward(dy: Array, cache: MultiBranchCache) -> MultiBranchGrads:
-        good = multi_branch_upsample_backward(dy, cache)
-        other = multi_branch_upsample_backward(dy, cache._replace(gates=change(cache.gates)))
-        return other._replace(dtheta=good.dtheta)
-
-    return backward
-
-
-def alpha_without_gate(grads: MultiBranchGrads, dy: Array, cache: MultiBranchCache) -> Array:
-    return multi_branch_upsample_backward(dy, cache._replace(gates=np.ones_like(cache.gates))).dalpha
-
-
-def weights_without_mask(grads: MultiBranchGrads, dy: Array, cache: MultiBranchCache) -> Array:
-    return multi_branch_upsample_backward(dy, cache._replace(quantizer=identity)).dw
-
-
-def spends_its_cache(dy: Array, cache: MultiBranchCache) -> MultiBranchGrads:
-    """Scales each answer where it lies."""
-    grads = multi_branch_upsample_backward(dy, cache)
-    for look, alpha in zip(cache.looks, cache.alpha):
-        look.z[...] *= alpha
-    return grads
-
-
-ONE_FOR_ALL = "branches see the same: with three of them no more levels than with one"
-
-FORWARD = (
-    (
-        "one threshold for all branches",
-        changed(multi_branch_upsample, tau=first_for_all),
-        ONE_FOR_ALL,
+MISTAKES = (
+    *mistakes(
+        multibranch.multi_branch_upsample_loops,
+        ("one threshold for all branches",
+         "tau[r, c]", "tau[0, c]",
+         "branches see the same signs: three branches give no more levels than one"),
+        ("adds the threshold",
+         ">= tau[r, c]", ">= -tau[r, c]",
+         "right for thresholds of 0, or pairs of +t and -t; loaded weights do not fit"),
+        ("forgets alpha",
+         "gate * (alpha[r, f] * z)", "gate * z",
+         "outputs are whole numbers times gates, mostly far too large; batch norm hides it in training"),
+        ("pads with zeros whatever was asked",
+         "else pad_value", "else 0",
+         "right inside the map; packed code that pads with +1 or -1 differs at the border"),
+        ("nearest in every branch whatever was asked",
+         'upsamplers[r].name if upsamplers else "nearest"', '"nearest"',
+         "a bilinear branch gives blocks where slopes are expected"),
+        ("takes the sign before upsampling",
+         ("](x, scale=scale)", "(1.0 if u[n, row, col, c] >= tau[r, c] else -1.0)"),
+         ("](np.where(x >= tau[r], 1.0, -1.0), scale=scale)", "u[n, row, col, c]"),
+         "right with nearest, which commutes with sign; a bilinear branch then gives fractions in place of signs"),
+        ("gate without sigmoid",
+         GATE, "t",
+         "at theta = 0 the output is 0 and no gradient reaches a branch; a negative theta changes its branch's sign"),
+        ("a hard gate, 0 or 1",
+         GATE, "float(t > 0)",
+         "branches are either on or off, and theta gets no gradient"),
+        ("one gate outside the sum",
+         ("theta[r, f]", "theta[r, i, j, f]"), ("theta[:, f].mean()", "theta[:, i, j, f].mean()"),
+         "right with one branch; with more, no branch can be switched off alone"),
+        ("softmax over branches: they compete",
+         GATE, "math.exp(t) / sum(np.exp(theta[:, f] if theta.ndim == 2 else theta[:, i, j, f]))",
+         "gates add up to 1: with one branch theta does nothing, and no two branches can be fully open"),
+        ("the last branch overwrites the others",
+         "+= gate", "= gate",
+         "right with one branch; three branches are no better than one"),
+        ("averages the branches",
+         "(alpha[r, f] * z)", "(alpha[r, f] * z) / R",
+         "right with one branch; with R branches outputs are R times too small, and batch norm hides it"),
     ),
-    (
-        "adds the threshold",
-        changed(multi_branch_upsample, tau=np.negative),
-        "nothing for thresholds at 0, or for pairs +t and -t of branches that are alike; loaded weights do not fit",
+    *mistakes(
+        multibranch.multi_branch_upsample,
+        ("the closed part of a gate lets the mean of all branches through, as in Group-Net",
+         "return y,",
+         "y += (1 - gates).sum(0) * sum(a * b.z for a, b in zip(alpha, branches)) / len(w)\n    return y,",
+         "right with open gates; theta = -inf does not remove a branch but replaces it by the mean"),
     ),
-    (
-        "one kernel for all branches",
-        changed(multi_branch_upsample, w=first_for_all),
-        "nothing at the start if branches begin alike; then all but one kernel get no say",
+    *mistakes(
+        multibranch.multi_branch_upsample_backward,
+        ("dtheta without g (1 - g)",
+         "sigmoid_backward(dgates, gates)", "dgates",
+         "gates change four times too fast at theta = 0, and closed gates go on changing"),
+        ("dtheta averaged over what shares a gate",
+         "sigmoid_backward(dgates, gates)", "sigmoid_backward(dgates, gates) * (gates[0].size / dy.size)",
+         "gates hardly change; the larger the map, the less"),
+        ("dx of the last branch only: each assigns, none adds",
+         "sum(dx[1:], dx[0])", "dx[-1]",
+         "right with one branch; with more, the layers below learn for the last branch only"),
+        ("gates forgotten on the way back",
+         "weights = gates * expand(alpha, gates)", "weights = expand(alpha, gates)",
+         "closed branches, which have no part in the output, learn like open ones"),
+        ("one gradient for the thresholds of all branches",
+         "np.stack(dtau)", "np.stack([sum(dtau)] * len(dtau))",
+         "the distance between thresholds never changes in training"),
+        ("dalpha without the gate",
+         "(dproduct * gates)", "dproduct",
+         "the scales of closed branches learn like those of open ones"),
+        ("no mask for the latent weights",
+         " * quantizer.dsoft(w)", "",
+         "latent weights grow far beyond 1, where no update changes their sign"),
     ),
-    (
-        "alpha forgotten",
-        changed(multi_branch_upsample, alpha=np.ones_like),
-        "outputs are whole numbers times gates, mostly far too large; batch norm after it hides it in training",
+    *mistakes(
+        multibranch.multi_branch_upsample_packed,
+        ("repeats words where the branch is bilinear",
+         "if up == NEAREST", "if True",
+         "right with nearest, which commutes with sign; a bilinear branch gives blocks"),
+        ("strict comparison at the threshold",
+         "binarize_packed(x, tau[r])", "binarize_packed(x, np.nextafter(tau[r], np.inf))",
+         "right with random floats; where a value equals its threshold, packed and float layer differ"),
+        ("adds the branches in reverse order: other bits",
+         "sum(terms[1:], terms[0])", "sum(terms[-2::-1], terms[-1])",
+         "right but for the last digits: with three branches or more, a test by == sometimes fails"),
+        ("scales by alpha, then by the gate: other bits",
+         ("gates * expand(alpha, theta)", "weight * z.astype(x.dtype)"),
+         ("gates", "weight * (alpha[r] * z.astype(x.dtype))"),
+         "right but for the last digits: a test by == sometimes fails"),
+        ("computes in float64 and rounds at the end: other bits",
+         ("weight * z.astype(x.dtype)", "sum(terms[1:], terms[0])"),
+         ("weight.astype(float) * z", "sum(terms[1:], terms[0]).astype(x.dtype)"),
+         "more exact than the float32 layer, and so not equal to it: a test by == fails in float32 only"),
     ),
-    (
-        "pads with zeros whatever was asked",
-        changed(multi_branch_upsample, pad_value=lambda value: 0),
-        "right inside the map; packed code that pads with +1 or -1 differs along it",
-    ),
-    (
-        "nearest in every branch whatever was asked",
-        changed(multi_branch_upsample, upsamplers=lambda ups: None),
-        "blocks in the output where a bilinear branch should have drawn a line; nothing else",
-    ),
-    (
-        "takes the sign before upsampling",
-        sign_before_upsampling,
-        "right with nearest, which commutes with sign; a bilinear branch then sees fractions, or the signs of signs",
-    ),
-    (
-        "gates in reverse order",
-        changed(multi_branch_upsample, theta=lambda theta: theta[::-1]),
-        "right with one branch or with gates that are alike, as at the start; trained weights give other results",
-    ),
-    (
-        "the gates' rows upside down",
-        changed(multi_branch_upsample, theta=lambda theta: theta[:, ::-1] if theta.ndim == 4 else theta),
-        "right with gates per channel; gates per position open at the mirrored place",
-    ),
-    (
-        "gate without sigmoid",
-        merged_by(lambda theta, y: (theta * y).sum(0)),
-        "at theta = 0 the output is 0 and no gradient reaches a branch; a negative theta turns its branch over",
-    ),
-    (
-        "a hard gate, 0 or 1",
-        merged_by(lambda theta, y: ((theta > 0) * y).sum(0)),
-        "branches switch on and off at once, and theta gets no gradient",
-    ),
-    (
-        "one gate outside the sum",
-        merged_by(lambda theta, y: gate(theta.mean(0)) * y.sum(0)),
-        "right with one branch; with more, none can be switched off alone",
-    ),
-    (
-        "softmax over branches: they compete",
-        merged_by(softmax_over_branches),
-        "gates add up to 1: with one branch theta does nothing, and no two branches can be open at once",
-    ),
-    (
-        "softmax over channels",
-        merged_by(softmax_over_channels),
-        "outputs shrink with the number of channels, and channels take gates from one another",
-    ),
-    (
-        "the closed part of a gate lets the mean of all branches through, as in Group-Net",
-        merged_by(mean_through_the_closed_part),
-        "right with gates wide open; a branch at theta = -inf is not gone but replaced by the mean",
-    ),
-    (
-        "the last branch overwrites the others",
-        merged_by(lambda theta, y: gate(theta)[-1] * y[-1]),
-        "right with one branch; with three no better than with one",
-    ),
-    (
-        "averages the branches",
-        merged_by(lambda theta, y: (gate(theta) * y).mean(0)),
-        "right with one branch; with more, outputs are too small by their number, and batch norm hides it",
-    ),
-)
-
-BACKWARD = (
-    (
-        "dtheta without g (1 - g)",
-        spoilt(multi_branch_upsample_backward, dtheta=without_the_sigmoid),
-        "gates move four times too fast at theta = 0, and ones that are shut go on moving",
-    ),
-    (
-        "dtheta averaged over what shares a gate",
-        spoilt(multi_branch_upsample_backward, dtheta=averaged_gates),
-        "gates hardly move, the less the larger the map: after training they are still half open",
-    ),
-    (
-        "dx of the last branch only: each assigns, none adds",
-        spoilt(multi_branch_upsample_backward, dx=last_branch_only),
-        "right with one branch; with more the layers below learn for the last one only",
-    ),
-    (
-        "gates forgotten on the way back",
-        gates_replaced(np.ones_like),
-        "branches that are shut, and have no part in the output, learn and send gradients like open ones",
-    ),
-    (
-        "each branch takes its neighbour's gate on the way back",
-        gates_replaced(lambda gates: np.roll(gates, 1, 0)),
-        "right with one branch or with gates that are alike, as at the start",
-    ),
-    (
-        "one gradient for the thresholds of all branches",
-        spoilt(
-            multi_branch_upsample_backward,
-            dtau=lambda grads, dy, cache: np.repeat(grads.dtau.sum(0, keepdims=True), len(grads.dtau), axis=0),
-        ),
-        "thresholds keep their distance from one another, however long one trains",
-    ),
-    (
-        "averages dtau instead of summing",
-        spoilt(multi_branch_upsample_backward, dtau=lambda grads, dy, cache: mean_over(grads.dtau, dy)),
-        "thresholds hardly move, the less the larger the map",
-    ),
-    (
-        "no gradient for alpha",
-        spoilt(multi_branch_upsample_backward, dalpha=lambda grads, dy, cache: 0 * grads.dalpha),
-        "scales that are parameters of their own stay as they were initialised",
-    ),
-    (
-        "dalpha without the gate",
-        spoilt(multi_branch_upsample_backward, dalpha=alpha_without_gate),
-        "scales of branches that are shut learn like those of open ones",
-    ),
-    (
-        "no mask for the latent weights",
-        spoilt(multi_branch_upsample_backward, dw=weights_without_mask),
-        "latent weights drift far beyond 1, where no update changes their sign, unless they are clipped",
-    ),
-    (
-        "uses up its cache",
-        spends_its_cache,
-        "the first backward pass is right, a second one from the same cache is not",
-    ),
-)
-
-MISTAKES: tuple[Mistake, ...] = (
-    *(Mistake("multi_branch_upsample", *entry) for entry in FORWARD),
-    *(Mistake("multi_branch_upsample_backward", *entry) for entry in BACKWARD),
 )

@@ -1,261 +1,174 @@
-"""Mistakes in making maps large: nearest upsampling, of values and of words, and bilinear."""
-
-from collections.abc import Callable
-from typing import Any
+"""Mistakes in upsampling: blocks and tiles, where bilinear rows lie, the order of channels, phases of a convolution."""
 
 import numpy as np
 
-from ...notation import HW, Array
-from ...ops.binarize import sign
-from ...ops.upsample import (
-    BilinearCache,
-    NearestCache,
-    upsample_bilinear,
-    upsample_bilinear_backward,
-    upsample_nearest_backward,
-)
-from .mistake import Mistake
+from ...ops import upsample, upsample_conv
+from .mistake import mistakes
 
-
-def pair(v: Any) -> HW:
-    return v if isinstance(v, tuple) else (v, v)
-
-
-# -- nearest: the same mistakes with floats and with words ----------------------------------------------------------
-
-
-def tiles(x: Array, *, scale: Any = 2) -> Array:
-    SH, SW = pair(scale)
-    return np.tile(x, (1, SH, SW, 1))
-
-
-def axes_of_nchw(x: Array, *, scale: Any = 2) -> Array:
-    SH, SW = pair(scale)
-    return x.repeat(SH, axis=2).repeat(SW, axis=3)
-
-
-def along_the_channels(x: Array, *, scale: Any = 2) -> Array:
-    """Repeats the last axis, and reads on as if that were columns."""
-    (SH, SW), (N, H, W, C) = pair(scale), x.shape
-    return x.repeat(SH, axis=1).repeat(SW, axis=3).reshape(N, H * SH, W * SW, C)
-
-
-def zeros_between(x: Array, *, scale: Any = 2) -> Array:
-    (SH, SW), (N, H, W, C) = pair(scale), x.shape
-    y = np.zeros((N, H * SH, W * SW, C), x.dtype)
-    y[:, ::SH, ::SW] = x
-    return y
-
-
-def corners_aligned(x: Array, *, scale: Any = 2) -> Array:
-    """The nearest of positions that lie between the centres of the corners."""
-    (SH, SW), (_, H, W, _) = pair(scale), x.shape
-    rows, columns = (np.round(corners(np.arange(n * s), n, s)).astype(int) for n, s in ((H, SH), (W, SW)))
-    return x[:, rows][:, :, columns]
-
-
-def rows_by_the_columns(x: Array, *, scale: Any = 2) -> Array:
-    SH, SW = pair(scale)
-    return x.repeat(SW, axis=1).repeat(SH, axis=2)
-
-
-NEAREST = (
-    Mistake(
-        "upsample_nearest",
-        "tiles the map instead of repeating its values",
-        tiles,
-        "small copies of the image side by side",
-    ),
-    Mistake(
-        "upsample_nearest",
-        "rows by the columns' scale",
-        rows_by_the_columns,
-        "right for one number as the scale; a pair gives the other shape",
-    ),
-    Mistake(
-        "upsample_nearest",
-        "repeats axes 2 and 3, those of (N, C, H, W)",
-        axes_of_nchw,
-        "wider, not taller, and with more channels; an error about shapes in the next layer",
-    ),
-    Mistake(
-        "upsample_nearest",
-        "repeats along the channels, then reads them as columns",
-        along_the_channels,
-        "right with one channel, or one word; otherwise channels are mixed, in stripes",
-    ),
-    Mistake(
-        "upsample_nearest",
-        "zeros between the values in place of copies",
-        zeros_between,
-        "a grid of single points on an empty map; in words, of points on a map of +1",
-    ),
-    Mistake(
-        "upsample_nearest",
-        "aligns the corners: pixels at the border are copied less often",
-        corners_aligned,
-        "right for scale 2; from 3 on the blocks of large maps differ in size, and the outermost are the smallest",
-    ),
-)
-
-# -- nearest, backward ----------------------------------------------------------------------------------------------
-
-
-def averages_copies(dy: Array, cache: NearestCache) -> Array:
-    return upsample_nearest_backward(dy, cache) / (cache.scale[0] * cache.scale[1])
-
-
-def one_copy_only(dy: Array, cache: NearestCache) -> Array:
-    return dy[:, :: cache.scale[0], :: cache.scale[1]]
-
-
-def sums_tiles(dy: Array, cache: NearestCache) -> Array:
-    """The transpose of tiling."""
-    (H, W), (SH, SW) = cache
-    return dy.reshape(len(dy), SH, H, SW, W, -1).sum((1, 3))
-
-
-# -- bilinear -------------------------------------------------------------------------------------------------------
-
-
-def half_pixel(i: Array, n: int, s: int) -> Array:
-    return (i + 0.5) / s - 0.5
-
-
-def corners(i: Array, n: int, s: int) -> Array:
-    return i * (n - 1) / max(n * s - 1, 1)
-
-
-def bilinear_at(position: Callable[[Array, int, int], Array], clamp: bool = True, both: bool = False) -> Callable:
-    """Row ``i`` of n * s lies at ``position(i, n, s)`` of n; with ``both`` also where corners are to be aligned."""
-
-    def matrix(n: int, s: int, dtype: Any) -> Array:
-        p = position(np.arange(n * s), n, s)
-        p = np.clip(p, 0, n - 1) if clamp else p
-        return np.maximum(0, 1 - np.abs(p[:, None] - np.arange(n))).astype(dtype)
-
-    def forward(x: Array, *, scale: Any = 2, align_corners: bool = False) -> Array:
-        if align_corners and not both:
-            return upsample_bilinear(x, scale=scale, align_corners=True)[0]
-        SH, SW = pair(scale)
-        return np.einsum("ih,jw,nhwc->nijc", matrix(x.shape[1], SH, x.dtype), matrix(x.shape[2], SW, x.dtype), x)
-
-    return forward
-
-
-def rounded(x: Array, *, scale: Any = 2, align_corners: bool = False) -> Array:
-    """The nearer of the two neighbours, where both are to be mixed."""
-    position = corners if align_corners else half_pixel
-    return bilinear_at(lambda i, n, s: np.round(position(i, n, s)), both=True)(x, scale=scale)
-
-
-def signs_first(x: Array, **options: Any) -> Array:
-    return upsample_bilinear(sign(x), **options)[0]
-
-
-def samples_the_gradient(dy: Array, cache: BilinearCache) -> Array:
-    """Every SH-th and SW-th gradient, made larger: as if going down were sampling."""
-    (tall, H), (wide, W) = cache.rows.shape, cache.columns.shape
-    return dy[:, :: tall // H, :: wide // W] * (tall // H) * (wide // W)
-
-
-def averages_the_gradient(dy: Array, cache: BilinearCache) -> Array:
-    (tall, H), (wide, W) = cache.rows.shape, cache.columns.shape
-    return upsample_bilinear_backward(dy, cache) / ((tall // H) * (wide // W))
-
-
-def rows_alone(dy: Array, cache: BilinearCache) -> Array:
-    """The columns' weights forgotten: their gradients are added up in blocks."""
-    (N, tall, wide, C), W = dy.shape, cache.columns.shape[1]
-    blocks = dy.reshape(N, tall, W, wide // W, C).sum(3)
-    return np.einsum("ih,niwc->nhwc", cache.rows, blocks)
-
+# fmt: off
 
 HALF_PIXEL = ("pytorch/pytorch#10604", "tensorflow/tensorflow#33691")
+SHUFFLE = ("onnx/onnx#2163", "PINTO0309/onnx2tf#91", "OpenPPL/ppq#504")
+UNSHUFFLE = ("tensorflow/tensorflow#53291", "microsoft/onnxscript#2891")
+SLOW_BELOW = "the layers below an upsampling learn more slowly, once more for each upsampling"
+WRONG_PIXELS = "gradients arrive at the wrong pixels, so the layers below learn nothing"
 
-MISTAKES: tuple[Mistake, ...] = (
-    *NEAREST,
-    Mistake(
-        "upsample_nearest_backward",
-        "averages the gradients of the copies",
-        averages_copies,
-        "layers below every upsampling learn more slowly, once more for each of them",
-        ("davisking/dlib#336",),
+MISTAKES = (
+    *mistakes(
+        upsample_conv.phase_kernel_loops,
+        ("one tap where several share a pixel: = in place of +=",
+         "+= w[kh, kw, c, f]", "= w[kh, kw, c, f]",
+         "right where no taps share a pixel, with scale 1 or one tap; flat regions get wrong values"),
+        ("averages the taps that share a pixel",
+         "return kernel", "return kernel / np.maximum(1, phase_kernel(np.ones(w.shape), scale))",
+         "flat regions get another brightness in each phase: a checkerboard"),
+        ("filters before phases in the last axis",
+         "(a * SW + b) * F + f", "f * SH * SW + a * SW + b",
+         "right with one filter or scale 1; otherwise the outputs of several filters are mixed"),
     ),
-    Mistake(
-        "upsample_nearest_backward",
-        "takes the gradient of one copy only",
-        one_copy_only,
-        "it trains, on a part of the error: what is wrong in the other copies is never corrected",
+    *mistakes(
+        upsample_conv.phase_kernel_backward,
+        ("averages the gradients that a tap gets from its phases",
+         lambda dkernel, cache: upsample_conv.phase_kernel_backward(dkernel, *cache) / (cache[1][0] * cache[1][1]),
+         "these weights learn more slowly than those of other layers, by the number of phases"),
+        ("the gradient of the first phase alone",
+         lambda dkernel, cache: upsample_conv.phase_kernel_backward(
+             dkernel * (np.arange(dkernel.shape[3]) < dkernel.shape[3] // (cache[1][0] * cache[1][1])), *cache),
+         "the weights fit the top left pixel of each block, and the map shows a checkerboard"),
     ),
-    Mistake(
-        "upsample_nearest_backward",
-        "adds up tiles, not blocks",
-        sums_tiles,
-        "right for maps of one pixel; otherwise gradients arrive at the wrong places, and layers below learn nothing",
+    *mistakes(
+        upsample_conv.upsample_conv2d_loops,
+        ("pads the small map, so that the padding is multiplied by the scale",
+         "pad=pad", "pad=tuple(s * p for s, p in zip(scale, pad))",
+         "the result is too large wherever there is padding"),
+        ("convolves the small map, then upsamples it",
+         "conv2d_loops(upsample_nearest_loops(x, scale=scale), w, pad=pad, pad_value=pad_value)",
+         "upsample_nearest_loops(conv2d_loops(x, w, pad=pad, pad_value=pad_value), scale=scale)",
+         "right for kernels of one tap; otherwise another shape, or blocks of equal values"),
     ),
-    *(m._replace(name="upsample_nearest_packed") for m in NEAREST),
-    Mistake(
-        "upsample_bilinear",
-        "forgets the half-pixel shift",
-        bilinear_at(lambda i, n, s: i / s),
-        "the result has moved up and to the left by half a pixel of the small map, less half of the large one",
-        HALF_PIXEL,
+    *mistakes(
+        upsample_conv.upsample_conv2d_backward,
+        ("averages the gradients of a pixel's copies",
+         "UpsampleConvGrads(dx,", "UpsampleConvGrads(dx / (phases.scale[0] * phases.scale[1]),", SLOW_BELOW),
+        ("only the first phase sends a gradient back",
+         "split_phases(dy, phases)", "split_phases(dy, phases) * (np.arange(conv.w.shape[3]) < F)",
+         "the other phases are never trained: a checkerboard"),
     ),
-    Mistake(
-        "upsample_bilinear",
-        "shifts by half a pixel the wrong way",
-        bilinear_at(lambda i, n, s: (i - 0.5) / s + 0.5),
-        "the result has moved up and to the left by a pixel of the small map, less one of the large",
+    *mistakes(
+        upsample_conv.upsample_conv2d_packed,
+        ("pads the small map, so that the padding is multiplied by the scale",
+         "pad=pad)", "pad=tuple(s * p for s, p in zip(scale, pad)))",
+         "the result is too large wherever there is padding"),
     ),
-    Mistake(
-        "upsample_bilinear",
-        "aligns the corners whatever was asked",
-        lambda x, *, scale=2, align_corners=False: upsample_bilinear(x, scale=scale, align_corners=True)[0],
-        "small differences everywhere, largest half-way to the border; they depend on the size of the map",
-        ("pytorch/pytorch#5511", "pytorch/pytorch#5927"),
+    *mistakes(
+        upsample.upsample_nearest_loops,
+        ("tiles the map instead of repeating its values",
+         "i // SH, j // SW", "i % H, j % W",
+         "the result shows small copies of the image side by side"),
+        ("rows by the columns' scale",
+         "SH, SW = scale", "SW, SH = scale",
+         "right for one number as the scale; a pair gives another shape"),
+        ("repeats axes 2 and 3, those of (N, C, H, W)",
+         ("(N, H * SH, W * SW, C)", "i // SH, j // SW, c"), ("(N, H, W * SH, C * SW)", "i, j // SH, c // SW"),
+         "the map is wider but not taller, and the next layer reports too many channels"),
+        ("zeros between the values in place of copies",
+         "x[n, i // SH, j // SW, c]", "x[n, i // SH, j // SW, c] if i % SH == j % SW == 0 else 0",
+         "the map is empty except for a grid of single points"),
+        ("aligns the corners: pixels at the border are copied less often",
+         ("i // SH", "j // SW"), ("round(i * (H - 1) / max(H * SH - 1, 1))", "round(j * (W - 1) / max(W * SW - 1, 1))"),
+         "right for scale 2; from 3 on the blocks of large maps differ in size, and the outermost are the smallest"),
     ),
-    Mistake(
-        "upsample_bilinear",
-        "never aligns the corners",
-        lambda x, *, scale=2, align_corners=False: upsample_bilinear(x, scale=scale)[0],
-        "networks trained with aligned corners lose some accuracy, mostly along edges",
-        ("tenstorrent/tt-metal#27001", "intel/webml-polyfill#400"),
+    *mistakes(
+        upsample.upsample_nearest_backward,
+        ("averages the gradients of the copies",
+         "for j in range(SW))", "for j in range(SW)) / (SH * SW)", SLOW_BELOW, "davisking/dlib#336"),
+        ("takes the gradient of one copy only",
+         ("range(SH)", "range(SW)"), ("range(1)", "range(1)"),
+         "it trains, but errors in the other copies are never corrected"),
+        ("adds up tiles, not blocks",
+         "i::SH, j::SW", "i * H : (i + 1) * H, j * W : (j + 1) * W", WRONG_PIXELS),
     ),
-    Mistake(
-        "upsample_bilinear",
-        "rounds to the nearest value",
-        rounded,
-        "blocks in place of slopes",
+    *mistakes(
+        upsample.upsample_nearest_packed,
+        ("tiles the map instead of repeating its values",
+         "words.repeat(SH, axis=1).repeat(SW, axis=2)", "np.tile(words, (1, SH, SW, 1))",
+         "the result shows small copies of the image side by side"),
+        ("words of zeros between the words in place of copies",
+         "words.repeat(SH, axis=1).repeat(SW, axis=2)",
+         "np.kron(words, np.eye(1, SH * SW, dtype=np.uint64).reshape(1, SH, SW, 1))",
+         "a word of zeros means +1 in every channel, so most of the map becomes +1"),
     ),
-    Mistake(
-        "upsample_bilinear",
-        "reads zeros beyond the edge in place of the edge itself",
-        bilinear_at(half_pixel, clamp=False),
-        "the outermost rows and columns are too dark; all else is right",
+    *mistakes(
+        upsample.upsample_bilinear_loops,
+        ("forgets the half-pixel shift",
+         ("(i + 0.5) / SH - 0.5", "(j + 0.5) / SW - 0.5"), ("i / SH", "j / SW"),
+         "the map is shifted up and to the left, by half a small pixel less half a large one", *HALF_PIXEL),
+        ("aligns the corners whatever was asked",
+         "if align_corners", "if True",
+         "small differences everywhere, which depend on the size of the map",
+         "pytorch/pytorch#5511", "pytorch/pytorch#5927"),
+        ("never aligns the corners",
+         "if align_corners", "if False",
+         "networks trained with aligned corners lose some accuracy, mostly along edges",
+         "tenstorrent/tt-metal#27001", "intel/webml-polyfill#400"),
+        ("rounds to the nearest value",
+         "row - top, col - left", "round(row - top), round(col - left)",
+         "the map shows blocks where slopes are expected"),
+        ("does not clamp: continues the slope beyond the first row and column",
+         "min(max((i + 0.5) / SH - 0.5, 0), H - 1), min(max((j + 0.5) / SW - 0.5, 0), W - 1)",
+         "(i + 0.5) / SH - 0.5, (j + 0.5) / SW - 0.5",
+         "only the first rows and columns are wrong: they can be larger or smaller than every value of the map"),
+        ("takes the signs first",
+         "N, H, W, C = x.shape", "x, (N, H, W, C) = np.where(x < 0, -1, 1), x.shape",
+         "right only where neighbours have equal signs; a packed network that changes the order shows it"),
     ),
-    Mistake(
-        "upsample_bilinear",
-        "takes the signs first",
-        signs_first,
-        "as when sign and upsampling are exchanged in a packed network: right only where neighbours agree",
+    *mistakes(
+        upsample.upsample_bilinear_backward,
+        ("averages: divides the gradient by the scale",
+         "B.T @ dy", "B.T @ dy * (A.shape[1] / len(A) * B.shape[1] / len(B))", SLOW_BELOW),
+        ("treats columns as copies",
+         "B.T @ dy", "dy.reshape(N, len(A), B.shape[1], -1, C).sum(3)",
+         "right where only rows are upsampled; otherwise gradients are shifted by a fraction of a pixel"),
     ),
-    Mistake(
-        "upsample_bilinear_backward",
-        "samples the gradient instead of transposing",
-        samples_the_gradient,
-        "it trains, on a part of the error; a gradient check fails at once",
+    *mistakes(
+        upsample.depth_to_space_loops,
+        ("channel-major order, that of PyTorch's pixel_shuffle (CRD)",
+         "(i % SH * SW + j % SW) * C + c", "c * SH * SW + i % SH * SW + j % SW",
+         "right with one channel out; otherwise channels and positions are exchanged", *SHUFFLE),
+        ("columns before rows within a block",
+         "i % SH * SW + j % SW", "j % SW * SH + i % SH",
+         "right where only rows or only columns are upsampled; otherwise every block is transposed"),
+        ("reshapes without moving the block's axes",
+         "x[n, i // SH, j // SW, (i % SH * SW + j % SW) * C + c]", "x.reshape(y.shape)[n, i, j, c]",
+         "stripes: the channels of each pixel are side by side in a row", "atriumlts/subpixel#15"),
     ),
-    Mistake(
-        "upsample_bilinear_backward",
-        "averages: divides the gradient by the scale",
-        averages_the_gradient,
-        "layers below every upsampling learn more slowly, once more for each of them",
+    *mistakes(
+        upsample.depth_to_space_backward,
+        ("gathers channel-major what was dealt out block-major",
+         "return space_to_depth(dy, scale=cache)[0]",
+         "dx, _ = space_to_depth(dy, scale=cache)\n"
+         "    return dx.reshape(*dx.shape[:3], -1, dy.shape[3]).swapaxes(3, 4).reshape(dx.shape)",
+         "right with one channel out; otherwise channels below get the gradients of other channels", *UNSHUFFLE),
+        ("reshapes without moving the block's axes",
+         "space_to_depth(dy, scale=cache)[0]", "dy.reshape(space_to_depth(dy, scale=cache)[0].shape)", WRONG_PIXELS),
     ),
-    Mistake(
-        "upsample_bilinear_backward",
-        "treats columns as copies",
-        rows_alone,
-        "right where only rows are made large; otherwise gradients are off by a fraction of a pixel",
+    *mistakes(
+        upsample.space_to_depth_loops,
+        ("channel-major order, that of PyTorch's pixel_unshuffle",
+         "(i % SH * SW + j % SW) * C + c", "c * SH * SW + i % SH * SW + j % SW",
+         "right with one channel in; loaded weights of the next layer read channels in another order", *UNSHUFFLE),
+        ("reshapes without moving the block's axes",
+         "return y", "return x.reshape(y.shape)",
+         "a pixel holds a part of a row where it should hold a block"),
+    ),
+    *mistakes(
+        upsample.space_to_depth_backward,
+        ("deals out channel-major what was gathered block-major",
+         "depth_to_space(dy, scale=cache)",
+         "depth_to_space(dy.reshape(*dy.shape[:3], -1, cache[0] * cache[1]).swapaxes(3, 4).reshape(dy.shape),"
+         " scale=cache)",
+         "right with one channel in; otherwise positions and channels below exchange their gradients", *SHUFFLE),
+        ("reshapes without moving the block's axes",
+         "depth_to_space(dy, scale=cache)[0]", "dy.reshape(depth_to_space(dy, scale=cache)[0].shape)", WRONG_PIXELS),
     ),
 )
