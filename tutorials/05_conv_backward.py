@@ -408,10 +408,11 @@ for mistake in MISTAKES["conv2d_backward"]:
 # - *Every element*, in a case where all options matter: two images, stride 2, padding with $+1$, different numbers of
 #   rows and columns, a row that is left over. The tolerance is $10^{-6}$.
 #
-# A mistake that passes all four tests gives right values here. For example, it returns float64 for float32, which no
-# test of float64 values can detect. `check` compares shape and dtype before any value, and also calls your function in
-# float32 and with arrays in Fortran order (in memory, the first index changes fastest). Public NumPy code had bugs in
-# columns, and checks that did not detect them (ravin-d-27/PyDeepFlow#84, #85; ddbourgin/numpy-ml#48).
+# The fourth test detects every mistake that changes a value here. A mistake that changes only the dtype would pass all
+# four: no test of float64 values detects a backward pass that returns float64 for float32. `check` compares shape and
+# dtype before any value, and also calls your function in float32 and with arrays in Fortran order (in memory, the first
+# index changes fastest). Public NumPy code had bugs in columns, and checks that did not detect them
+# (ravin-d-27/PyDeepFlow#84, #85; ddbourgin/numpy-ml#48).
 #
 # If your backward pass reads a cache of its own, give the check the forward pass that makes it:
 # `check("conv2d_backward", my_backward, forward=my_forward)`.
