@@ -1,14 +1,15 @@
 # %% [markdown]
 # # 0. Start here
 #
-# 40 minutes · needs nothing · explains `tinybnn/data/samples.py`, `tinybnn/metrics/labels.py`, `tinybnn/model/evaluate.py`
+# 40 minutes · needs nothing · explains `tinybnn/data/samples.py`, `tinybnn/metrics/labels.py`,
+# `tinybnn/model/evaluate.py`
 #
 # Afterwards you can
 #
 # - say what goes into a dense predictor and what comes out, with the shape of each array;
-# - fill in a confusion matrix by hand, and compute from it the IoU of each class and their mean, with ignored pixels
+# - fill in a confusion matrix by hand, and compute the IoU of each class and their mean from it, with ignored pixels
 #   and absent classes;
-# - read what a failed check of this course says.
+# - read the message of a failed check.
 
 # %%
 import time
@@ -27,9 +28,10 @@ from tinybnn.testing import Mismatch, check, check_prediction
 # %% [markdown]
 # ## A label for every pixel
 #
-# A classifier says of a whole image "car". A **dense predictor** says it of every pixel: here is road, here is car,
-# here is sky. `load` gives pairs of an image and its **label map**. These street scenes are drawn by a program of this
-# project and lie in the clone; there are scenes to train on, and others that are held out.
+# A classifier gives one answer for a whole image, such as "car". A **dense predictor** gives one answer for every
+# pixel: this is road, this is car, this is sky. `load` gives pairs of an image and its **label map**. A program of this
+# project has drawn these street scenes, and they are part of the clone. The network trains on some of them. Others are
+# **held out**: the network never sees them in training, so they can test it.
 
 # %%
 streets, held_out = load("street", "train"), list(load("street", "val"))
@@ -40,11 +42,12 @@ print(f"{name}: image {image.dtype} {image.shape}, label map {label.dtype} {labe
 print(label[28:34, 60:72])
 
 # %% [markdown]
-# The label map holds one small whole number for each pixel: the number of a class, or **255**, which means *ignore*.
-# Here it marks the dustbin and the bonnet of one's own car, at the bottom. Nobody said what is right there, so neither
-# the loss nor a score may count those pixels.
+# The label map holds one small whole number for each pixel. It is the number of a class, or **255**, which means
+# *ignore*. Here 255 marks the dustbin, and at the bottom the bonnet of the car that carries the camera. No right answer
+# is given there, so neither the loss nor a score may count those pixels.
 #
-# Numbers make a poor picture. A **palette** gives each class a colour; `plot.colours` has the usual ones.
+# An array of numbers is hard to read. A **palette** gives each class a colour. `colours` uses the palette of the
+# Cityscapes data set.
 
 
 # %%
@@ -66,14 +69,14 @@ def show_scene(image, label, classes):
 show_scene(image, label, streets.classes)
 
 # %% [markdown]
-# Look at the bars: a few classes fill the picture, and some have hardly a pixel. That will matter when predictions are
-# scored.
+# The bars show that a few classes fill most of the image, and that some have hardly any pixels. This will matter when
+# we score predictions.
 #
 # ### NHWC
 #
 # Images go through a network in batches. In this course such an array has four axes, always in this order: **N**
 # images, **H** rows, **W** columns, **C** channels. `x[n, i, j, c]` is channel `c` of the pixel in row `i` and column
-# `j` of image `n`. The image has three channels; inside a network there are more.
+# `j` of image `n`. The image has three channels. Inside a network there are more.
 
 
 # %%
@@ -83,11 +86,11 @@ names = enumerate(("red", "green", "blue"))
 pictures({f"x[0, :, :, {c}], {name}": x[0, :, :, c] for c, name in names}, width=3, cmap="gray", vmin=0, vmax=1)
 
 # %% [markdown]
-# The network puts out **logits**: for each pixel one number for each class, and the largest one wins. So the label map
-# that it predicts is `logits.argmax(-1)`, the class number with the largest logit.
+# The output of the network is called **logits**: one number for each pixel and class. The class with the largest logit
+# is the prediction, so the predicted label map is `logits.argmax(-1)`.
 #
-# **Predict.** `N` images of 64 rows and 128 columns go in, and there are 19 classes. Which shapes have the batch, the
-# logits and the predicted label maps? Write tuples or lists.
+# **Predict.** `N` images of 64 rows and 128 columns go in, and there are 19 classes. What are the shapes of the batch,
+# of the logits and of the predicted label maps? Write tuples or lists.
 
 # %% prediction="shapes"
 N = 4  # variant: 2 | 8
@@ -105,16 +108,16 @@ check_prediction(logits_shape, logits.shape)
 check_prediction(labels_shape, logits.argmax(-1).shape)
 
 # %% [markdown]
-# A silent check means that all is right. What you write as `name = ...` is a prediction: do it in your head or on
-# paper, before you run anything. A wrong one costs nothing here, and shows you where to read again.
+# If a check prints nothing, everything is right. What you write as `name = ...` is a prediction: work it out in your
+# head or on paper, before you run anything. A wrong prediction costs nothing. It shows you what to read again.
 
 # %% [markdown]
-# ## A network, trained in front of you
+# ## A network that trains while you watch
 #
-# Here is the goal of the course, finished: a network for dense prediction whose inner convolutions multiply nothing
-# but $-1$ and $+1$. Each step takes four crops of 64 by 64 pixels from the training scenes. The **loss** says how
-# little the network believes in the true labels; training makes it smaller. You need not understand this cell yet:
-# notebooks 01 to 10 build every part of it.
+# This is the goal of the course: a network for dense prediction whose inner convolutions multiply only $-1$ and $+1$.
+# Each training step takes four crops of 64 by 64 pixels from the training scenes. The **loss** is large when the true
+# labels get low probability. Training makes it smaller. You need not understand this cell yet: notebooks 01 to 10 build
+# every part of it.
 
 
 # %% tags=["varies"]
@@ -136,9 +139,9 @@ run = train(start(Config(classes=19), Training(steps=240, batch=4, lr=0.01)), sa
 pictures(learning, width=3, columns=3)
 
 # %% [markdown]
-# This scene is one of those held out: the network has never seen it. Road, sky and buildings come first, because they
-# are most of what it is shown. Thin and rare things are not there yet, and a street in this data set is simple to
-# begin with. Here are three other scenes.
+# This scene is held out: the network has never seen it. The network learns road, sky and buildings first, because most
+# pixels belong to them. It does not find thin and rare things yet. A street in this data set is also simpler than a
+# real one. Here are three other held-out scenes.
 
 # %% tags=["varies"]
 others = {}
@@ -149,7 +152,7 @@ for i in (17, 22, 30):
 pictures(others, width=3, columns=3)
 
 # %% [markdown]
-# ### What it weighs
+# ### How much memory it takes
 #
 # A weight of an ordinary network is a float of 32 bits. A weight that is $-1$ or $+1$ needs one bit.
 #
@@ -167,28 +170,29 @@ weights = np.ones((1, WEIGHTS), np.float32)
 check_prediction([as_floats, as_bits], [weights.nbytes, pack(weights).nbytes])
 
 # %% [markdown]
-# Of the whole network you saw, `tinybnn.model.cost` counts every parameter:
+# `tinybnn.model.cost` counts every parameter of the network that you trained:
 
 # %%
 parameters, bits, _ = cost.total(cost.layers(run.config, (64, 128)))
-print(f"{parameters:,} parameters; as float32 {4 * parameters:,} bytes; as it is {bits // 8:,} bytes,")
-print(f"{32 * parameters / bits:.1f} times smaller")
+print(f"{parameters:,} parameters: {4 * parameters:,} bytes if all were float32, {bits // 8:,} bytes here,")
+print(f"which is {32 * parameters / bits:.1f} times smaller")
 
 # %% [markdown]
-# Not 32 times: the first and the last layer stay float, and so do a few numbers for each channel. Notebook 10 says
-# which and why, notebook 11 packs the rest.
+# It is not 32 times smaller, because the first and the last layer stay float, and so do a few numbers for each channel.
+# Notebook 10 says which and why. Notebook 11 packs the rest.
 
 # %% [markdown]
 # ## How the course works
 #
-# You write small functions. A **stub** says in its docstring what goes in, with shapes, and what comes out. The cell
-# below it is its **check**: it calls your function on many small inputs and compares every value with a specification.
-# If all are right it is silent. If not, it says what is wrong, on which smallest input, and if it knows the mistake,
-# its likely cause. Until you write something, it says only that. Two hints are folded below, and later cells use the
-# library's function, not yours: what you leave out breaks nothing but its own check.
+# You write small functions. A **stub** is a function without its body. Its docstring says what goes in, with shapes,
+# and what comes out. The cell below it is its **check**. The check calls your function on many small inputs and
+# compares every value with a specification. If all values are right, the check prints nothing. If not, it says what is
+# wrong, on which smallest input, and, for a known mistake, the likely cause. While the stub is empty, it says only that
+# nothing is written yet. Below each check there are two folded hints. Later cells use the library's function, not
+# yours. So if you leave out an exercise, only its own check fails.
 #
-# Here is a failed one, made on purpose. In this course the sign of 0 is $+1$ (notebook 01 says why); NumPy has another
-# opinion. `Mismatch` is what a check raises.
+# Here is a check that fails on purpose. In this course the sign of 0 is $+1$ (notebook 01 says why), but for NumPy it
+# is 0. A check raises `Mismatch`.
 
 # %%
 try:
@@ -197,19 +201,21 @@ except Mismatch as complaint:
     print(complaint)
 
 # %% [markdown]
-# Read it from the top. *What*: one element came out as 0, and 1 was expected. *Why*: a known mistake gives the same
-# results as `np.sign` on every input tried. *On what*: an input you can copy into a cell, as small as it can be. The
-# last line names the specification, a function in plain loops; go and read it there when you do not believe the check.
+# Read the message from the top. *What*: one element came out as 0, but 1 was expected. *Why*: a known mistake gives the
+# same results as `np.sign` on every input that was tried. *On what*: an input that you can copy into a cell, as small
+# as possible. The last line names the specification, a function in plain loops. Read it when you do not believe the
+# check.
 
 # %% [markdown]
-# ## Who was taken for whom
+# ## The confusion matrix
 #
-# How good is a prediction? Everything about labels can be read from one table, the **confusion matrix**:
+# How good is a prediction? All scores of labels follow from one table, the **confusion matrix**. It counts how often
+# each class was predicted as each class:
 #
 # $$\text{confusion}_{rc} = \#\{\,i : \text{label}_i = r,\ \text{predicted}_i = c\,\}$$
 #
-# Rows are the truth, columns the prediction; where the label is 255 nothing is counted. (Textbook; status *exact*.
-# Rows and columns as in scikit-learn and in the scorer of Cityscapes.)
+# Rows are the truth, columns the prediction. Pixels with the label 255 are not counted. (Textbook; status *exact*. Rows
+# and columns are as in scikit-learn and in the scorer of Cityscapes.)
 #
 # **Predict.** Two rows of three pixels, three classes. Fill in the table: a list of three lists.
 
@@ -226,7 +232,7 @@ check_prediction(table, confusion_matrix(predicted, labels, 3))
 # %% [markdown]
 # ### The specification
 #
-# One pixel, one mark:
+# Each pixel adds 1 to one entry:
 #
 # ```python
 # for i in np.ndindex(labels.shape):
@@ -234,8 +240,7 @@ check_prediction(table, confusion_matrix(predicted, labels, 3))
 #         counts[labels[i], predicted[i]] += 1
 # ```
 #
-# Its name in the library ends in `_loops`, as that of every specification. It takes longer than a function without
-# loops:
+# In the library the name of every specification ends in `_loops`. Loops in Python are slow:
 
 # %% tags=["varies"]
 scene = held_out[14]
@@ -248,7 +253,8 @@ for count in (confusion_matrix_loops, confusion_matrix):
 # %% [markdown]
 # ### Exercise: `confusion_matrix`
 #
-# Now without a loop over pixels. (The label to be ignored could be another; `options` keeps the check to 255.)
+# Write it without a loop over pixels. (The library can ignore another label than 255. `options` limits the check to
+# 255.)
 
 
 # %% exercise="confusion_matrix"
@@ -267,44 +273,45 @@ check("confusion_matrix", count_pairs, options={"ignore": 255})
 # %% [markdown]
 # <details><summary>Hint 1</summary>
 #
-# Make one number of each pair (label, predicted), so that different pairs get different numbers. Then it is counting
-# equal numbers, and `np.bincount` does that. First leave out what is ignored.
+# Make one number of each pair (label, predicted), so that different pairs get different numbers. Then count equal
+# numbers with `np.bincount`. First leave out the ignored pixels.
 #
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# In an array of shape `(L, L)` the element `[r, c]` is number `L * r + c`. `minlength` makes `np.bincount` answer with
-# as many counts as there are pairs, seen or not. Label maps are `uint8`: `19 * 14` does not fit in one, so
-# `.astype(int)` first.
+# In an array of shape `(L, L)` the element `[r, c]` has the number `L * r + c`. With `minlength`, `np.bincount` returns
+# a count for every pair, also for pairs that do not occur. Label maps are `uint8`, and `19 * 14` is too large for that
+# type, so call `.astype(int)` first.
 #
 # </details>
 #
-# **In the library**: `confusion_matrix` in `tinybnn/metrics/labels.py`. It refuses a class that is out of range, which
-# `np.bincount` may put into another class's place without a word.
+# **In the library**: `confusion_matrix` in `tinybnn/metrics/labels.py`. It refuses a class that is out of range.
+# Without that test, `np.bincount` may count such a class as another one, without an error.
 #
 # **What would break if** you exchanged `predicted` and `labels`? Try it with the library's function: in a new cell,
-# hand it `scene.label` and `answer` in this order.
+# pass `scene.label` and `answer` in this order.
 #
 # <details><summary>Answer</summary>
 #
-# The library refuses: among the "predictions" is 255, which is no class. In a scene without ignored pixels nothing
-# would be refused, and rows and columns would change places: what was missed looks like a false alarm. IoU, below,
-# cannot tell the two apart and stays the same, so the mistake stays unseen until somebody reads a row. Four public
-# projects that had it are in [the catalogue of mistakes](../docs/mistakes.md).
+# The library refuses: the "predictions" contain 255, which is no class. In a scene without ignored pixels there is no
+# error, and rows and columns change places: a missed pixel looks like a false alarm. IoU, below, stays the same, so the
+# mistake is not seen until somebody reads a row. [The catalogue of mistakes](../docs/mistakes.md) names four public
+# projects that had it.
 #
 # </details>
 
 # %% [markdown]
 # ## From the table to a score
 #
-# Take one class $c$. Its pixels that were found are $\text{TP}$, on the diagonal. The rest of its **row** was missed,
-# $\text{FN}$. The rest of its **column** was taken for $c$ and is not, $\text{FP}$. The **intersection over union** is
+# Take one class $c$. Its pixels that were found are the **true positives** $\text{TP}$, on the diagonal. The rest of
+# its **row** are pixels of $c$ that were missed, the false negatives $\text{FN}$. The rest of its **column** are pixels
+# that were predicted as $c$ but are something else, the false positives $\text{FP}$. The **intersection over union** is
 #
 # $$\text{IoU}_c = \frac{\text{TP}}{\text{TP} + \text{FP} + \text{FN}}$$
 #
-# (Everingham 2010, Pascal VOC, and the scorer of Cityscapes, Cordts 2016, arXiv 1604.01685; status *exact*.) It is 1
-# if truth and prediction cover the same pixels, and 0 if they have none in common. A class that is neither there nor
-# predicted has no IoU: 0 / 0 is NaN, "not a number".
+# (Everingham 2010, Pascal VOC, and the scorer of Cityscapes, Cordts 2016, arXiv 1604.01685; status *exact*.) It is 1 if
+# truth and prediction cover the same pixels, and 0 if they have no pixel in common. A class that is neither in the
+# truth nor in the prediction has no IoU: 0 / 0 is NaN, "not a number".
 #
 # **Predict.** The IoU of each class of this table, to two decimals.
 
@@ -323,7 +330,7 @@ check_prediction(iou, iou_per_class(small))
 
 # %% exercise="iou_per_class"
 def iou_of(confusion):
-    """Counts (L, L) -> IoU (L,): NaN for a class that is neither there nor predicted."""
+    """Counts (L, L) -> IoU (L,): NaN for a class that is neither in the truth nor predicted."""
     ### BEGIN SOLUTION
     found = confusion.diagonal()
     union = confusion.sum(axis=0) + confusion.sum(axis=1) - found
@@ -337,48 +344,48 @@ check("iou_per_class", iou_of)
 # %% [markdown]
 # <details><summary>Hint 1</summary>
 #
-# A row's sum is TP + FN, a column's sum TP + FP. Together they hold TP twice.
+# The sum of a row is TP + FN, the sum of a column is TP + FP. Together they contain TP twice.
 #
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# `confusion.diagonal()`, `confusion.sum(axis=0)` and `confusion.sum(axis=1)` are all the parts there are. Where the
-# union is 0 the answer is `np.nan`: `np.where` chooses, and `np.maximum(union, 1)` keeps you from dividing by 0.
+# You need only `confusion.diagonal()`, `confusion.sum(axis=0)` and `confusion.sum(axis=1)`. Where the union is 0 the
+# answer is `np.nan`: `np.where` chooses it, and `np.maximum(union, 1)` avoids a division by 0.
 #
 # </details>
 #
-# **In the library**: `iou_per_class` in `tinybnn/metrics/labels.py`, and `evaluate` in `tinybnn/model/evaluate.py`, which predicts
-# every sample, adds the tables and scores the sum. It takes images of any size: `predict` mirrors them up to a
-# multiple of 8, the network's stride, and cuts the answer back.
+# **In the library**: `iou_per_class` in `tinybnn/metrics/labels.py`, and `evaluate` in `tinybnn/model/evaluate.py`.
+# `evaluate` predicts every sample, adds the tables and scores the sum. It takes images of any size: `predict` mirrors
+# an image at its border until its size is a multiple of 8, the stride of the network, and crops the answer back.
 #
-# **What would break if** you took the part of right pixels for a score? Ask it of a "network" that knows three classes
-# perfectly, and no other:
+# **What would break if** you took the share of right pixels as the score? Here is the score of a "network" that knows
+# three classes perfectly and no other:
 
 # %%
 counts = sum(confusion_matrix(np.where(s.label > 2, 2, s.label), s.label, 19) for s in held_out)
-print(f"right pixels: {counts.trace() / counts.sum():.2f}")
+print(f"share of right pixels: {counts.trace() / counts.sum():.2f}")
 print("IoU:", {c: round(float(v), 2) for c, v in zip(streets.classes, iou_per_class(counts)) if v >= 0})
 
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# It calls everything building that is not road or sidewalk, sees no car and no person, and still is right for more
-# than half of the pixels. Large classes decide the part of right pixels. In the mean of the IoUs every class counts
-# the same, and one that is never found counts 0.
+# This network predicts building wherever there is no road and no sidewalk. It finds no car and no person, and yet more
+# than half of its pixels are right. Large classes dominate the share of right pixels. In the mean of the IoUs every
+# class counts the same, and a class that is never found counts 0.
 #
 # </details>
 
 # %% [markdown]
 # ### Exercise: `mean_iou`
 #
-# One number for the whole data set: **mIoU**, the mean over classes. Eight of the 19 classes of Cityscapes do not
-# occur in these scenes. One that is neither there nor predicted says nothing about the network, and is left out. One
-# that is predicted and never there is a mistake: its IoU is 0, and that 0 counts.
+# One number for the whole data set is the **mIoU**, the mean IoU over classes. Eight of the 19 classes of Cityscapes do
+# not occur in these scenes. A class that is neither in the truth nor predicted says nothing about the network and is
+# left out. A class that is predicted but not in the truth is a mistake: its IoU is 0, and that 0 counts.
 
 
 # %% exercise="mean_iou"
 def mean_of_ious(confusion):
-    """Counts (L, L) -> one float: the mean IoU over the classes that have one; NaN if none has."""
+    """Counts (L, L) -> one float: the mean of all IoUs that are not NaN; NaN if all are NaN."""
     ### BEGIN SOLUTION
     iou = iou_per_class(confusion)
     has_one = ~np.isnan(iou)
@@ -392,19 +399,19 @@ check("mean_iou", mean_of_ious)
 # %% [markdown]
 # <details><summary>Hint 1</summary>
 #
-# The library's `iou_per_class` has marked the classes to leave out: they are NaN.
+# The library's `iou_per_class` marks the classes to leave out: they are NaN.
 #
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# `np.isnan` finds them, and `~` exchanges True and False. A boolean array as index keeps what is True. An empty
-# array has no mean, so ask `.any()` before.
+# `np.isnan` finds them, and `~` turns True into False and False into True. A boolean array as an index keeps the
+# elements where it is True. An empty array has no mean, so test `.any()` first.
 #
 # </details>
 #
 # **In the library**: `mean_iou` in `tinybnn/metrics/labels.py`.
 #
-# **What would break if** you scored each image, and took the mean of those scores? Here are both for the network
+# **What would break if** you scored each image and took the mean of those scores? Here are both numbers for the network
 # above.
 
 # %% tags=["varies"]
@@ -415,9 +422,9 @@ print(f"mean of the mIoU of each image: {np.mean([mean_iou(table) for table in t
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# It is another number, and papers mean the first. In a single image a class may have two pixels, or none; missed
-# there, it gives a 0 that weighs as much as a whole road, and where it is absent it is left out. Add the tables of all
-# images, then score once.
+# It is a different number, and papers mean the first one. In a single image a class may have two pixels, or none. If
+# the two pixels are missed, the IoU is a 0 that counts as much as that of a whole road. If the class is absent, it is
+# left out. So add the tables of all images, then score once.
 #
 # </details>
 #
@@ -427,40 +434,40 @@ print(f"mean of the mIoU of each image: {np.mean([mean_iou(table) for table in t
 scores = evaluate(logits_of(run), held_out, task="labels", classes=streets.classes, stride=run.config.stride)
 figure = new_figure(7, 2.6)
 axis = figure.subplots()
-there = {name.removeprefix("IoU "): score for name, score in scores.items() if score >= 0}
+named = {name.removeprefix("IoU "): score for name, score in scores.items() if score >= 0}
 paint = {"mIoU": (0, 0, 0)} | {c: colours(np.array(i), 19) / 255 for i, c in enumerate(streets.classes)}
-axis.bar(there.keys(), there.values(), color=[paint[name] for name in there])
+axis.bar(named.keys(), named.values(), color=[paint[name] for name in named])
 axis.set(ylabel="IoU", ylim=(0, 1), title="held-out scenes, after 240 steps")
 axis.tick_params(axis="x", rotation=45, labelsize=8)
 figure
 
 # %% [markdown]
-# The black bar is the mean. A name without a bar is a class that is in the scenes and was not found. Notebook 10 asks
-# how far such a mean may be trusted: less far than its three decimals suggest.
+# The black bar is the mean. A class without a bar occurs in the scenes but was not found. Notebook 10 asks how far you
+# can trust such a mean. The answer is: less than its three decimals suggest.
 
 # %% [markdown]
-# ## Why binary at all
+# ## Why binary?
 #
-# **Memory.** One bit in place of 32, as above.
+# **Memory.** A weight takes 1 bit and not 32, as above.
 #
-# **Arithmetic.** Where both factors are $-1$ or $+1$, a product asks only whether the two signs differ. That is XOR. A
-# sum of 64 products is one XOR of two 64-bit words and one count of the ones in it (*popcount*), in place of 64
-# multiplications and additions. Notebook 03 builds it.
+# **Arithmetic.** If both factors are $-1$ or $+1$, their product depends only on whether the two signs differ. XOR
+# computes that. A sum of 64 products takes one XOR of two 64-bit words and one count of the ones in the result
+# (*popcount*), and not 64 multiplications and additions. Notebook 03 builds it.
 #
-# You will read that binary networks are 58 times faster and 32 times smaller, and wonder where that comes from, as
-# others did (allenai/XNOR-Net#42). The 58 is XNOR-Net's *count of operations*, not a time: a processor multiplies many
-# floats in one instruction, too. The 32 is for weights alone, where their bits fill whole words. This course claims
-# neither. What was measured here, how and against what, is in [docs/speed.md](../docs/speed.md), and notebook 11 has
-# it all.
+# You will read that binary networks are 58 times faster and 32 times smaller. Others have asked where these numbers
+# come from (allenai/XNOR-Net#42). The 58 is a *count of operations* in the XNOR-Net paper, not a time: a processor
+# multiplies many floats in one instruction, too. The 32 holds for weights alone, if their bits fill whole words. This
+# course claims neither number. [docs/speed.md](../docs/speed.md) says what was measured here, how, and against what.
+# Notebook 11 explains it.
 #
-# The system that we rebuild is *The Binary Quantized Neural Network for Dense Prediction via Specially Designed
-# Upsampling and Attention* (Ding and others 2024, arXiv 2405.17776). Its code is not public and some of its equations
-# are not known to us. So behind every equation of this course stands its **status**: *exact*, as in the source;
-# *from code*, as in a program that was published; *reconstructed*, our best reading of words; *ours*, a decision of
-# this project. No number of that paper is claimed here.
+# We rebuild the system of *The Binary Quantized Neural Network for Dense Prediction via Specially Designed Upsampling
+# and Attention* (Ding and others 2024, arXiv 2405.17776). Its code is not public, and we do not know some of its
+# equations. So every equation of this course has a **status**: *exact*, as in the source; *from code*, as in a
+# published program; *reconstructed*, our best reading of the words of a paper; *ours*, a decision of this project. We
+# claim no number of that paper.
 #
 # ## What you have
 #
-# You know what goes in, what comes out, and how it is scored; and you have seen a network of signs learn a street in
-# front of you. Everything in it begins with one question that seems to have a simple answer: what is the sign of a
-# number? That is notebook 01.
+# You know what goes into a dense predictor, what comes out, and how it is scored. You have also seen a network of signs
+# learn to label a street. Everything in it begins with one simple question: what is the sign of a number? That is
+# notebook 01.

@@ -5,9 +5,9 @@
 #
 # Afterwards you can
 #
-# - say what `sign` does at zero, and why a network cares;
-# - explain why no gradient gets through a sign, and what is sent through in its place;
-# - write the backward pass of a binary activation, and check it where finite differences see nothing.
+# - say what `sign` does at zero, and why that matters to a network;
+# - explain why no gradient passes through a sign, and which gradient is used instead;
+# - write the backward pass of a binary activation, and check it although finite differences of a sign are zero.
 
 # %%
 import numpy as np
@@ -20,14 +20,14 @@ from tinybnn.testing import check, check_prediction
 # %% [markdown]
 # ## Two values, not three
 #
-# A binary network keeps of every number only on which side of zero it lies:
+# A binary network keeps only the sign of each number:
 #
 # $$s = \operatorname{sgn}(x) = \begin{cases} +1 & x \ge 0 \\ -1 & x < 0 \end{cases}$$
 #
-# (Hubara and others 2016, arXiv 1602.02830, eq. 1; status *exact*.) One bit can say that. It could not say a third
-# value, and so zero has to take a side.
+# (Hubara and others 2016, arXiv 1602.02830, eq. 1; status *exact*.) One bit holds two values. It cannot hold a third
+# one, so the sign of zero must be one of the two.
 #
-# **Predict.** What are the five signs of `x`? One of its values is a negative zero, which floats have.
+# **Predict.** What are the five signs of `x`? One of its values is a negative zero, which exists in floats.
 
 # %% prediction="signs"
 x = np.array([-0.0, 0.0, -0.2, 3.0, -1e-9])  # variant: np.array([0.4, -0.0, -7.0, 0.0, 1e-9])
@@ -39,12 +39,12 @@ signs = np.where(x >= 0, 1, -1)
 check_prediction(signs, sign(x))
 
 # %% [markdown]
-# Silence means right.
+# If the check prints nothing, your prediction is right.
 #
 # ### The specification
 #
-# Every operation of this course has one: plain loops over single numbers, slow and impossible to misread. Whatever is
-# fast is held against it.
+# Every operation of this course has a specification: plain loops over single numbers. It is slow, but hard to misread.
+# Every fast version is compared with it.
 
 
 # %%
@@ -60,7 +60,7 @@ sign_in_loops(np.array([[0.5, -2.0], [-0.1, 7.0]]))
 # %% [markdown]
 # ### Exercise: `sign`
 #
-# Now without loops.
+# Write it without loops.
 
 
 # %% exercise="sign"
@@ -82,52 +82,55 @@ check("sign", sign_of)
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# `np.where(condition, a, b)` picks `a` or `b` for each element. Its result has the dtype of `a` and `b`; you want that
-# of `x`, and `.astype` gives it.
+# `np.where(condition, a, b)` chooses `a` or `b` for each element. Its result has the dtype of `a` and `b`. `.astype`
+# converts it to the dtype of `x`.
 #
 # </details>
 #
-# **In the library**: `sign` in `tinybnn/ops/binarize.py`. It computes $2\,[x \ge 0] - 1$, where $[\ldots]$ is 1 if what
-# stands inside is true, and 0 if not. And it refuses NaN, which has no sign.
+# **In the library**: `sign` in `tinybnn/ops/binarize.py`. It computes $2\,[x \ge 0] - 1$, where $[\ldots]$ is 1 if the
+# condition inside is true, and 0 if not. It refuses NaN, which has no sign.
 #
-# **What would break if** you took `np.sign`? Try it: hand `np.sign` to the check above.
+# **What would break if** you used `np.sign`? Try it: pass `np.sign` to the check above.
 #
 # <details><summary>Answer</summary>
 #
-# `np.sign`, and PyTorch's, give 0 at 0, and a network that uses them is ternary. Training does not notice. The packed
-# network has one bit a value and no third one, so its answers differ wherever a value was exactly zero, as in a border
-# of zeros around an image. Seven public projects stumbled here: [the catalogue of mistakes](../docs/mistakes.md) links
-# to them, under "ternary".
+# The sign functions of NumPy and PyTorch give 0 at 0, and a network that uses them is ternary: it has three values.
+# Training does not show it. The packed network has one bit for each value and no third value, so its results differ
+# wherever a value was exactly zero, as in a border of zeros around an image. Seven public projects had this bug: [the
+# catalogue of mistakes](../docs/mistakes.md) links to them, under "ternary".
 #
 # </details>
 
 # %% [markdown]
-# ## Nothing can be learnt through a sign
+# ## No gradient passes through a sign
 #
-# A network is trained by making one number small, the **loss** $L$, which says how wrong its answers are (notebook 00).
-# For that we want $\partial L / \partial x$ for each number $x$ in the network: how $L$ changes if $x$ does. It is
-# written `dx`, and found from the end to the beginning. For $y = f(x)$ the **backward pass** of $f$ is given `dy`,
-# which is $\partial L / \partial y$, and multiplies it by the derivative of $f$, by the chain rule:
-# $\frac{\partial L}{\partial x} = \frac{\partial L}{\partial y} f'(x)$.
+# Training makes one number small, the **loss** $L$, which says how wrong the answers of the network are (notebook 00).
+# For that we need $\partial L / \partial x$ for each number $x$ in the network: how much $L$ changes if $x$ changes.
+# This gradient is written `dx`, and it is computed from the end of the network to its beginning. For $y = f(x)$ the
+# **backward pass** of $f$ gets `dy`, which is $\partial L / \partial y$. By the chain rule it multiplies `dy` by the
+# derivative of $f$: $\frac{\partial L}{\partial x} = \frac{\partial L}{\partial y} f'(x)$.
 #
-# Move $x$ a little, and $\operatorname{sgn}(x)$ stays as it is: its derivative is 0 everywhere but at 0, where it has
-# none. So every `dx` below a sign is 0, and nothing there is learnt.
+# If $x$ changes a little, $\operatorname{sgn}(x)$ stays the same. So the derivative of the sign is 0 everywhere except
+# at 0, where it does not exist. Then every `dx` before a sign is 0, and the layers before it learn nothing.
 #
-# `numeric_vjp(f, arguments, dy)` finds gradients without calculus, by central differences
-# $\big(f(x + h) - f(x - h)\big) / 2h$ times `dy`, one gradient for each argument. Through `sign`:
+# `numeric_vjp(f, arguments, dy)` finds gradients without calculus. It returns one gradient for each argument: the
+# central difference $\big(f(x + h) - f(x - h)\big) / 2h$ times `dy`. VJP means **vector-Jacobian product**. The
+# Jacobian is the matrix of all derivatives of outputs with respect to inputs, and `dy` is the vector by which a
+# backward pass multiplies it. The result for `sign`:
 
 # %%
 x, dy = np.array([-1.5, -0.3, 0.4, 2.0]), np.array([1.0, 2.0, 3.0, 4.0])
 numeric_vjp(sign, (x,), dy)[0]
 
 # %% [markdown]
-# The **straight-through estimator** runs one function forward and differentiates another. Forward the sign, backward
-# the *clip*, $\min(\max(x, -1), 1)$, whose slope is 1 between $-1$ and $1$ and 0 outside:
+# The **straight-through estimator** (STE) uses one function in the forward pass and the derivative of another in the
+# backward pass. Forward it computes the sign. Backward it differentiates the *clip*, $\min(\max(x, -1), 1)$, whose
+# slope is 1 between $-1$ and $1$, and 0 outside:
 #
 # $$\frac{\partial L}{\partial x} := \frac{\partial L}{\partial s} \cdot [\,|x| \le 1\,]$$
 #
-# (Hubara 2016, section 1.3; status *exact*. It passes at $|x| = 1$ itself: `tinybnn/notation.py` says so for this
-# library.)
+# (Hubara 2016, section 1.3; status *exact*. The gradient passes at $|x| = 1$ itself: `tinybnn/notation.py` fixes that
+# for this library.)
 #
 # **Predict.** What is the straight-through gradient `dx` here?
 
@@ -144,24 +147,26 @@ check_prediction(dx, up * clipped.dsoft(at))
 # %% [markdown]
 # ### A mask on x, not a clip on the gradient
 #
-# The mask asks how large the *input* was. How large the *gradient* is does not matter: one of 100 passes whole. Many
-# have clipped the gradient to $[-1, 1]$ in its place, in code that seemed to work (itayhubara/BinaryNet.pytorch#29).
+# The factor $[\,|x| \le 1\,]$ is a **mask**. It depends on the size of the *input*. The size of the *gradient* does not
+# matter: a gradient of 100 passes unchanged. A common bug is to clip the gradient to $[-1, 1]$ instead
+# (itayhubara/BinaryNet.pytorch#29).
 #
-# Why a mask at all? An $x$ far from zero will not change its sign by a small step. A gradient that pushes it further
-# out changes no output and no loss; the mask stops it.
+# Why is there a mask? If $x$ is far from zero, a small step does not change its sign. A gradient that pushes $x$
+# further away changes no output and no loss. The mask stops it.
 #
 # ### The threshold
 #
-# The library's activation has a threshold $\tau_c$ for each channel, and learns it:
+# The activation of the library has a threshold $\tau_c$ for each channel, and learns it:
 #
 # $$s = \operatorname{sgn}(x - \tau), \qquad
 # \frac{\partial L}{\partial \tau_c} = -\sum_{\text{all but } c} \frac{\partial L}{\partial x}$$
 #
-# (RSign of ReActNet, Liu 2020, arXiv 2003.03488, eq. 1; status *exact*.) The minus sign is that of $-\tau$, and the sum
-# is there because one $\tau_c$ served all positions.
+# (RSign of ReActNet, Liu 2020, arXiv 2003.03488, eq. 1; status *exact*.) The minus sign comes from $-\tau$. The sum is
+# there because every position of channel $c$ uses the same $\tau_c$.
 #
-# A backward pass needs some of what the forward pass saw. So every forward function here returns two things, its value
-# and a **cache**. That of `binarize` holds $x - \tau$ as `cache.shifted`:
+# A backward pass needs some values of the forward pass. So every forward function of this library returns two things:
+# its value and a **cache** of what the backward pass needs. The cache of `binarize` contains $x - \tau$ as
+# `cache.shifted`:
 
 # %%
 s, cache = binarize(np.array([[0.5, 0.5], [-2.0, 3.0]]), np.array([0.0, 1.0]))  # two positions, two channels
@@ -171,7 +176,7 @@ print(cache.shifted)
 # %% [markdown]
 # ### Exercise: `binarize_backward`
 #
-# The check hands your function caches of rows (rows, C) and of maps (N, H, W, C). `options` keeps it to the clip.
+# The check calls your function with caches of rows (rows, C) and of maps (N, H, W, C). `options` limits it to the clip.
 
 
 # %% exercise="binarize_backward"
@@ -189,12 +194,12 @@ check("binarize_backward", clipped_backward, options={"quantizer": clipped})
 # %% [markdown]
 # <details><summary>Hint 1</summary>
 #
-# A boolean array times a float array is a float array: the mask needs no `np.where`.
+# A boolean array times a float array is a float array, so the mask needs no `np.where`.
 #
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# `dx.reshape(-1, C)` has one row for each position, however many axes there were. Sum over its rows.
+# `dx.reshape(-1, C)` has one row for each position, for any number of axes. Sum over its rows.
 #
 # </details>
 #
@@ -204,9 +209,10 @@ check("binarize_backward", clipped_backward, options={"quantizer": clipped})
 #
 # <details><summary>Answer</summary>
 #
-# Nothing, for almost every input: the two differ only where $|x - \tau| = 1$ exactly. But the floats behind binary
-# weights are clipped to $[-1, 1]$ after each step (notebook 07), and one that is pushed outward ends at 1 *exactly*.
-# With a strict mask it would get no gradient there, and could not come back (jiecaoyu/XNOR-Net-PyTorch#56).
+# For almost every input nothing would break: the two masks differ only where $|x - \tau| = 1$ exactly. But binary
+# weights are signs too, of floats that are called **latent weights**. After each step latent weights are clipped to
+# $[-1, 1]$ (notebook 07), so one that is pushed outward ends at *exactly* 1. With a strict mask it would get no
+# gradient there, and would stay there (jiecaoyu/XNOR-Net-PyTorch#56).
 #
 # </details>
 
@@ -214,49 +220,53 @@ check("binarize_backward", clipped_backward, options={"quantizer": clipped})
 # ## How can such a gradient be checked?
 #
 # Finite differences of the sign are zero. They would reject the straight-through gradient and accept a gradient of
-# zero. The way out is in the definition: the backward pass differentiates *another* function. Let that one run forward
-# too, and the same backward code must agree with finite differences.
+# zero. But by definition the backward pass differentiates *another* function. If that function runs forward too, the
+# same backward code must agree with finite differences.
 #
-# In this library a `Quantizer` holds both: `hard` runs forward, `soft` is what `dsoft` is the derivative of, and
-# `relaxed()` puts `soft` in the place of `hard`.
+# In this library a `Quantizer` contains three functions. `hard` runs forward. `soft` is the function that is
+# differentiated, and `dsoft` is its derivative. `relaxed()` returns a **relaxed quantizer**: a copy in which `soft`
+# replaces `hard`, so that it can be checked.
 
 # %%
 relaxed = clipped.relaxed()
 numeric_vjp(relaxed.hard, (x,), dy)[0], dy * relaxed.dsoft(x)
 
 # %% [markdown]
-# That is what the check did with your function: where it fails, it shows `quantizer = relaxed clipped`. In this course
-# no gradient is believed before it has passed this way.
+# The check did this with your function: if it fails, it shows `quantizer = relaxed clipped`. Every gradient of this
+# course is checked in this way before it is used.
 
 # %% [markdown]
-# ## Other stand-ins
+# ## Other surrogates
 #
-# The clip is one of a family. The hard function is always the sign; what differs is how far from zero a gradient still
-# passes, and how much of it.
+# The function that is differentiated instead of the sign is called its **surrogate**. The clip is one of several. The
+# hard function is always the sign. The surrogates differ in how far from zero a gradient still passes, and how much of
+# it.
 
 # %%
-figure = new_figure(9, 3.6)
+columns = len(QUANTIZERS)
+figure = new_figure(1.8 * columns, 3.6)
 x = np.linspace(-2, 2, 401)
-for (name, quantizer), (top, bottom) in zip(QUANTIZERS.items(), figure.subplots(2, 5, sharex=True).T):
+for (name, quantizer), (top, bottom) in zip(QUANTIZERS.items(), figure.subplots(2, columns, sharex=True).T):
     top.plot(x, quantizer.hard(x), "--", color="black", lw=1)
     top.plot(x, quantizer.soft(x))
     top.set(title=name, ylim=(-2.1, 2.1))
     bottom.fill_between(x, quantizer.dsoft(x), alpha=0.4)
     bottom.set(xlabel="x", ylim=(-0.7, 5.2))
 figure.axes[0].set_ylabel("forward")
-figure.axes[5].set_ylabel("derivative")
+figure.axes[columns].set_ylabel("derivative")
 figure
 
 # %% [markdown]
-# Dashed: the sign, which runs forward. Solid: what is differentiated in its place. Below: the derivative. That of
-# `swish_sign` is negative in places: there it pushes a value back. Bi-Real Net's *polynomial*, $x\,(2 - |x|)$ between
-# -1 and 1, is steepest at zero: most passes where a small step does flip the sign:
+# The dashed line is the sign, which runs forward. The solid line is the surrogate, which is differentiated. Below each
+# is the derivative. The derivative of `swish_sign` is negative in places: there the gradient changes its sign. The
+# *polynomial* of Bi-Real Net, $x\,(2 - |x|)$ between -1 and 1, is steepest at zero. So the gradient is largest where a
+# small step can change the sign:
 #
 # $$\frac{\partial\,\text{soft}}{\partial x} = \begin{cases} 2 - 2|x| & |x| \le 1 \\ 0 & \text{otherwise} \end{cases}$$
 #
 # (Liu 2018, arXiv 1808.00278; status *exact*.)
 #
-# **Predict.** The polynomial's slope at $-0.5$, $0$, $0.25$ and $3$?
+# **Predict.** What is the slope of the polynomial at each of these four values?
 
 # %% prediction="slopes"
 x = np.array([-0.5, 0.0, 0.25, 3.0])  # variant: np.array([0.5, -0.75, 1.0, -2.0]) | np.array([-0.1, 0.9, -1.5, 0.0])
@@ -268,7 +278,7 @@ slopes = 2 - 2 * np.minimum(np.abs(x), 1)
 check_prediction(slopes, polynomial.dsoft(x))
 
 # %% [markdown]
-# ### Exercise: the polynomial's slope
+# ### Exercise: the slope of the polynomial
 
 
 # %% exercise="polynomial_slope"
@@ -295,23 +305,23 @@ check("binarize_backward", backward_with_slope, options={"quantizer": polynomial
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# Where $|x|$ is 1 the formula gives 0 by itself. So let $|x|$ grow no further than 1: `np.minimum`.
+# Where $|x|$ is 1 the formula gives 0. So limit $|x|$ to 1 with `np.minimum`.
 #
 # </details>
 #
 # **In the library**: the table at the top of `tinybnn/ops/binarize.py`, and `QUANTIZERS`.
 #
-# **What would break if** the forward pass ran the polynomial too, and not the sign?
+# **What would break if** the forward pass computed the polynomial too, and not the sign?
 #
 # <details><summary>Answer</summary>
 #
-# The gradient would be exact, and training easier. But the activations would be real numbers between $-1$ and $1$:
-# nothing could be packed into bits. And if you put the signs back after training, they are not what the later layers
-# have learnt to read.
+# The gradient would be exact, and training easier. But the activations would be real numbers between $-1$ and $1$,
+# which cannot be packed into bits. If you replaced the polynomial by the sign after training, the later layers would
+# get values for which they were not trained.
 #
 # </details>
 #
 # ## What you have
 #
-# A sign, and a gradient to train through it. Weights are binarized in the same way. They lose their size, and one
-# number for each filter gives a good part of it back. That is notebook 02.
+# You have a sign, and a gradient to train through it. Weights are binarized in the same way. A binary weight has lost
+# its size, but one number for each filter restores much of it. That is notebook 02.

@@ -1,11 +1,11 @@
 # %% [markdown]
 # # 4. Binary convolution, and what padding really is
 #
-# 45 minutes · needs 01, 02, 03 · explains `tinybnn/ops/conv.py`, `tinybnn/ops/binary_conv.py`, `tinybnn/ops/binary_conv.py`
+# 45 minutes · needs 01, 02, 03 · explains `tinybnn/ops/conv.py`, `tinybnn/ops/binary_conv.py`
 #
 # Afterwards you can
 #
-# - write a convolution as one matrix product, and say how large its result is;
+# - write a convolution as one matrix product, and compute the size of its result;
 # - say which values a binary convolution can give, and why its scale comes after the sum;
 # - say what each of the three ways to pad a binary map does, and pad packed words with 0 exactly.
 
@@ -20,18 +20,20 @@ from tinybnn.testing import check, check_prediction
 # %% [markdown]
 # ## A window that moves
 #
-# A convolution lays a small window on the map. It multiplies what it sees by weights, adds up, and moves on:
+# A convolution places a small window on the map. It multiplies the values in the window by weights, adds the products,
+# and moves the window on:
 #
 # $$y_{nijf} = \sum_{kh,\,kw,\,c} x_{n,\; i\,SH + kh\,DH - PH,\; j\,SW + kw\,DW - PW,\; c}\;\; w_{kh,\,kw,\,c,\,f}$$
 #
-# The **stride** $(SH, SW)$ is the step of the window. The **dilation** $(DH, DW)$ is the distance between two of its
-# taps (1: side by side). The **padding** $(PH, PW)$ is how many rows and columns are added on each side. Pairs are
-# rows first, columns second.
+# The weights are called the **kernel**. A **tap** is one position $(kh, kw)$ of the kernel. The **stride** $(SH, SW)$
+# is the step of the window. The **dilation** $(DH, DW)$ is the distance between neighbouring taps; with 1 they are side
+# by side. The **padding** $(PH, PW)$ is the number of rows and columns that are added on each side. In all pairs rows
+# come first, then columns.
 #
-# Mathematics calls this *cross-correlation*: the kernel is not turned around. The field says convolution, and so does
-# this course. (Textbook; status *exact*.)
+# In mathematics this is called *cross-correlation*, because the kernel is not turned around. In machine learning and in
+# this course it is called convolution. (Textbook; status *exact*.)
 #
-# **Predict.** A row of four values, a kernel of two taps, no padding. What are the three sums?
+# **Predict.** A row has four values and a kernel two taps, without padding. What are the three sums?
 
 # %% prediction="row"
 X = [1, 2, 0, -1]  # variant: [3, 0, 1, 2] | [0, 4, -2, 1]
@@ -47,31 +49,32 @@ check_prediction(y, conv2d_loops(row, taps).ravel())
 # %% [markdown]
 # ### The specification
 #
-# It is `conv2d_loops` in `tinybnn/ops/conv.py`: seven loops, one multiplication a line. Here the map holds the digits 1 to
-# 9 and the taps count 1000, 100, 10 and 1. So each result spells out what its window saw, and 0 is padding:
+# `conv2d_loops` in `tinybnn/ops/conv.py` has seven nested loops around one multiplication. Here the map holds the
+# digits 1 to 9, and the taps have the values 1000, 100, 10 and 1. So the digits of each result are the values in its
+# window, and 0 is padding (leading zeros are not printed):
 
 # %%
-digits, places = np.arange(1.0, 10).reshape(1, 3, 3, 1), np.array([1000.0, 100, 10, 1]).reshape(2, 2, 1, 1)
+digits, powers = np.arange(1.0, 10).reshape(1, 3, 3, 1), np.array([1000.0, 100, 10, 1]).reshape(2, 2, 1, 1)
 for options in ({}, {"dilation": 2}, {"stride": 2, "pad": 1}):
-    print(options, conv2d_loops(digits, places, **options).ravel().astype(int))
+    print(options, conv2d_loops(digits, powers, **options).ravel().astype(int))
 
 # %% [markdown]
-# ### Which axis is which
+# ### The order of the axes
 #
 # The arrays above have four axes each. Maps are $(N, H, W, C)$, "NHWC": images, rows, columns, channels. Kernels are
 # $(KH, KW, C, F)$, "HWIO": rows, columns, channels in, filters out. PyTorch has another order: NCHW and OIHW.
 #
-# With the channels last, all channels of a pixel lie side by side in memory. So they can be packed into words where
-# they lie (notebook 03), and one row of a window is one run of $KW \cdot C$ values.
+# Here the channels are last, so all channels of a pixel lie side by side in memory. So they can be packed into words
+# without being moved (notebook 03), and one row of a window is one run of $KW \cdot C$ values.
 #
-# ### How large is the result?
+# ### The size of the result
 #
-# A kernel with dilation spans $DH\,(KH - 1) + 1$ rows. It starts at the top of the padded map and takes steps of $SH$
-# while it fits. ($OW$ likewise.)
+# A kernel with dilation covers $DH\,(KH - 1) + 1$ rows. It starts at the top of the padded map and moves in steps of
+# $SH$ while it fits. (The formula for $OW$ is the same.)
 #
 # $$OH = \left\lfloor \frac{H + 2\,PH - DH\,(KH - 1) - 1}{SH} \right\rfloor + 1$$
 #
-# **Predict.** $H = 11$ rows, a kernel of 3 rows, padding 1. How many rows come out?
+# **Predict.** A map has $H = 11$ rows, the kernel 3 rows, and the padding is 1. How many rows come out?
 
 # %% prediction="size"
 STRIDE = 2  # variant: 1 | 3
@@ -87,9 +90,9 @@ check_prediction(rows, conv2d(np.zeros((1, 11, 1, 1)), np.zeros((3, 1, 1, 1)), *
 # %% [markdown]
 # ### One matrix product
 #
-# To be fast, the same sums are written as a matrix product. Every window becomes one row of a matrix, which is called
-# the *columns* all the same (im2col, "image to columns"). Every filter becomes one column of another matrix. Their
-# product holds all sums.
+# Matrix products are fast, so the same sums are written as a matrix product. Every window becomes one row of a matrix.
+# That matrix is nevertheless called the *columns* (im2col, "image to columns"). Every filter becomes one column of
+# another matrix. Their product contains all sums.
 
 # %%
 figure, grid = new_figure(7.5, 2.7), np.arange(20, 36).reshape(4, 4)
@@ -106,10 +109,10 @@ for axis, corner, size in ((panels[0], (0.5, -0.5), (3, 3)), (panels[1], (-0.5, 
 figure
 
 # %% [markdown]
-# The window in the black frame is the second of four, and so the second row: read it row by row.
+# The window in the black frame is the second of four, so it is the second row of the matrix. Read it row by row.
 #
-# NumPy's `sliding_window_view` gives all windows without copying anything. It is a *view*: another way to walk through
-# the same memory. Only the `reshape` to a matrix copies. The price is memory:
+# NumPy's `sliding_window_view` gives all windows without copying anything. It is a *view*: another way to index the
+# same memory. Only the `reshape` to a matrix copies, and the copy takes memory:
 
 # %%
 x = np.zeros((1, 34, 34, 16), np.float32)
@@ -118,12 +121,12 @@ print("the view", view.shape, "copies nothing:", np.shares_memory(view, x))
 print(f"map {x.nbytes:,} bytes, columns {view.reshape(32 * 32, -1).nbytes:,} bytes")
 
 # %% [markdown]
-# Look at the shape: the two axes of the window come *last*, after the channels. The kernel has them before the
-# channels. Somebody has to move them.
+# In the shape of the view the two axes of the window come *last*, after the channels. In the kernel they come before
+# the channels. So the axes must be moved.
 #
 # ### Exercise: `conv2d`
 #
-# No dilation, and every filter sees all channels (the options call it one *group*).
+# There is no dilation, and every filter uses all channels (the options call this one *group*).
 
 
 # %% exercise="conv2d"
@@ -146,40 +149,42 @@ check("conv2d", conv_by_columns, options={"groups": 1, "dilation": 1})
 # <details><summary>Hint 1</summary>
 #
 # Four steps: pad with `np.pad(..., constant_values=...)`; take the view of all windows; keep every SH-th and SW-th of
-# them; make a matrix with a row for each window, and multiply. `w.reshape(-1, F)` is the other matrix.
+# them; make a matrix with one row for each window, and multiply. `w.reshape(-1, F)` is the other matrix.
 #
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# The view is `(N, rows, columns, C, KH, KW)`. A slice `[:, ::SH, ::SW]` does the stride. `.transpose(0, 1, 2, 4, 5, 3)`
-# brings the window's axes before the channels; then `.reshape(-1, KH * KW * C)`. `OH` and `OW` are in the view's shape.
+# The view is `(N, rows, columns, C, KH, KW)`. The slice `[:, ::SH, ::SW]` applies the stride. `.transpose(0, 1, 2, 4,
+# 5, 3)` moves the axes of the window before the channels. Then call `.reshape(-1, KH * KW * C)`. `OH` and `OW` are in
+# the shape of the view.
 #
 # </details>
 #
-# **In the library**: `conv2d` in `tinybnn/ops/conv.py`. It copies the columns in bands of some rows, about 600 kB of
-# float32 at a time: they are still in the processor's cache when they are multiplied.
+# **In the library**: `conv2d` in `tinybnn/ops/conv.py`. It copies the columns in bands of a few rows, about 600 kB of
+# float32 at a time, so that they are still in the processor's cache when they are multiplied.
 #
 # **What would break if** you left out the `transpose`? Try it.
 #
 # <details><summary>Answer</summary>
 #
-# Shapes would fit, and with one channel so would all values: the tests on a grey image pass. With more channels, each
-# weight meets another tap than its own. A network trained from the start with such code still learns, for it is a
-# fixed shuffle of the weights. Weights from elsewhere give noise.
+# The shapes would fit, and with one channel so would all values, so tests on a grey image pass. With more channels,
+# weights are multiplied by the values of other taps. A network trained from the start with such code still learns,
+# because the weights are only shuffled in a fixed way. Weights trained elsewhere give noise.
 #
 # </details>
 #
 # ## Binary: a whole number, then the scale
 #
-# Now every value of `x` is $+1$ or $-1$, and of the weights only the signs take part:
+# Now every value of `x` is $+1$ or $-1$, and of the latent weights `w` (notebook 02) only the signs are used:
 #
 # $$z = x \circledast \operatorname{sgn}(w), \qquad y_{nijf} = \alpha_f\, z_{nijf}$$
 #
 # (XNOR-Net, Rastegari 2016, arXiv 1603.05279, without its input scale; status *exact*.) $\circledast$ is the
-# convolution above; $\alpha_f$ is the mean $|w|$ of filter $f$ (notebook 02), or learnt. $z$ is a sum of
-# $n = KH \cdot KW \cdot C$ products, each $+1$ or $-1$.
+# convolution above. $\alpha_f$ is the mean $|w|$ of filter $f$ (notebook 02), or learnt. $z$ is a sum of $n = KH \cdot
+# KW \cdot C$ products, each $+1$ or $-1$.
 #
-# **Predict.** The kernel has the shape $(KH, KW, C)$ below. Which values can $z$ have? All of them, in ascending order.
+# **Predict.** The kernel has the shape $(KH, KW, C)$ below. Which values can $z$ have? Write all of them in ascending
+# order.
 
 # %% prediction="values"
 KERNEL_SHAPE = (1, 3, 1)  # variant: (2, 2, 1) | (1, 1, 5)
@@ -192,12 +197,13 @@ draws = sign(np.random.default_rng(0).normal(size=(1000, *KERNEL_SHAPE)))
 check_prediction(values, np.unique(conv2d(draws, np.ones((*KERNEL_SHAPE, 1)))[0]))
 
 # %% [markdown]
-# The step is 2: if one product turns from $-1$ to $+1$, the sum grows by 2. So all values are even or all are odd, as
-# $n$ is. Remember this; padding will break it.
+# Neighbouring values differ by 2: if one product changes from $-1$ to $+1$, the sum grows by 2. So all values are even
+# if $n$ is even, and odd if $n$ is odd. Remember this, because padding with 0 will break it.
 #
 # Every partial sum is a whole number of at most $n$, and float32 holds whole numbers exactly up to $2^{24}$. So floats
-# give the *same* $z$ as a count of bits does, in whatever order they add, and after the same multiplication the same
-# $y$. `conv2d_packed` counts bits; it is told the number of channels, 64, for the words do not say it. Equal by `==`:
+# give the *same* $z$ as a count of bits, in any order of addition, and after the same multiplication the same $y$.
+# `conv2d_packed` counts bits. It needs the number of channels, 64, because the words do not contain it. Both results
+# are equal by `==`:
 
 # %%
 rng = np.random.default_rng(0)
@@ -218,7 +224,7 @@ print(f"{100 * (before != after).mean():.0f} % of the values differ, by at most 
 # %% [markdown]
 # ### Exercise: `binary_conv2d`
 #
-# The library's `conv2d` may do the convolution. It returns a pair, value and cache. Note its defaults.
+# You may use the library's `conv2d` for the convolution. It returns a pair of value and cache. Mind its defaults.
 
 
 # %% exercise="binary_conv2d"
@@ -236,37 +242,37 @@ check("binary_conv2d", scaled_conv, options={"groups": 1, "dilation": 1})
 # %% [markdown]
 # <details><summary>Hint 1</summary>
 #
-# Signs of the weights, convolution, scale: the order of the formula. `alpha` belongs to the last axis.
+# Take the signs, convolve, then scale. `alpha` belongs to the last axis.
 #
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# `conv2d(x, sign(w), ...)[0]` is $z$. All three options must be handed on; if you forget one, its default is taken.
+# `conv2d(x, sign(w), ...)[0]` is $z$. Pass all three options to it. If you forget one, `conv2d` uses its default.
 #
 # </details>
 #
-# **In the library**: `binary_conv2d` in `tinybnn/ops/binary_conv.py`. It has no default for `pad_value`, and refuses any
-# but -1, 0 and 1.
+# **In the library**: `binary_conv2d` in `tinybnn/ops/binary_conv.py`. Its `pad_value` has no default, and must be -1, 0
+# or 1.
 #
 # **What would break if** `pad_value` had a default of 0, as it has in `conv2d`?
 #
 # <details><summary>Answer</summary>
 #
-# Nothing that training shows: shapes, loss and gradients are as good as before. But the network has three values where
-# it claims two, and the packed network has no bit for the third: without a correction its answers differ at every
-# border. That padding breaks the promise of two values was noted for the first of these networks
-# (MatthieuCourbariaux/BinaryNet#9), and met again in hardware (cornell-zhang/bnn-fpga#22).
+# Training would not show it: shapes, loss and gradients are as good as before. But the network uses three values
+# instead of two, and the packed network has no bit for the third. Without a correction its results differ at every
+# border. For the first of these networks somebody noted that padding breaks the promise of two values
+# (MatthieuCourbariaux/BinaryNet#9). The same problem came up in hardware (cornell-zhang/bnn-fpga#22).
 #
 # </details>
 #
 # ## What padding really is
 #
-# Padding is there so that the map keeps its size. In a float network one pads with 0, "nothing". A binary map holds
-# only $+1$ and $-1$. So $0$ is a third value, and neither $+1$ nor $-1$ is nothing: each is a statement about what lies
-# beyond the border.
+# Padding keeps the size of the map. A float network pads with 0, which means "nothing". A binary map holds only $+1$
+# and $-1$. So $0$ is a third value. And $+1$ or $-1$ is not nothing: each says what the map looks like beyond the
+# border.
 #
-# **Predict.** A large map where all is `V`, with `C` channels; a kernel of 3 x 3 with all weights $+1$; padding 1. What
-# is the sum in a corner, for the padding values $-1$, $0$ and $+1$?
+# **Predict.** In a large map with `C` channels all values are `V`. A kernel of 3 x 3 has only weights $+1$, and the
+# padding is 1. What is the sum in a corner, for the padding values $-1$, $0$ and $+1$?
 
 # %% prediction="corner"
 V = 1  # variant: -1
@@ -280,26 +286,28 @@ flat, ones = np.full((1, 6, 6, C), float(V)), np.ones((3, 3, C, 1))
 check_prediction(corner, [conv2d(flat, ones, pad=1, pad_value=p)[0][0, 0, 0, 0] for p in (-1.0, 0.0, 1.0)])
 
 # %% [markdown]
-# Three paddings, three results. In a corner five of nine taps lie outside. With 0 only four taps count: with one
-# channel the sum is even, where inside of the map all sums are odd. No count over nine bits gives an even sum.
+# The three paddings give three results. In a corner, five of the nine taps lie outside the map. With 0, only the other
+# four count. So with one channel the sum in a corner is even, while all sums inside the map are odd. No count over nine
+# bits gives an even sum.
 #
-# A map of stripes, its convolution with one kernel for each padding value, and how far apart the three are:
+# The next figure shows a map of stripes, its convolution with one kernel for each padding value, and how much the three
+# results differ:
 
 # %%
 stripes = sign(np.sin(np.add.outer(0.9 * np.arange(14), 0.5 * np.arange(14)) + 0.3)).reshape(1, 14, 14, 1)
 edge = np.array([[1, 1, 1], [1, 1, -1], [1, -1, -1.0]]).reshape(3, 3, 1, 1)
 results = {p: conv2d(stripes, edge, pad=1, pad_value=float(p))[0][0, :, :, 0] for p in (-1, 0, 1)}
-apart = np.ptp(list(results.values()), axis=0)
+spread = np.ptp(list(results.values()), axis=0)
 shown = {"the map": 9 * stripes[0, :, :, 0], **{f"padded with {p}": z for p, z in results.items()}}
-pictures({**shown, "where they differ": 2 * apart - 9}, cmap="gray", vmin=-9, vmax=9)
+pictures({**shown, "where they differ": 2 * spread - 9}, cmap="gray", vmin=-9, vmax=9)
 
 # %% [markdown]
-# In the first four, black is $-9$, grey 0 and white $+9$. In the last, black means "all three agree", and the brighter
-# a pixel is, the further they are apart: they differ on the border, and nowhere else. How much depends on the weights
-# that lie outside.
+# In the first four pictures black is $-9$, grey 0 and white $+9$. In the last picture black means that all three
+# results are equal, and a brighter pixel means a larger difference. They differ on the border, and nowhere else. The
+# difference depends on the weights of the taps outside.
 #
-# One ring of pixels: is it worth the trouble? Layers follow one another, and the next window reads the ring. Here is a
-# stack of binary layers with random weights, run once with 0 and once with $+1$:
+# Does one ring of pixels matter? It does, because layers follow one another, and the windows of the next layer contain
+# the ring. Here is a stack of binary layers with random weights, computed once with padding 0 and once with $+1$:
 
 # %%
 rng = np.random.default_rng(1)
@@ -307,16 +315,16 @@ s0 = s1 = sign(rng.normal(size=(1, 24, 24, 8)))
 for layer in range(1, 6):
     w = sign(rng.normal(size=(3, 3, 8, 8)))
     s0, s1 = (sign(conv2d(s, w, pad=1, pad_value=p)[0]) for s, p in ((s0, 0.0), (s1, 1.0)))
-    touched, ring = (s0 != s1).any(axis=-1).mean(), 1 - ((24 - 2 * layer) / 24) ** 2
-    print(f"after layer {layer} {100 * touched:2.0f} % of the pixels differ; {100 * ring:2.0f} % could")
+    differ, border = (s0 != s1).any(axis=-1).mean(), 1 - ((24 - 2 * layer) / 24) ** 2
+    print(f"after layer {layer}: {100 * differ:2.0f} % of the pixels differ; at most {100 * border:2.0f} % can")
 
 # %% [markdown]
-# After five layers of 3 x 3 the padding reaches five pixels deep from each side, and on a small map that is most of it.
-# A dense predictor must answer for these pixels, too.
+# After five layers of 3 x 3, padding can change pixels up to five rows and columns from the border. On a small map that
+# is most pixels. A dense predictor must label these pixels, too.
 #
 # ### Which value is right?
 #
-# Any, if training and running agree. Software does not agree:
+# Any value, if training and inference use the same one. Programs use different ones:
 #
 # | | pads a binary map with |
 # | --- | --- |
@@ -326,17 +334,17 @@ for layer in range(1, 6):
 # | OpenVINO `BinaryConvolution` | -1, 0 or +1: an attribute without default |
 # | daBNN | -1, by its documentation, which warns that training frameworks pad with 0 |
 #
-# (Seen by this project in running them, but for daBNN.) Larq's compute engine met every side of the question. A zero
-# in the columns of packed code is read as a sign (larq/compute-engine#49). Zero padding came with a correction (#70);
-# padding with $+1$ came as an option of its own (#252). What its `pad_values` means had to be asked (#535: the bit 0 is
-# $+1$ there, as here). After a layer with zero padding, the result was not kept packed (#541). And the reference
-# kernel, against which the others are tested, learnt zero padding last (#571).
+# (We ran all of them except daBNN.) The issues of Larq's compute engine discuss all of this. Its packed code reads a
+# zero in the columns as a sign (larq/compute-engine#49). Zero padding was added with a correction (#70), and padding
+# with $+1$ as a separate option (#252). A user asked what its `pad_values` means (#535: the bit 0 is $+1$ there, as
+# here). After a layer with zero padding, the result was not kept packed (#541). The reference kernel, against which the
+# other kernels are tested, was the last to support zero padding (#571).
 #
 # ## Packed code pads with 0
 #
-# The words of a window are columns too, and fewer: at 64 channels, nine words in the place of 576 floats. Padding is
-# a word of zero bits, and a zero bit means $+1$. `windows(padded, (KH, KW), (OH, OW), stride, dilation)` is the view
-# of all windows, with the words last:
+# With words, the columns are much shorter: at 64 channels a window has nine words instead of 576 floats. A padded pixel
+# is a word of zero bits, and a zero bit means $+1$. `windows(padded, (KH, KW), (OH, OW), stride, dilation)` is the view
+# of all windows, with the words on the last axis:
 
 # %%
 columns = windows(pad2d(words, (1, 1), 0), (3, 3), (16, 16), (1, 1), (1, 1)).reshape(256, 1, 9)
@@ -344,15 +352,17 @@ z = 9 * 64 - 2 * np.bitwise_count(columns ^ kernel.reshape(8, 9)).sum(axis=-1, d
 np.array_equal(alpha * z, after.reshape(256, 8))
 
 # %% [markdown]
-# So $+1$ costs nothing. Nor does $-1$: a word of ones, but only in the bits that are channels (the tail stays zero,
-# notebook 03). For 0 there is no bit. But it is known what the taps outside have added: each of them is a weight times
-# $+1$. Take it off:
+# So padding with $+1$ costs nothing. Padding with $-1$ costs nothing either: a padded pixel has a one in each bit that
+# is a channel (the tail bits stay zero, notebook 03). For 0 there is no bit. But each position outside the map added
+# its weight times $+1$. Subtract that:
 #
 # $$z^{(0)} = z^{(+1)} - \sum_{\substack{kh,\,kw \\ \text{outside}}} s_{kh,\,kw,\,f}, \qquad
 # s_{kh,\,kw,\,f} = \sum_c w_{kh,\,kw,\,c,\,f} = C - 2\,\operatorname{popcount}(\text{the words of the tap})$$
 #
-# **Predict.** A row of three signs, one channel, a kernel of three taps, padding 1. What have the taps outside added to
-# each of the three sums $z^{(+1)}$?
+# In this formula $w$ is $+1$ or $-1$.
+#
+# **Predict.** A row has three signs and one channel, a kernel three taps, and the padding is 1. How much did the taps
+# outside add to each of the three sums $z^{(+1)}$?
 
 # %% prediction="added"
 TAPS = [1, -1, -1]  # variant: [-1, 1, 1] | [-1, -1, -1]
@@ -366,8 +376,8 @@ one, zero = (conv2d(row, taps, pad=(0, 1), pad_value=p)[0].ravel() for p in (1.0
 check_prediction(added, one - zero)
 
 # %% [markdown]
-# The values of the row do not matter: what was added depends on the weights and on the position. It is the same for
-# every image. For three filters of the cell above with 64 channels:
+# The values of the row do not matter: what was added depends only on the weights and on the position. It is the same
+# for every image. Here it is for three filters of the cell above with 64 channels:
 
 # %%
 one, zero = (conv2d_packed(words, kernel, 64, pad_value=p, pad=1)[0] for p in (1, 0))
@@ -375,14 +385,14 @@ limit = abs(one - zero).max()
 pictures({f"filter {f}": (one - zero)[:, :, f] for f in range(3)}, cmap="gray", vmin=-limit, vmax=limit)
 
 # %% [markdown]
-# Grey is 0. Each side has one value, the sum of three taps, and each corner that of five.
+# Grey is 0. Each side has one value, the sum of three taps. Each corner has the sum of five taps.
 #
-# One more idea makes the exercise short. Which taps lie outside? Take a map that is 0 inside, of the same height and
-# width, and pad it with 1. Whatever is convolved with it gets the sum of the taps outside.
+# How do we find the taps outside? Take a map of the same height and width that is 0 everywhere, and pad it with 1. A
+# convolution of this map gives at each position the sum of the taps outside.
 #
 # ### Exercise: padding with 0
 #
-# One group, no dilation. Start from the library's `conv2d_packed` with `pad_value=1`.
+# There is one group and no dilation. Start from the library's `conv2d_packed` with `pad_value=1`.
 
 
 # %% exercise="zero_padding"
@@ -408,33 +418,32 @@ check("conv2d_packed", conv_padded_with_0, pad_values=[0], options=limits)
 # %% [markdown]
 # <details><summary>Hint 1</summary>
 #
-# First the sums $s$, an array (F, KH, KW): `np.bitwise_count(w)` counts the ones of each word; add up over the words.
-# Then a kernel of one channel, (KH, KW, 1, F), for `conv2d`.
+# First compute the sums $s$, an array (F, KH, KW): `np.bitwise_count(w)` counts the ones of each word; add over the
+# words. Then make a kernel of one channel from them, (KH, KW, 1, F), for `conv2d`.
 #
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# `sums.transpose(1, 2, 0)[:, :, None]` is that kernel. It must be float: begin with `2.0`. The map is
-# `np.zeros((1, H, W, 1))` with `H, W` of `x`, and `pad_value=1.0` pads it. `stride` and `pad` are those of the
-# convolution. At last `.astype(np.int32)`, and subtract.
+# `sums.transpose(1, 2, 0)[:, :, None]` is that kernel. It must be float, so use `2.0` in its formula. The map is
+# `np.zeros((1, H, W, 1))` with `H, W` of `x`, and `pad_value=1.0` pads it. Use the same `stride` and `pad` for both
+# convolutions. Finally convert with `.astype(np.int32)`, and subtract.
 #
 # </details>
 #
-# **In the library**: `conv2d_packed` in `tinybnn/ops/binary_conv.py`. The sums $s$ are made once, when the weights are
-# prepared, and only rows and columns of the border are corrected (`tinybnn/fast/packed_tiles.py`). That padding with 0 runs
-# as $+1$ with a correction is *ours*, as is the code; Larq's engine has the same idea.
+# **In the library**: `conv2d_packed` in `tinybnn/ops/binary_conv.py` pads with 0 in the same way. The correction is
+# *ours*, as is the code. Larq's engine has the same idea. `tinybnn/fast/conv.py` computes the same integers faster.
 #
 # **What would break if** you ran the convolution twice, padded with $+1$ and with $-1$, and took the mean? Try it.
 #
 # <details><summary>Answer</summary>
 #
-# Nothing: the taps outside add $+s$ once and $-s$ once. The sum of both results is even, so half of it is exact. It is
-# right, and it costs everything twice to mend the border.
+# Nothing: the taps outside add $+s$ once and $-s$ once. The sum of both results is even, so half of it is exact. The
+# result is right, but everything is computed twice only to correct the border.
 #
 # </details>
 #
 # ## What you have
 #
-# A convolution that is one matrix product, in floats or in words, with the same whole numbers from both, border
-# included. To be trained it needs a way back: what a gradient of `y` says about `x`, `w` and `alpha`. That is
-# notebook 05.
+# You have a convolution that is one matrix product, in floats or in words. Both give the same whole numbers, also at
+# the border. To train it we need its backward pass: the gradients of `x`, `w` and `alpha` from the gradient of `y`.
+# That is notebook 05.

@@ -35,41 +35,41 @@ def gradient_of_w(dy, cache):
 def gradient_of_x(dy, cache):
     (SH, SW), (PH, PW), (N, H, W, C) = cache.stride, cache.pad, cache.x.shape
     (KH, KW), (OH, OW) = cache.w.shape[:2], dy.shape[1:3]
-    wide = np.zeros((N, H + 2 * PH, W + 2 * PW, C), dy.dtype)
+    padded = np.zeros((N, H + 2 * PH, W + 2 * PW, C), dy.dtype)
     for kh, kw in np.ndindex(KH, KW):
-        wide[:, kh : kh + OH * SH : SH, kw : kw + OW * SW : SW] = dy @ cache.w[kh, kw].T
-    return wide[:, PH : PH + H, PW : PW + W]
+        padded[:, kh : kh + OH * SH : SH, kw : kw + OW * SW : SW] = dy @ cache.w[kh, kw].T
+    return padded[:, PH : PH + H, PW : PW + W]
 
 
 # %% exercise="dx" cause="does not cut the padding off dx"
 def gradient_of_x(dy, cache):
     (SH, SW), (PH, PW), (N, H, W, C) = cache.stride, cache.pad, cache.x.shape
     (KH, KW), (OH, OW) = cache.w.shape[:2], dy.shape[1:3]
-    wide = np.zeros((N, H + 2 * PH, W + 2 * PW, C), dy.dtype)
+    padded = np.zeros((N, H + 2 * PH, W + 2 * PW, C), dy.dtype)
     for kh, kw in np.ndindex(KH, KW):
-        wide[:, kh : kh + OH * SH : SH, kw : kw + OW * SW : SW] += dy @ cache.w[kh, kw].T
-    return wide
+        padded[:, kh : kh + OH * SH : SH, kw : kw + OW * SW : SW] += dy @ cache.w[kh, kw].T
+    return padded
 
 
 # %% exercise="dx" cause="kernel not turned in dx"
 def gradient_of_x(dy, cache):
     (SH, SW), (PH, PW), (N, H, W, C) = cache.stride, cache.pad, cache.x.shape
     (KH, KW), (OH, OW) = cache.w.shape[:2], dy.shape[1:3]
-    wide = np.zeros((N, H + 2 * PH, W + 2 * PW, C), dy.dtype)
+    padded = np.zeros((N, H + 2 * PH, W + 2 * PW, C), dy.dtype)
     for kh, kw in np.ndindex(KH, KW):
-        stamp = dy @ cache.w[KH - 1 - kh, KW - 1 - kw].T
-        wide[:, kh : kh + OH * SH : SH, kw : kw + OW * SW : SW] += stamp
-    return wide[:, PH : PH + H, PW : PW + W]
+        added = dy @ cache.w[KH - 1 - kh, KW - 1 - kw].T
+        padded[:, kh : kh + OH * SH : SH, kw : kw + OW * SW : SW] += added
+    return padded[:, PH : PH + H, PW : PW + W]
 
 
 # %% exercise="dx" cause="dx has dtype float64, expected float32"
 def gradient_of_x(dy, cache):
     (SH, SW), (PH, PW), (N, H, W, C) = cache.stride, cache.pad, cache.x.shape
     (KH, KW), (OH, OW) = cache.w.shape[:2], dy.shape[1:3]
-    wide = np.zeros((N, H + 2 * PH, W + 2 * PW, C))
+    padded = np.zeros((N, H + 2 * PH, W + 2 * PW, C))
     for kh, kw in np.ndindex(KH, KW):
-        wide[:, kh : kh + OH * SH : SH, kw : kw + OW * SW : SW] += dy @ cache.w[kh, kw].T
-    return wide[:, PH : PH + H, PW : PW + W]
+        padded[:, kh : kh + OH * SH : SH, kw : kw + OW * SW : SW] += dy @ cache.w[kh, kw].T
+    return padded[:, PH : PH + H, PW : PW + W]
 
 
 # %% exercise="binary" cause="forgets alpha on the way back"
