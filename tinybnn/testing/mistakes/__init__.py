@@ -1,36 +1,18 @@
 """The catalogue of mistakes: wrong versions that people write, by the name of the function that they replace."""
 
-from . import (
-    activation,
-    attention,
-    binarize,
-    binarize_packed,
-    conv,
-    course,
-    loss,
-    metrics,
-    multibranch,
-    norm,
-    packed_matmul,
-    packing,
-    pool,
-    product,
-    reduced_attention,
-    saliency,
-    scales,
-    upsample,
-)
+from . import activation, attention, bits, conv, course, families, loss, metrics, multibranch, norm, pool
+from . import reduced_attention, saliency, signs, upsample
 from .mistake import Mistake
 
 ROOMS = (
-    *(binarize, binarize_packed, scales, packing, product, packed_matmul),
-    *(conv, norm, activation, pool, upsample, multibranch),
-    *(loss, metrics, saliency, attention, reduced_attention, course),
+    *(signs, conv, norm, activation, pool, upsample, multibranch, loss, metrics, saliency, attention, reduced_attention),
+    *(course, families),
 )
 
 MISTAKES: dict[str, list[Mistake]] = {}
-for room in ROOMS:
-    for entry in room.MISTAKES:
-        MISTAKES.setdefault(entry.name, []).append(entry)
+"""The mistakes of every public function, by its name."""
+
+for entry in (*families.POPCOUNT, *bits.MISTAKES, *(entry for room in ROOMS for entry in room.MISTAKES)):
+    MISTAKES.setdefault(entry.name, []).append(entry)
 
 __all__ = ["MISTAKES", "Mistake"]

@@ -47,7 +47,8 @@ def mistakes(function: Callable, *rows: tuple, name: str | None = None) -> tuple
     Examples
     --------
     >>> from tinybnn.ops.binarize import sign_loops
-    >>> (ternary,) = mistakes(sign_loops, ("sign(0) = 0", "1.0 if x[i] >= 0 else -1.0", "np.sign(x[i])", "a third value"))
+    >>> row = "sign(0) = 0", "1.0 if x[i] >= 0 else -1.0", "np.sign(x[i])", "a third value"
+    >>> (ternary,) = mistakes(sign_loops, row)
     >>> ternary.wrong(np.array([-2.0, 0.0]))
     array([-1.,  0.])
     """
@@ -66,14 +67,17 @@ def mistakes(function: Callable, *rows: tuple, name: str | None = None) -> tuple
     return tuple(made)
 
 
-def substituted(function: Callable, pieces: list[tuple[str, str]]) -> Callable:
-    """``function`` with pieces of its source exchanged. A specification's result gets the dtype of its arguments."""
+def substituted(function: Callable, pieces: list[tuple[str, str]], **other: Any) -> Callable:
+    """``function`` with pieces of its source exchanged, and with ``other`` objects for some of the names it uses.
+
+    The result of a specification gets the dtype of its arguments.
+    """
     source = body_of(function)
     for right, written in pieces:
         if source.count(right) != 1:
             raise ValueError(f"mistakes: {function.__name__} has {right!r} {source.count(right)} times, expected once")
         source = source.replace(right, written)
-    names = dict(function.__globals__)
+    names = dict(function.__globals__) | other
     exec(compile(source, f"<a wrong {function.__name__}>", "exec"), names)
     changed = names[function.__name__]
     return in_own_dtype(changed) if function.__name__.endswith("_loops") else changed
