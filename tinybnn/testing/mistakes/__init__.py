@@ -5,7 +5,20 @@ from . import reduced_attention, saliency, signs, upsample
 from .mistake import Mistake
 
 ROOMS = (
-    *(signs, conv, norm, activation, pool, upsample, multibranch, loss, metrics, saliency, attention, reduced_attention),
+    *(
+        signs,
+        conv,
+        norm,
+        activation,
+        pool,
+        upsample,
+        multibranch,
+        loss,
+        metrics,
+        saliency,
+        attention,
+        reduced_attention,
+    ),
     *(course, families),
 )
 

@@ -10,17 +10,18 @@ from . import MISTAKES
 from .mistake import Mistake
 
 MET_MOST = 3
-"""Threads that a mistake must have been met in to stand in the first table."""
+"""A mistake is in the first table if it was met in so many threads."""
 
 HEAD = """\
 # Mistakes that people make
 
-Written by `python -m tinybnn.testing.mistakes.page docs/mistakes.md` from the catalogue in `tinybnn/testing/mistakes`,
-where every one of these {count} mistakes stands as a few lines of code. `tinybnn.testing.check` rejects them all, and
-where a function of yours behaves like one of them, it says so: *likely cause: ternary: sign(0) = 0*.
+`python -m tinybnn.testing.mistakes.page docs/mistakes.md` writes this page from the catalogue in
+`tinybnn/testing/mistakes`, which has {count} mistakes. `tinybnn.testing.check` rejects them all. If a function of yours
+behaves like one of them, the check names it: *likely cause: ternary: sign(0) = 0*.
 
-*What you see* is what the maker of the mistake notices, if anything. *Met in* are public threads about it; where none
-stands we know of none, which does not mean that nobody ever made it.
+*Right* is a line of this project, and *wrong* is what people write in its place. Where a line cannot show the mistake, both
+are empty. Below each mistake is what its author notices, and links to public threads in which it was met. If there is no
+link, we know of no thread, which does not mean that nobody made the mistake.
 """
 
 TITLES = {
@@ -40,32 +41,56 @@ TITLES = {
 
 
 def page() -> str:
-    """The whole page: what was met most often, then everything, operation by operation."""
-    entries = [m for name in RUNGS for m in MISTAKES.get(name, ())]
+    """The whole page: an index, the mistakes that were met most often, then all of them by function."""
+    rooms = {TITLES[room.__name__.rsplit(".", 1)[-1]]: names_of(room.OPS) for room in ROOMS}
+    entries = [m for names in rooms.values() for name in names for m in MISTAKES[name]]
+    index = [
+        f"- [{title}](#{anchor(title)}): {', '.join(f'[`{n}`](#{n})' for n in names)}" for title, names in rooms.items()
+    ]
     most = sorted((m for m in once(entries) if len(m.met) >= MET_MOST), key=lambda m: -len(m.met))
-    parts = [HEAD.format(count=len(entries)), "## Met most often\n", table(most, named=True)]
-    for room in ROOMS:
-        title = TITLES[room.__name__.rsplit(".", 1)[-1]]
+    parts = [HEAD.format(count=len(entries)), "\n".join(index), "\n## Met most often\n", often(most)]
+    for title, names in rooms.items():
         parts.append(f"## {title}\n")
-        for op in room.OPS:
-            for name, rung in RUNGS.items():
-                if rung.op is op:
-                    parts += [f"### `{name}`\n", table(MISTAKES.get(name, ()))]
+        for name in names:
+            parts += [f"### `{name}`\n", table(MISTAKES[name])]
     return "\n".join(parts)
 
 
+def names_of(ops: Iterable) -> list[str]:
+    """The public functions of some operations."""
+    return [name for op in ops for name, rung in RUNGS.items() if rung.op is op]
+
+
 def once(entries: Iterable[Mistake]) -> list[Mistake]:
-    """The first of those that are one confusion in several operations: they were met in the same threads."""
+    """One of each group of mistakes with the same threads, the first: they are one confusion in several functions."""
     return list({m.met: m for m in reversed(list(entries))}.values())[::-1]
 
 
-def table(entries: Iterable[Mistake], named: bool = False) -> str:
-    head = ["mistake", "what you see", "met in"]
-    rows = [[m.reason, m.symptom, ", ".join(map(link, m.met))] for m in entries]
-    if named:
-        head, rows = ["function", *head], [[f"`{m.name}`", *row] for m, row in zip(entries, rows)]
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
+def often(entries: Iterable[Mistake]) -> str:
+    """The first table: function, mistake, threads."""
+    rows = [[f"[`{m.name}`](#{m.name})", m.reason, ", ".join(map(link, m.met))] for m in entries]
+    return lines([["function", "mistake", "met in"], *rows])
+
+
+def table(entries: Iterable[Mistake]) -> str:
+    """The mistakes of one function."""
+    rows = []
+    for m in entries:
+        met = f"<br>Met in {', '.join(map(link, m.met))}." if m.met else ""
+        rows.append([f"**{m.reason}**<br>{m.symptom}{met}", code(m.right_line), code(m.wrong_line)])
+    return lines([["mistake, and what you see", "right", "wrong"], *rows])
+
+
+def lines(rows: list[list[str]]) -> str:
+    """A Markdown table; the first row is its head."""
+    cells = [[cell.replace("|", r"\|") for cell in row] for row in rows]
+    cells.insert(1, ["---"] * len(rows[0]))
+    return "".join(f"| {' | '.join(row)} |\n" for row in cells)
+
+
+def code(text: str) -> str:
+    """Lines of source, each as code."""
+    return "<br>".join(f"`{line.strip()}`" for line in text.splitlines() if line.strip())
 
 
 def link(thread: str) -> str:
@@ -74,6 +99,11 @@ def link(thread: str) -> str:
     if sharp and number.isdigit() and repository.count("/") == 1:
         return f"[{thread}](https://github.com/{repository}/issues/{number})"
     return thread
+
+
+def anchor(title: str) -> str:
+    """The name that Markdown gives to a heading."""
+    return "".join(c for c in title.lower().replace(" ", "-") if c.isalnum() or c == "-")
 
 
 if __name__ == "__main__":
