@@ -147,8 +147,8 @@ def write(
     kept = [cells for row, cells in zip(shown, lines) if row.claim != LOOPS]
     worst = sorted((row.value, row.case) for row in shown if row.claim == LOOPS)
     said = [
-        f"On {datetime.date.today()}, {processor()}. [RESULTS.md](../benchmarks/RESULTS.md) describes the machine and has the",
-        "time of each operation over its loops.",
+        f"On {datetime.date.today()}, {processor()}. [RESULTS.md](../benchmarks/RESULTS.md) describes the machine",
+        "and has the time of each operation over its loops.",
         "",
         *markdown(heads, kept),
         "",

@@ -80,7 +80,7 @@ def check_answers():
 
 
 def hundredfold():
-    """The number of tokens from which reduced attention costs a hundredth, for the default network; checked by counting."""
+    """The number of tokens from which reduced attention costs a hundredth of full attention; checked by counting."""
     config = net.Config()
     width = config.width * 2**config.stages
     for part, both in (("the position part", False), ("both parts together", True)):

@@ -1,8 +1,8 @@
 """How times are measured: all functions in turn, in one process, after their answers were checked.
 
 A single time means little on a machine that also does other things. So the functions that are compared run in turn,
-round after round, and the ratio is computed within each round. If the machine is slow for a moment, it is slow for both.
-The result is the median of at least fifteen rounds.
+round after round, and the ratio is computed within each round. If the machine is slow for a moment, it is slow for
+both. The result is the median of at least fifteen rounds.
 
 A benchmark is a file with a function ``rows()`` that yields a :class:`Row` for each case. It runs in a child process of
 its own (:mod:`benchmarks.child`) whose threads are set before NumPy is loaded.

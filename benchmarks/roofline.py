@@ -1,8 +1,9 @@
 """The roofline of this machine, with each form of the product of signs: work per second against work per byte.
 
 A roofline has two parts. A program below the slanted line waits for memory: the more it does with each byte, the faster
-it is. A program below the flat line waits for arithmetic. Work is counted in binary multiply-accumulates. Bytes are those
-of both operands and of the result, each counted once. ``python -m benchmarks.roofline`` draws ``docs/roofline.png``.
+it is. A program below the flat line waits for arithmetic. Work is counted in binary multiply-accumulates. Bytes are
+those of both operands and of the result, each counted once. ``python -m benchmarks.roofline`` draws
+``docs/roofline.png``.
 """
 
 import json

@@ -1,8 +1,8 @@
 """The same network with its operations as a textbook would write them in NumPy, for comparison.
 
-A convolution makes all its columns at once, slice by slice, and its backward pass adds gradients slice by slice. There are
-``np.where``, boolean masks, and ``mean``, ``var`` and ``sum`` over axes. Maps are upsampled before they are convolved. The
-results are the same up to rounding.
+A convolution makes all its columns at once, slice by slice, and its backward pass adds gradients slice by slice. There
+are ``np.where``, boolean masks, and ``mean``, ``var`` and ``sum`` over axes. Maps are upsampled before they are
+convolved. The results are the same up to rounding.
 """
 
 import sys

@@ -30,7 +30,8 @@ extensions = [
     "sphinx-mathjax-offline",  # MathJax 3 and its fonts, copied into the site
 ]
 nitpicky = True  # a name in a docstring that leads nowhere is a warning
-nitpick_ignore_regex = [("py:class", r"(argparse|collections|numpy|pathlib|tinybnn\.testing)\..*|tinybnn\.notation\.Whole")]  # in signatures
+IN_SIGNATURES = r"(argparse|collections|numpy|pathlib|tinybnn\.testing)\..*|tinybnn\.notation\.Whole"
+nitpick_ignore_regex = [("py:class", IN_SIGNATURES)]
 
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3

@@ -282,7 +282,8 @@ M, n, F = 4096, 576, 64
 rng = np.random.default_rng(0)
 a, b = (rng.choice(np.float32([-1, 1]), (rows, n)) for rows in (M, F))
 words_a, words_b, bt, result = pack(a), pack(b), np.ascontiguousarray(b.T), 4 * M * F
-columns_a, columns_b, x, f = words_first(words_a), words_first(words_b), digit_rows(words_a, n), digit_filters(words_b, n)
+columns_a, columns_b = words_first(words_a), words_first(words_b)
+x, f = digit_rows(words_a, n), digit_filters(words_b, n)
 functions = {
     "float BLAS": lambda: a @ bt,
     "popcount": lambda: popcount_product(columns_a, columns_b, n),
@@ -490,8 +491,8 @@ for name in networks:
     print(f"{name:12} {np.median(seconds['simulation'] / seconds[name]):5.2f} times as fast as the simulation")
 
 # %% [markdown]
-# This is what NumPy gains, and it is far from 58. Digits have a price: while the fast network runs, it holds the filters
-# as floats. In the file and in the packed arrays, bits stay bits.
+# This is what NumPy gains, and it is far from 58. Digits have a price: while the fast network runs, it holds the
+# filters as floats. In the file and in the packed arrays, bits stay bits.
 #
 # Memory is saved on any machine. Time is saved only if somebody writes the kernel.
 #

@@ -72,7 +72,7 @@ def demo(
         if different:
             print(f"tinybnn: {different} logits differ between the packed network and its simulation", file=sys.stderr)
         else:
-            print(f"\n{FORMS[plain]}: {last.name}: all logits of all {len(held_out)} held-out crops equal, bit for bit; "
+            print(f"\n{FORMS[plain]}, {last.name}: all logits of {len(held_out)} held-out crops equal, bit for bit; "
                   f"binary weights {before:,} bytes as float32, {after:,} packed")  # fmt: skip
     save_run(out / "model.npz", last.run)
     save_json(out / "metrics.json", record)

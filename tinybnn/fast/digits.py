@@ -1,8 +1,8 @@
 """Two dot products of signs in one float: BLAS does twice its work.
 
 A dot product of ``n`` signs is a whole number between ``-n`` and ``n``. Float32 holds whole numbers up to 2**24
-exactly, which is room for two of them, as two digits. So two rows of signs are written into one row of floats, and one matrix
-product gives two results::
+exactly, which is room for two of them, as two digits. So two rows of signs are written into one row of floats, and one
+matrix product gives two results::
 
     x = high + low / 4096          x @ w = (high @ w) + (low @ w) / 4096
 

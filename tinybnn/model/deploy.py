@@ -36,7 +36,7 @@ from .blocks import ATTENTION, Arrays, activate, gates, scale_and_shift, shortcu
 
 
 class Packed(NamedTuple):
-    """A packed network: words where there were latent weights, and otherwise what :func:`tinybnn.model.net.init` names."""
+    """A packed network: words in place of latent weights, and otherwise the names of :func:`tinybnn.model.net.init`."""
 
     arrays: Arrays
     config: net.Config

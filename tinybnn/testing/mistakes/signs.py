@@ -14,7 +14,7 @@ MISTAKES = (
     *mistakes(
         sign_loops,
         ("ternary: sign(0) = 0", "1.0 if x[i] >= 0 else -1.0", "np.sign(x[i])",
-         "training works; the exported network, which has no third value, differs wherever a value is exactly 0", *TERNARY),
+         "training works; the exported network has no third value, and differs where a value is exactly 0", *TERNARY),
         ("treats 0 as -1", "x[i] >= 0", "x[i] > 0",
          "random inputs never show it; after a ReLU, or in zero padding, every 0 is wrong", "larq/compute-engine#132"),
         ("reads the sign bit, so -0.0 becomes -1", "1.0 if x[i] >= 0 else -1.0", "np.copysign(1, x[i])",
@@ -33,7 +33,7 @@ MISTAKES = (
     *mistakes(
         binarize_loops,
         ("strict comparison at the threshold", ">= tau", "> tau",
-         "nothing with random floats; wherever a value equals its threshold the sign is wrong", "larq/compute-engine#132"),
+         "nothing with random floats; if a value equals its threshold the sign is wrong", "larq/compute-engine#132"),
         ("ternary at the threshold", "1.0 if x[i] >= tau[i[-1]] else -1.0", "np.sign(x[i] - tau[i[-1]])",
          "a third value, 0, appears where an input equals its threshold; packing refuses it or makes it +1", *TERNARY),
         ("adds the threshold", ">= tau", ">= -tau",
@@ -54,7 +54,8 @@ MISTAKES = (
          "dsoft(cache.shifted)", "dsoft(cache.shifted) * (np.abs(cache.shifted) != 1)",
          "nothing in most networks; what was clipped to exactly 1 gets no gradient, and stays there",
          "jiecaoyu/XNOR-Net-PyTorch#56"),
-        ("clips the gradient instead of masking by x", "dy * cache.quantizer.dsoft(cache.shifted)", "np.clip(dy, -1, 1)",
+        ("clips the gradient instead of masking by x",
+         "dy * cache.quantizer.dsoft(cache.shifted)", "np.clip(dy, -1, 1)",
          "gradients are mostly small, so nothing is clipped: it behaves as if there were no mask",
          "AngusG/cleverhans-attacking-bnns#2", "itayhubara/BinaryNet.pytorch#29"),
         ("the mask of the clip, whatever surrogate was asked for",
@@ -104,7 +105,7 @@ MISTAKES = (
     *mistakes(
         mean_abs_backward,
         ("treats the scale as a constant: no gradient", "sign(w)", "0 * w",
-         "it trains; latent weights beyond the surrogate's reach get no gradient at all", "jiecaoyu/XNOR-Net-PyTorch#122"),
+         "it trains; latent weights beyond the surrogate's reach get no gradient", "jiecaoyu/XNOR-Net-PyTorch#122"),
         ("forgets the sign of the weight", "sign(w)", "np.ones_like(w)",
          "right for positive weights; negative ones move in the wrong direction", "jiecaoyu/XNOR-Net-PyTorch#122"),
         ("the weight in place of its sign", "sign(w)", "w",
