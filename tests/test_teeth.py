@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tinybnn.ops.binarize import sign_loops
 from tinybnn.testing import MISTAKES, OPS, RUNGS, Mismatch, check
 from tinybnn.testing.candidate import Candidate
 from tinybnn.testing.drawing import some_cases
 from tinybnn.testing.laws import holds
+from tinybnn.testing.mistakes.mistake import mistakes
 from tinybnn.testing.mistakes.page import page
 from tinybnn.testing.op import Case, bare
 from tinybnn.testing.say import Failure
@@ -59,6 +61,15 @@ def test_every_function_has_mistakes_and_every_entry_is_whole():
         assert m.reason and m.symptom and "\n" not in m.reason + m.symptom and not m.reason.endswith("."), m.reason
         for thread in m.met:
             assert re.fullmatch(r"[\w.-]+/[\w.-]+#\d+", thread) or "#" not in thread, thread
+
+
+def test_a_line_that_is_no_longer_there_is_refused_at_import():
+    with pytest.raises(ValueError, match="mistakes: sign_loops has 'x > 0' 0 times, expected once"):
+        mistakes(sign_loops, ("treats 0 as -1", "x > 0", "x >= 0", "nothing"))
+    with pytest.raises(ValueError, match="mistakes: sign_loops has 'y' [2-9] times, expected once"):
+        mistakes(sign_loops, ("another name", "y", "z", "nothing"))
+    with pytest.raises(ValueError, match="has 'Specification' 0 times"):  # the docstring is no part of the source
+        mistakes(sign_loops, ("another docstring", "Specification", "Code", "nothing"))
 
 
 SPOILT = {
