@@ -26,6 +26,17 @@ Layouts
 
 Floats go in and the same float comes out: float64 for checks, float32 for training.
 
+Calls
+-----
+::
+
+    y, cache = conv2d(x, w, stride=1, pad=1)       options are keywords
+    dx, dw   = conv2d_backward(dy, cache)          gradients in the order of the arguments
+
+The cache and several gradients are named tuples. Every function refuses arguments whose shape or dtype is not the one
+in its docstring, with a ``ValueError`` or ``TypeError`` of one line: the operation, the argument, what came, and what
+was expected.
+
 The sign contract
 -----------------
 ``sign(x) = +1`` where ``x >= 0``, else ``-1``. Both zeros, ``+0.0`` and ``-0.0``, give ``+1``, because a
