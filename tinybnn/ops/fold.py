@@ -72,8 +72,7 @@ def fold_batch_norm(
 
     Parameters
     ----------
-    alpha, gamma, beta, mean, var : float ndarrays of shape (F,)
-        The scale of each filter, and its batch norm in inference.
+    alpha, gamma, beta, mean, var : float ndarrays of shape (F,); the scale of each filter and its batch norm
     n : int; as in :func:`fold_threshold`
     eps : float
 
