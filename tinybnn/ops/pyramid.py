@@ -35,13 +35,11 @@ def pyramid_pool(x: Array, *, levels: tuple[int, ...] = LEVELS) -> tuple[Array, 
     Parameters
     ----------
     x : float ndarray of shape (N, H, W, C)
-    levels : tuple of int
-        A level of 3 is a grid of 3 x 3 cells. Each cell averages the pixels it touches, so cells may overlap.
+    levels : tuple of int; each cell averages the pixels it touches, so cells may overlap
 
     Returns
     -------
-    y : ndarray of shape (N, S, C)
-        ``S`` is the sum of the squares of the levels; the cells of a level are in row-major order.
+    y : ndarray of shape (N, S, C); ``S`` is the sum of the squares of the levels, and cells are in row-major order
     cache : the levels and the pooling cache of each
 
     Notes
