@@ -55,8 +55,7 @@ def cross_entropy(
     ----------
     logits : float ndarray of shape (..., L)
     labels : integer ndarray of shape (...); 0..L-1 or ``ignore``
-    class_weights : sequence of L finite numbers >= 0, optional
-        By default all are 1. Only their ratios matter: doubling all of them changes nothing.
+    class_weights : sequence of L finite numbers >= 0, all 1 by default; doubling all of them changes nothing
     ignore : int
 
     Returns
@@ -192,8 +191,7 @@ def dice(logits: Array, targets: Array, *, smooth: float = 1.0, ignore: int = IG
     Parameters
     ----------
     logits, targets, ignore : as in :func:`binary_cross_entropy`
-    smooth : float
-        At least 1e-6. Without object and prediction it prevents 0/0 and makes the loss 0.
+    smooth : float, at least 1e-6; without object and prediction, it prevents 0/0 and makes the loss 0
 
     Returns
     -------
