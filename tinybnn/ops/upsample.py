@@ -132,15 +132,14 @@ def upsample_bilinear(x: Array, *, scale: Pair = 2, align_corners: bool = False)
     ``A`` is (SH H, H) and ``B`` is (SW W, W). ``A[i, h] = max(0, 1 - |p - h|)``, where output row ``i`` lies at row
     ``p`` of the input::
 
-        align_corners=False    p = (i + 1/2) / SH - 1/2, clamped to [0, H - 1]    pixels are little squares
+        align_corners=False    p = (i + 1/2) / SH - 1/2, clamped to [0, H - 1]    half-pixel centres: pixels are squares
         align_corners=True     p = i (H - 1) / (SH H - 1)                         pixels are points
 
     Parameters
     ----------
     x : float ndarray of shape (N, H, W, C)
     scale : int or (rows, columns) pair
-    align_corners : bool
-        False: the outer edges of both maps coincide (half-pixel centres). True: the centres of their corners do.
+    align_corners : bool; what coincides in both maps: the centres of the corner pixels, or (False) the outer edges
 
     Returns
     -------
