@@ -45,8 +45,7 @@ def upsample_conv2d(
     ----------
     x : float ndarray of shape (N, H, W, C)
     w : float ndarray of shape (KH, KW, C, F)
-    scale, pad : int or (rows, columns) pair
-        ``SH`` and ``SW`` of the upsampling; the padding of the large map, which the kernel must fit.
+    scale, pad : int or (rows, columns) pair; padding is added to the large map, and the kernel must fit into that
     pad_value : float
 
     Returns
