@@ -86,8 +86,7 @@ def iou_per_class(confusion: Array) -> Array:
 
     Returns
     -------
-    ndarray of float64, shape (L,)
-        NaN for a class that neither occurs nor is predicted, 0 for one that is predicted and never occurs.
+    ndarray of float64, shape (L,); NaN for a class that neither occurs nor is predicted, 0 if it is only predicted
 
     Notes
     -----
@@ -262,8 +261,7 @@ def road_scores(counts: Array) -> RoadScores:
 
     Returns
     -------
-    RoadScores
-        Six float64. All are NaN where no pixel is road; ``fpr`` is NaN where every pixel is.
+    RoadScores of float64; all are NaN where no pixel is road, and ``fpr`` is NaN where every pixel is
 
     Notes
     -----
