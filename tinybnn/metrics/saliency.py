@@ -77,8 +77,7 @@ def f_curve(probability: Array, target: Array, *, beta2: float = 0.3) -> Array:
     Parameters
     ----------
     probability, target : ndarrays of shape (H, W); as in :func:`mae`
-    beta2 : float
-        beta squared, at least 0. With 0.3, precision weighs more than recall; 1 gives their harmonic mean.
+    beta2 : float >= 0, beta squared; with 0.3, precision weighs more than recall; 1 gives their harmonic mean
 
     Returns
     -------
