@@ -113,7 +113,7 @@ def update_running(mean: Array, var: Array, cache: BatchNormCache, *, momentum: 
     ----------
     mean, var : float ndarrays of shape (C,)
     cache : BatchNormCache; of a batch with at least 2 values a channel, because a single value has no variance
-    momentum : float in [0, 1], the share of the old value; PyTorch's is that of the *new* one: 0.1 there is 0.9 here
+    momentum : float in [0, 1], the share of the old value; PyTorch's is that of the new one: 0.1 there is 0.9 here
 
     Returns
     -------
