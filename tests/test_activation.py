@@ -1,4 +1,4 @@
-"""Activations: their kinks, their special cases, SciPy's sigmoid, and what they refuse."""
+"""Activations: their kinks, their special cases, SciPy's sigmoid, and refused arguments."""
 
 import numpy as np
 import pytest
@@ -41,13 +41,13 @@ def test_prelus_slope_makes_it_the_identity_relu_or_the_absolute_value(rng, shap
 
 @law
 @given(generators(), distinct(3, 1, 6))
-def test_rprelu_is_prelu_seen_from_its_kink(rng, shape):
+def test_rprelu_is_prelu_with_a_shifted_kink(rng, shape):
     x, (a, slope, b) = integers(rng, *shape), integers(rng, 3, shape[-1])
     np.testing.assert_array_equal(rprelu(x + a, a, slope, b)[0], prelu(x, slope)[0] + b)
 
 
 @pytest.mark.parametrize("zero", [0.0, -0.0])
-def test_at_a_kink_the_gradient_passes(zero):
+def test_the_gradient_passes_at_a_kink(zero):
     half = np.array([0.5])
     assert hardtanh_backward(np.full(2, 3.0), np.array([-1.0, 1.0])).tolist() == [3, 3]
     dx, dslope = prelu_backward(np.array([3.0]), prelu(np.array([zero]), half)[1])
@@ -58,7 +58,7 @@ def test_at_a_kink_the_gradient_passes(zero):
 
 @law
 @given(generators(), distinct(3, 1, 6))
-def test_sigmoid_is_scipys_and_mirrors(rng, shape):
+def test_sigmoid_is_scipys_and_symmetric(rng, shape):
     from scipy.special import expit
 
     x = 10 * reals(rng, *shape)
@@ -69,7 +69,7 @@ def test_sigmoid_is_scipys_and_mirrors(rng, shape):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_the_sigmoid_of_any_number_is_a_gate(dtype):
+def test_the_sigmoid_of_any_number_is_from_0_to_1(dtype):
     largest = np.finfo(dtype).max
     y, cache = sigmoid(np.array([-np.inf, -largest, -1000, 1000, largest, np.inf], dtype))
     assert y.tolist() == [0, 0, 0, 1, 1, 1]

@@ -1,4 +1,4 @@
-"""Laws of the losses, SciPy as an outside oracle, and what they refuse."""
+"""Laws of the losses, SciPy as an outside oracle, and refused arguments."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ def value_and_gradient(name, logits, labels, **options):
 
 @st.composite
 def batches(draw, name):
-    """Logits and labels for one of the three, about a quarter ignored."""
+    """Logits and labels for one of the three losses; about a quarter of the labels is ignored."""
     rng, shape = draw(generators()), draw(distinct(4 if name == "cross_entropy" else 3, 1, 6))
     shape, L = (shape[:3], shape[3]) if name == "cross_entropy" else (shape, 2)
     return 3 * reals(rng, *shape, *([L] if name == "cross_entropy" else [])), labels_of(rng, shape, L, 255)
@@ -78,7 +78,7 @@ def test_binary_cross_entropy_is_scipys_log_expit(case):
 @pytest.mark.parametrize("name", PAIRS)
 @law
 @given(st.data())
-def test_what_is_ignored_never_changes_anything_not_even_nan(name, data):
+def test_ignored_pixels_change_nothing_even_if_they_are_nan(name, data):
     logits, labels = data.draw(batches(name))
     before = value_and_gradient(name, logits, labels)
     spoilt = logits.copy()
@@ -87,13 +87,13 @@ def test_what_is_ignored_never_changes_anything_not_even_nan(name, data):
     assert value == before[0]
     np.testing.assert_array_equal(gradient, before[1])
     assert not gradient[labels == 255].any()
-    if (labels != 255).any():  # and dropping those pixels altogether changes nothing either
+    if (labels != 255).any():  # removing those pixels changes nothing either
         assert value_and_gradient(name, logits[labels != 255], labels[labels != 255])[0] == value
 
 
 @pytest.mark.parametrize("name", PAIRS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_all_ignored_is_a_loss_of_0_without_gradient(name, dtype):
+def test_if_all_pixels_are_ignored_loss_and_gradient_are_0(name, dtype):
     logits = np.full((2, 3, 4), np.nan, dtype)
     labels = np.full(logits.shape[: 2 if name == "cross_entropy" else 3], 255, np.uint8)
     value, gradient = value_and_gradient(name, logits, labels)
@@ -103,7 +103,7 @@ def test_all_ignored_is_a_loss_of_0_without_gradient(name, dtype):
 
 @pytest.mark.parametrize("name", PAIRS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_floats_in_the_same_float_out_whatever_scalar_comes_from_above(name, dtype):
+def test_results_have_the_dtype_of_the_logits_for_any_scalar_dloss(name, dtype):
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(2, 3, 4)).astype(dtype)
     labels = rng.integers(0, 2, logits.shape[: 2 if name == "cross_entropy" else 3])
@@ -119,7 +119,7 @@ def test_floats_in_the_same_float_out_whatever_scalar_comes_from_above(name, dty
 
 @law
 @given(class_cases(Limits()), generators())
-def test_cross_entropy_does_not_see_a_shift_of_all_logits_of_a_pixel(case, rng):
+def test_a_shift_of_all_logits_of_a_pixel_does_not_change_cross_entropy(case, rng):
     (logits, labels), options = case
     whole = np.rint(logits)  # whole numbers shift without rounding
     shift = rng.integers(-50, 50, (*labels.shape, 1))
@@ -170,7 +170,7 @@ def test_two_classes_with_logits_0_and_z_are_one_logit(data):
 
 @law
 @given(st.data())
-def test_dice_lies_in_0_to_1(data):
+def test_dice_is_from_0_to_1(data):
     logits, targets = data.draw(batches("dice"))
     for z in (logits, 100 * logits):
         assert 0 <= dice(z, targets)[0] <= 1
@@ -206,7 +206,7 @@ def test_one_pixel_that_counts_is_divided_by_one(target):
     assert gradient.tolist() == [0.5 - target, 0]
 
 
-def test_a_diverged_network_gives_a_loss_that_is_not_finite_rather_than_a_wrong_one():
+def test_a_diverged_network_gives_a_loss_that_is_not_finite():
     with np.errstate(invalid="ignore"):
         assert np.isnan(cross_entropy(np.array([[np.inf, 0.0]]), np.array([1]))[0])
         assert np.isnan(cross_entropy(np.array([[np.nan, 0.0]]), np.array([1]))[0])

@@ -1,4 +1,4 @@
-"""Batch norm's algebra, its precision, folding into whole numbers for every kind of parameter, and what is refused."""
+"""Batch norm: its algebra and precision, folding into integers for all kinds of parameters, and refused arguments."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ dtypes = st.sampled_from([np.float32, np.float64])
 
 @st.composite
 def batches(draw):
-    """A batch with spread in every channel, gamma and beta."""
+    """A batch in which every channel has a variance, with gamma and beta."""
     rng, (N, H, W, C) = draw(generators()), draw(distinct(4, 2, 6))
     return reals(rng, N, H, W, C), reals(rng, C), reals(rng, C)
 
@@ -47,7 +47,7 @@ def test_without_gamma_and_beta_it_is_scipys_zscore(case):
 
 @law
 @given(batches(), st.floats(-5, 5), st.floats(0.5, 5))
-def test_it_undoes_any_shift_and_any_positive_scale_of_its_input(case, shift, scale):
+def test_a_shift_and_a_positive_scale_of_its_input_change_nothing(case, shift, scale):
     x, gamma, beta = case
     y, _ = batch_norm(x, gamma, beta, eps=1e-12)
     np.testing.assert_allclose(batch_norm(x * scale + shift, gamma, beta, eps=1e-12)[0], y, rtol=0, atol=1e-9)
@@ -55,7 +55,7 @@ def test_it_undoes_any_shift_and_any_positive_scale_of_its_input(case, shift, sc
 
 @law
 @given(batches())
-def test_its_gradient_holds_no_constant_and_no_multiple_of_what_was_normalised(case):
+def test_its_gradient_has_no_constant_part_and_no_part_along_the_centred_input(case):
     x, gamma, beta = case
     y, cache = batch_norm(x, gamma, beta, eps=1e-12)
     dx, _, _ = batch_norm_backward(np.sin(np.arange(float(y.size))).reshape(y.shape), cache)
@@ -63,7 +63,7 @@ def test_its_gradient_holds_no_constant_and_no_multiple_of_what_was_normalised(c
     np.testing.assert_allclose((dx * cache.centred).sum((0, 1, 2)), 0, atol=1e-10)
 
 
-def test_single_precision_survives_a_mean_far_above_the_deviation():
+def test_float32_stays_precise_if_the_mean_is_far_above_the_deviation():
     x = np.random.default_rng(0).normal(1000, 1, (8 * 32 * 32, 4)).astype(np.float32)
     one, zero = np.ones(4, np.float32), np.zeros(4, np.float32)
     _, cache = batch_norm(x, one, zero)
@@ -110,7 +110,7 @@ def test_running_statistics_that_keep_nothing_are_the_batchs_unbiased_ones(case)
     np.testing.assert_allclose(mean, x.mean((0, 1, 2)), rtol=0, atol=1e-12)
     np.testing.assert_allclose(var, x.var((0, 1, 2), ddof=1), rtol=1e-12)
     kept = update_running(old, old, batch_norm(x, gamma, beta)[1]), update_running_loops(old, old, x)
-    np.testing.assert_allclose(*kept, rtol=1e-12, err_msg="nine tenths, unless told")
+    np.testing.assert_allclose(*kept, rtol=1e-12, err_msg="the default momentum is 0.9")
 
 
 def test_two_values_a_channel_are_enough_for_a_variance():
@@ -127,7 +127,7 @@ def levels(n, F):
 
 
 def with_ties(rng, n, F, dtype):
-    """Parameters of F filters, every one of which meets exactly 0 at some whole number from -n to n."""
+    """Parameters of F filters, each of which gives exactly 0 at one integer from -n to n."""
     alpha, gamma, zero = rng.uniform(0.1, 2, F).astype(dtype), rng.normal(size=F).astype(dtype), np.zeros(F, dtype)
     var = rng.uniform(0.1, 2, F).astype(dtype)
     scale, _ = scale_shift(gamma, zero, zero, var)
@@ -137,7 +137,7 @@ def with_ties(rng, n, F, dtype):
 
 @st.composite
 def parameters(draw):
-    """n, and the five vectors: gamma of either sign, zero of either sign, or the smallest there is; ties in some."""
+    """n and five vectors. gamma is positive, negative, +0, -0 or subnormal; some filters have ties."""
     rng, n, F, dtype = draw(generators()), draw(st.integers(1, 70)), 16, draw(dtypes)
     alpha, gamma, beta, mean, var = with_ties(rng, n, F, dtype)
     tiny = np.finfo(dtype).smallest_subnormal
@@ -150,7 +150,7 @@ def parameters(draw):
 
 @settings(law, max_examples=200)
 @given(parameters())
-def test_a_folded_sign_is_the_sign_for_every_whole_number(case):
+def test_a_folded_sign_is_the_sign_for_every_integer(case):
     n, alpha, *statistics = case
     z = levels(n, len(alpha))
     expected = sign(batch_norm_inference(alpha * z.astype(alpha.dtype), *statistics))
@@ -168,8 +168,8 @@ def test_the_ties_made_on_purpose_are_ties_and_count_as_plus(dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_the_closed_formula_goes_wrong_where_its_rounding_is_not_the_networks(dtype):
-    """-1 where popcount > floor((n - z*) / 2); a filter of negative gamma is stored turned: -z and -z* in its place."""
+def test_the_closed_formula_is_wrong_where_it_rounds_differently_from_the_network(dtype):
+    """It gives -1 where popcount > floor((n - z*) / 2). For a negative gamma, -z and -z* replace z and z*."""
     n, F = 576, 256
     alpha, gamma, beta, mean, var = with_ties(np.random.default_rng(0), n, F, dtype)
     z = levels(n, F)[::2]
@@ -178,7 +178,7 @@ def test_the_closed_formula_goes_wrong_where_its_rounding_is_not_the_networks(dt
     closed = (n - turn * z) // 2 > np.floor((n - turn * crossing) / 2)
     folded = threshold_sign(z, fold_batch_norm(alpha, gamma, beta, mean, var, n))
     wrong = closed != folded
-    assert 0 < wrong.sum() <= F and (np.abs(z - crossing)[wrong] < 1e-3).all()  # wrong at ties, and only there
+    assert 0 < wrong.sum() <= F and (np.abs(z - crossing)[wrong] < 1e-3).all()  # wrong only at ties
 
 
 @law
@@ -192,7 +192,7 @@ def test_a_binary_layer_can_run_from_words_to_words_without_a_float(rng, pad_val
     np.testing.assert_array_equal(folded, pack(sign(real)))
 
 
-def test_whatever_rises_or_falls_can_be_folded_with_it():
+def test_any_rising_or_falling_function_can_be_folded():
     rng = np.random.default_rng(0)
     scale, shift_in, slope, shift_out = reals(rng, 5), reals(rng, 5), rng.uniform(0.1, 1, 5), reals(rng, 5)
 
@@ -203,7 +203,7 @@ def test_whatever_rises_or_falls_can_be_folded_with_it():
     np.testing.assert_array_equal(threshold_sign(z, fold_threshold(f, 9, 5)), f(z) < 0)
 
 
-def test_thresholds_are_whole_numbers_and_go_with_the_last_axis():
+def test_thresholds_are_integers_and_belong_to_the_last_axis():
     threshold = fold_threshold(lambda z: z * np.array([1.0, -1.0, 2.0]) + 0.5, 4, 3)
     assert threshold.t.dtype == np.int32 and threshold.flip.dtype == bool
     z = np.arange(-12, 12).reshape(2, 4, 3)

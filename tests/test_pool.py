@@ -1,4 +1,4 @@
-"""Pooling against SciPy and Pillow, who gets the gradient at a tie, the algebra of maxima and means, and refusals."""
+"""Pooling against SciPy and Pillow, its gradient at ties, laws of maxima and means, and refused arguments."""
 
 import numpy as np
 import pytest
@@ -36,9 +36,9 @@ def pooled(draw):
 
 
 def sampled(filtered, kernel, stride, pad, size):
-    """Those values of a centred filter's output that belong to the windows of a pooling."""
+    """The values of a centred filter's output that belong to the windows of a pooling."""
     rows, cols = (np.arange(n) * s - p + k // 2 for n, s, p, k in zip(size, stride, pad, kernel))
-    border = 3  # windows whose centre lies outside the map: it was filtered with a border around it
+    border = 3  # the map was filtered with a border, because some windows have their centre outside the map
     return filtered[:, rows + border][:, :, cols + border]
 
 
@@ -91,7 +91,7 @@ def test_at_a_tie_the_first_maximum_in_row_major_order_takes_the_gradient():
 
 
 def first_maxima(x, dy, *, kernel, stride, pad):
-    """Who gets the gradient, told plainly: the first largest value of each window, row by row."""
+    """The gradient in plain loops: it goes to the first largest value of each window, row by row."""
     dx = np.zeros_like(x)
     for n, i, j, c in np.ndindex(dy.shape):
         top, left = i * stride[0] - pad[0], j * stride[1] - pad[1]
@@ -100,14 +100,14 @@ def first_maxima(x, dy, *, kernel, stride, pad):
             for row in range(max(top, 0), min(top + kernel[0], x.shape[1]))
             for col in range(max(left, 0), min(left + kernel[1], x.shape[2]))
         ]
-        row, col = max(inside, key=lambda at: x[(n, *at, c)])  # of equals, max takes the first
+        row, col = max(inside, key=lambda at: x[(n, *at, c)])  # max returns the first of equal values
         dx[n, row, col, c] += dy[n, i, j, c]
     return dx
 
 
 @law
 @given(pooled(), generators())
-def test_every_gradient_goes_whole_to_one_value_ties_or_not(case, rng):
+def test_each_gradient_goes_to_exactly_one_value_even_at_ties(case, rng):
     x, options, pad = case
     y, cache = max_pool2d(x, **options, pad=pad)
     dy = integers(rng, *y.shape)
@@ -142,7 +142,7 @@ def test_adjoint_identities_hold_exactly(rng, shape, stride):
     dy = integers(rng, *y.shape)
     assert adjoint_gap(lambda v: avg_pool2d(v, **options)[0], lambda d: avg_pool2d_backward(d, cache), x, dy) == 0
     x = integers(rng, 2, 8, 4, 3)
-    y, cache = adaptive_avg_pool2d(x, size=(4, 3))  # cells of 2 rows and 2 columns, the columns shared
+    y, cache = adaptive_avg_pool2d(x, size=(4, 3))  # cells of 2 rows and 2 columns, which share columns
     dy = integers(rng, *y.shape)
     gap = adjoint_gap(
         lambda v: adaptive_avg_pool2d(v, size=(4, 3))[0], lambda d: adaptive_avg_pool2d_backward(d, cache), x, dy

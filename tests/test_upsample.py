@@ -1,4 +1,4 @@
-"""Upsampling against SciPy and Pillow, its algebra, and what it refuses."""
+"""Upsampling against SciPy and Pillow, its laws, and refused arguments."""
 
 import numpy as np
 import pytest
@@ -93,7 +93,7 @@ def test_nearest_commutes_with_a_1x1_convolution(case, rng):
 def phase_kernels(w):
     """The 2x2 kernels that a 3x3 kernel becomes after nearest x2: {(a, b): kernel for output rows 2i + a, cols 2j + b}.
 
-    Seen from an even row the three taps fall on input rows i - 1, i, i; from an odd one on i, i, i + 1.
+    In an even output row, the three taps read input rows i - 1, i, i; in an odd one, rows i, i, i + 1.
     """
     fold = {0: np.array([[1, 0, 0], [0, 1, 1]]), 1: np.array([[1, 1, 0], [0, 0, 1]])}
     return {(a, b): np.einsum("ph,qw,hwcf->pqcf", fold[a], fold[b], w) for a in (0, 1) for b in (0, 1)}
@@ -177,7 +177,7 @@ def test_depth_to_space_of_copied_channels_is_nearest(case):
     np.testing.assert_array_equal(depth_to_space(copies, scale=(SH, SW))[0], upsample_nearest(x, scale=(SH, SW))[0])
 
 
-def test_upsamplers_by_name_are_the_pairs_they_say():
+def test_upsamplers_by_name_are_the_functions_of_that_name():
     assert UPSAMPLERS == {"nearest": NEAREST, "bilinear": BILINEAR, "bilinear-corners": BILINEAR_CORNERS}
     x = np.arange(6.0).reshape(1, 2, 3, 1)
     by_hand = {
@@ -190,7 +190,7 @@ def test_upsamplers_by_name_are_the_pairs_they_say():
 
 
 @pytest.mark.parametrize("up", UPSAMPLERS.values(), ids=UPSAMPLERS)
-def test_every_upsampler_carries_its_own_transpose(up):
+def test_the_backward_pass_of_every_upsampler_is_its_transpose(up):
     x, dy = np.arange(6.0).reshape(1, 2, 3, 1), np.arange(48.0).reshape(1, 4, 12, 1) - 20
     _, cache = up.forward(x, scale=(2, 4))
     gap = adjoint_gap(lambda v: up.forward(v, scale=(2, 4))[0], lambda d: up.backward(d, cache), x, dy)

@@ -1,4 +1,4 @@
-"""A convolution of copies equals the convolution of the large map: for every scale, kernel and padding, exactly."""
+"""Computed on the small map, a convolution of the large map is exact for every scale, kernel and padding."""
 
 import itertools
 
@@ -35,22 +35,22 @@ def test_every_small_geometry(SH):
         assert np.array_equal(upsample_conv2d_backward(dy, small).dw, dw)
 
 
-def test_padding_is_zero_unless_told():
+def test_padding_is_zero_by_default():
     rng = np.random.default_rng(0)
     x, w = rng.integers(-3, 4, (1, 2, 3, 2)).astype(float), rng.integers(-3, 4, (3, 3, 2, 1)).astype(float)
     y, _ = conv2d(upsample_nearest(x)[0], w, pad=1, pad_value=0.0)
     assert np.array_equal(upsample_conv2d(x, w, pad=1)[0], y) and np.array_equal(upsample_conv2d_loops(x, w, pad=1), y)
 
 
-def test_by_two_a_kernel_of_three_needs_sixteen_products_where_the_large_map_takes_thirty_six():
+def test_scale_2_and_a_3x3_kernel_need_16_products_instead_of_36():
     w = np.random.default_rng(0).choice([-1.0, 1.0], (3, 3, 1, 1))
     kernel = phase_kernel(w, (2, 2))
     assert kernel.shape == (2, 2, 1, 4) and kernel.size == 16
-    assert set(np.abs(kernel).ravel()) - {0.0, 1.0, 2.0, 4.0} == set(), "sums of signs are no signs"
-    assert kernel.reshape(4, 4).sum() == 4 * w.sum(), "every phase holds every tap once"
+    assert set(np.abs(kernel).ravel()) - {0.0, 1.0, 2.0, 4.0} == set(), "sums of signs are not signs"
+    assert kernel.reshape(4, 4).sum() == 4 * w.sum(), "every phase has every tap once"
 
 
-def test_every_tap_falls_on_one_pixel_in_every_phase():
+def test_every_tap_reads_one_pixel_in_every_phase():
     for K, S in itertools.product(range(1, 6), range(1, 5)):
         assert np.array_equal(shared_taps(K, S).sum(1), np.ones((S, K)))
     with pytest.raises(ValueError, match="read-only"):

@@ -1,4 +1,4 @@
-"""Crops and augmentation: from large images to an endless stream of small, varied batches.
+"""Crops and augmentation: small, varied batches from large images.
 
 Every function takes an image ``(H, W, C)`` and its label map ``(H, W)`` and returns both, so that they stay aligned.
 No argument is changed, and all chance comes from the Generator that the caller passes::
@@ -28,8 +28,8 @@ def _need_image_and_label(op: str, image: Array, label: Array) -> HW:
 def random_crop(image: Array, label: Array, size: Pair, rng: np.random.Generator) -> tuple[Array, Array]:
     """One window of a fixed size at a random place: ``y[i, j] = image[top + i, left + j]``.
 
-    An image that is smaller than the window lies at a random place inside it. There the image is continued by its
-    mirror image and the label by 255, so that no invented pixel is scored.
+    An image that is smaller than the window lies at a random place inside it. Around it the window holds the mirrored
+    image and the label 255, so that no invented pixel is scored.
 
     Parameters
     ----------
@@ -40,8 +40,7 @@ def random_crop(image: Array, label: Array, size: Pair, rng: np.random.Generator
 
     Returns
     -------
-    image : ndarray of shape (rows, columns, C)
-    label : ndarray of shape (rows, columns)
+    image, label : ndarrays of shape (rows, columns, C) and (rows, columns)
 
     Notes
     -----
@@ -107,8 +106,7 @@ def resize(image: Array, label: Array, size: Pair) -> tuple[Array, Array]:
 
     Returns
     -------
-    image : ndarray of shape (rows, columns, C)
-    label : ndarray of shape (rows, columns)
+    image, label : ndarrays of shape (rows, columns, C) and (rows, columns)
 
     Notes
     -----
@@ -152,9 +150,9 @@ def colour_jitter(
 def recolour(image: Array, label: Array, rng: np.random.Generator, *, grey: float = 0.25) -> tuple[Array, Array]:
     """Change the colours and keep the shapes: ``y[..., c] = image[..., order[c]] ** power[c]``.
 
-    ``order`` is a random permutation. Each power is from 1/2 to 2, and its logarithm is uniform. With probability
-    ``grey``, all channels become their mean. The label stays. This is for data of few objects, where a network would
-    learn the colour of each object by heart.
+    ``order`` is a random permutation; each power is from 1/2 to 2, its logarithm uniform. With probability ``grey``,
+    all channels become their mean. The label stays. With data of few objects, this keeps a network from learning the
+    colour of each object by heart.
     """
     _need_image_and_label("recolour", image, label)
     need_number("recolour", "grey", grey, 0, 1)
@@ -174,23 +172,16 @@ def draw_batch(
     samples : sequence of Sample, or of (image, label) pairs
         A :class:`tinybnn.data.samples.Dataset` reads only the samples that are drawn.
     rng : numpy.random.Generator
-        With ``np.random.default_rng([seed, step])``, a batch depends only on the seed and on the number of its step.
     batch_size : int
-        N.
     crop : int or (rows, columns) pair
-    scale : (low, high) pair of float
-        The factors of :func:`random_scale`.
-    flip, paint : float
-        Probabilities of :func:`hflip` and :func:`recolour`.
-    jitter : float
-        Brightness and contrast of :func:`colour_jitter`.
+    scale : (low, high) pair of float; the factors of :func:`random_scale`
+    flip, paint : float; probabilities of :func:`hflip` and :func:`recolour`
+    jitter : float; brightness and contrast of :func:`colour_jitter`
 
     Returns
     -------
-    x : ndarray of shape (N, rows, columns, C)
-        float32.
-    labels : ndarray of shape (N, rows, columns)
-        uint8; 255 is ignored.
+    x : float32 ndarray of shape (batch_size, rows, columns, C)
+    labels : uint8 ndarray of shape (batch_size, rows, columns); 255 is ignored
 
     Notes
     -----

@@ -39,17 +39,12 @@ def read_image(path: Path | str) -> Array:
     """The image in a file as a viewer shows it: ``image[i, j, c]`` is 0 for black and 1 for white.
 
     Grey and palette images become RGB, an alpha channel is dropped, and the EXIF orientation is applied, because masks
-    are traced on what a viewer shows. Images of more than 8 bits a channel are refused.
+    are traced on what a viewer shows. A file that is missing, truncated, no image, or has more than 8 bits a channel
+    raises a :class:`DataError`, here and in the functions below.
 
     Returns
     -------
-    ndarray of shape (H, W, 3)
-        float32 in [0, 1]: the stored bytes over 255.
-
-    Raises
-    ------
-    DataError
-        If the file is missing, truncated, no image, or not of 8 bits. The functions below raise it likewise.
+    float32 ndarray of shape (H, W, 3); the stored bytes over 255
 
     Notes
     -----
@@ -102,18 +97,12 @@ def city_label(path: Path) -> Array:
 
     A file named ``..._labelTrainIds.png`` already holds the classes. In a palette image the ids are the indices if the
     palette has colours, and the greys if it has none: programs that make PNG files smaller turn a grey channel into a
-    palette.
+    palette. Other ids than these are refused: labelIds are 0..33 and 255, which stands for the licence plate's -1;
+    trainIds are 0..18 and 255.
 
     Returns
     -------
-    ndarray of shape (H, W)
-        uint8, 0..18 or 255.
-
-    Raises
-    ------
-    DataError
-        For an id that Cityscapes does not have. labelIds are 0..33 and 255, which stands for the licence plate's -1;
-        trainIds are 0..18 and 255.
+    uint8 ndarray of shape (H, W); 0..18 or 255
 
     Notes
     -----
@@ -140,8 +129,7 @@ def road_label(path: Path) -> Array:
 
     Returns
     -------
-    ndarray of shape (H, W)
-        uint8, 0 (non-road), 1 (road) or 255.
+    uint8 ndarray of shape (H, W); 0 (non-road), 1 (road) or 255
 
     Notes
     -----
@@ -159,17 +147,11 @@ def object_label(path: Path) -> Array:
 
     In a one-bit file, 1 is grey 255. A palette image is read as its greys, unless one of its pixels or entry 1 of the
     palette has a colour. Then the file is a map of labels and is read as its indices: 0 is background, 255 is ignored
-    (some data sets mark borders so), and every other index is object.
+    (some data sets mark borders so), and every other index is object. Colours without a palette are refused.
 
     Returns
     -------
-    ndarray of shape (H, W)
-        uint8, 0 (background) or 1 (object), or 255 from a palette of colours.
-
-    Raises
-    ------
-    DataError
-        If the file has colours but no palette.
+    uint8 ndarray of shape (H, W); 0 (background) or 1 (object), or 255 from a palette of colours
 
     Notes
     -----
@@ -191,8 +173,8 @@ def object_label(path: Path) -> Array:
 def fit_label(label: Array, size: HW, path: Path) -> Array:
     """The label at the size ``(H, W)`` of its image: ``label[floor((i + 1/2) h / H), floor((j + 1/2) w / W)]``.
 
-    Each pixel takes the class of its nearest neighbour, so no class is invented. A size that differs by more than
-    :data:`SLACK` pixels a side is refused, because the two files then do not belong together.
+    Each pixel takes the class of its nearest neighbour. A size that differs by more than :data:`SLACK` pixels a side is
+    refused, because the two files then do not belong together.
     """
     from PIL import Image
 

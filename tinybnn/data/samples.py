@@ -117,23 +117,17 @@ def samples_root() -> Path:
 def load(spec: str, split: str) -> Dataset:
     """The samples of one split of a data set: ``load("kitti-road:~/kitti", "train")``.
 
+    An unknown kind or split, a missing folder, an empty split, an image without its label or a label without its image
+    raises a :class:`~tinybnn.data.images.DataError`; ``dataset[i]`` raises it for a file with unexpected contents.
+
     Parameters
     ----------
-    spec : str
-        ``KIND:PATH``, KIND a key of :data:`LAYOUTS`; or ``photos`` or ``street`` alone, for the shipped samples.
-    split : str
-        "train" or "val".
+    spec : str; ``KIND:PATH``, KIND a key of :data:`LAYOUTS`; or ``photos`` or ``street`` alone, for the shipped samples
+    split : str; "train" or "val"
 
     Returns
     -------
-    Dataset
-        Sorted by path. No image has been read yet.
-
-    Raises
-    ------
-    DataError
-        For an unknown kind or split, a missing folder, an empty split, an image without its label, or a label without
-        its image. ``dataset[i]`` raises it for a file that cannot be read or has unexpected values.
+    Dataset; sorted by path, and no image has been read yet
 
     Notes
     -----

@@ -1,12 +1,12 @@
 """Scores of labels: IoU from a confusion matrix, and the scores of a road at 256 thresholds.
 
-Both rest on tables of whole numbers::
+Both are computed from tables of integers::
 
     labels          confusion_matrix    (L, L)      -> iou_per_class, mean_iou, pixel_accuracy
     probabilities   threshold_counts    (256, 4)    -> road_scores: MaxF, average precision, ...
 
-For a data set, add the tables of all images and then compute the score. The mean of the scores of single images is
-another number, and not the one that papers report. A score whose denominator is 0 is NaN.
+For a data set, add the tables of all images and then compute the score; papers do not report the mean of the scores of
+single images. A score whose denominator is 0 is NaN.
 :mod:`tinybnn.metrics.saliency` has the scores of salient objects, which are computed image by image.
 """
 
@@ -35,16 +35,13 @@ def confusion_matrix(predicted: Array, labels: Array, L: int, *, ignore: int = I
 
     Parameters
     ----------
-    predicted : integer ndarray of any shape
-        0..L-1 wherever the label counts, any number elsewhere.
-    labels : integer ndarray of the same shape
-        0..L-1 or ``ignore``.
+    predicted : integer ndarray of any shape; 0..L-1 wherever the label counts, any number elsewhere
+    labels : integer ndarray of the same shape; 0..L-1 or ``ignore``
     L, ignore : int
 
     Returns
     -------
     ndarray of int64, shape (L, L)
-        The true class gives the row, the predicted class the column.
 
     Notes
     -----
@@ -85,17 +82,15 @@ def iou_per_class(confusion: Array) -> Array:
 
     Parameters
     ----------
-    confusion : integer ndarray of shape (L, L)
-        Summed over all images.
+    confusion : integer ndarray of shape (L, L); summed over all images
 
     Returns
     -------
-    ndarray of float64, shape (L,)
-        In [0, 1]. NaN for a class that neither occurs nor is predicted, 0 for one that is predicted and never occurs.
+    ndarray of float64, shape (L,); NaN for a class that neither occurs nor is predicted, 0 if it is only predicted
 
     Notes
     -----
-    Exactness: equals :func:`iou_per_class_loops` by ``==``, and is the same if truth and prediction change places.
+    Exactness: equals :func:`iou_per_class_loops` by ``==``. Exchanging truth and prediction changes nothing.
     Source: Everingham 2010 (Pascal VOC), and the scorer of Cityscapes, Cordts 2016, arXiv 1604.01685; status exact.
 
     Examples
@@ -116,12 +111,7 @@ def mean_iou_loops(confusion: Array) -> float:
 
 
 def mean_iou(confusion: Array) -> float:
-    """The mean of :func:`iou_per_class` over the classes whose IoU is not NaN.
-
-    Returns
-    -------
-    float64
-        In [0, 1]; NaN where no pixel counts.
+    """The mean of :func:`iou_per_class` over the classes whose IoU is not NaN; NaN where no pixel counts.
 
     Notes
     -----
@@ -194,16 +184,13 @@ def threshold_counts(probability: Array, labels: Array, *, ignore: int = IGNORE)
 
     Parameters
     ----------
-    probability : float ndarray of any shape
-        The probability of class 1, in [0, 1] wherever the label counts.
-    labels : integer ndarray of the same shape
-        0, 1 or ``ignore``.
+    probability : float ndarray of any shape; the probability of class 1, in [0, 1] wherever the label counts
+    labels : integer ndarray of the same shape; 0, 1 or ``ignore``
     ignore : int
 
     Returns
     -------
-    ndarray of int64, shape (256, 4)
-        Columns TP, FP, FN, TN. At threshold 0 every pixel is positive.
+    ndarray of int64, shape (256, 4); columns TP, FP, FN, TN
 
     Notes
     -----
@@ -270,13 +257,11 @@ def road_scores(counts: Array) -> RoadScores:
 
     Parameters
     ----------
-    counts : integer ndarray of shape (256, 4)
-        TP, FP, FN, TN of :func:`threshold_counts`, summed over all images of a category.
+    counts : integer ndarray of shape (256, 4); of :func:`threshold_counts`, summed over all images of a category
 
     Returns
     -------
-    RoadScores
-        Six float64 in [0, 1]. All are NaN where no pixel is road; ``fpr`` is NaN where every pixel is.
+    RoadScores of float64; all are NaN where no pixel is road, and ``fpr`` is NaN where every pixel is
 
     Notes
     -----
@@ -284,9 +269,9 @@ def road_scores(counts: Array) -> RoadScores:
     Exactness: agrees with :func:`road_scores_loops` to the rounding of one mean.
     Source: Fritsch 2013 and the KITTI road devkit; status from code, with two differences. No 1e-10 is added to
     denominators. ``R >= r`` is compared in whole numbers, because the devkit's ``np.arange(0, 1.1, 0.1)`` misses a
-    recall of exactly 3/10, 6/10 or 7/10. That happened in 13 of 400 random maps and changed their average precision by
-    up to 7.3e-4; all other scores agreed to 1e-10. The official scores are computed in bird's-eye view; scores in the
-    image are called "perspective".
+    recall of exactly 3/10, 6/10 or 7/10; that changed the average precision of 13 of 400 random maps, by up to 7.3e-4.
+    All other scores agreed to 1e-10. The official scores are computed in bird's-eye view; those of the image are called
+    "perspective".
 
     Examples
     --------

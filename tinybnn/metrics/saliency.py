@@ -7,9 +7,9 @@
     e_curve      alignment of two masks, at 256 thresholds                 n / (n - 1) is best; its mean: e_measure
     s_measure    structure: contrast of object and ground, and of parts    1 is best
 
-All take the probabilities of one image and its mask, and compute in float64; the result has the dtype of the
-probabilities. The score of a data set is the mean over its images. No prediction is normalised. Many other scorers
-(``py_sod_metrics`` by default) first stretch each prediction to [0, 1], and a network that is never sure gains by that.
+All compute in float64 and return the dtype of the probabilities. The score of a data set is the mean over its images.
+Predictions are used as they are. Many other scorers (``py_sod_metrics`` by default) first stretch each prediction to
+[0, 1], and a network that is never sure gains by that.
 """
 
 import math
@@ -21,8 +21,6 @@ import numpy as np
 from ..notation import Array
 from ..validate import need_float, need_mask, need_number, need_shape
 from .labels import threshold_counts
-
-# -- mean absolute error --------------------------------------------------------------------------------------------
 
 
 def mae_loops(probability: Array, target: Array) -> float:
@@ -38,10 +36,8 @@ def mae(probability: Array, target: Array) -> np.floating:
 
     Parameters
     ----------
-    probability : float ndarray of shape (H, W)
-        In [0, 1].
-    target : ndarray of shape (H, W)
-        Booleans, or integers 0 and 1. There is no ignored label.
+    probability : float ndarray of shape (H, W); in [0, 1]
+    target : ndarray of shape (H, W); booleans, or integers 0 and 1, without an ignored label
 
     Returns
     -------
@@ -59,9 +55,6 @@ def mae(probability: Array, target: Array) -> np.floating:
     """
     t = need_mask("mae", probability, target)
     return probability.dtype.type(np.abs(probability.astype(np.float64) - t).mean())
-
-
-# -- F-measure ------------------------------------------------------------------------------------------------------
 
 
 def f_curve_loops(probability: Array, target: Array, *, beta2: float = 0.3) -> Array:
@@ -83,15 +76,12 @@ def f_curve(probability: Array, target: Array, *, beta2: float = 0.3) -> Array:
 
     Parameters
     ----------
-    probability, target : ndarrays of shape (H, W)
-        As in :func:`mae`.
-    beta2 : float
-        beta squared, at least 0. With 0.3, precision weighs more than recall; 1 gives their harmonic mean.
+    probability, target : ndarrays of shape (H, W); as in :func:`mae`
+    beta2 : float >= 0, beta squared; with 0.3, precision weighs more than recall; 1 gives their harmonic mean
 
     Returns
     -------
-    ndarray of shape (256,)
-        In [0, 1]; 0 where no pixel of the object is found, so all 0 for an empty mask.
+    ndarray of shape (256,); 0 where no pixel of the object is found, so all 0 for an empty mask
 
     Notes
     -----
@@ -135,9 +125,8 @@ def max_f(curves: Array | Sequence[Array]) -> np.floating:
     Notes
     -----
     Exactness: agrees with :func:`max_f_loops` to the rounding of one mean.
-    Source: as ``py_sod_metrics``; status from code. Two other numbers have the same name. The older convention averages
-    precision and recall over the images and computes one F from them. The mean of each image's own maximum is at least
-    as large as this number.
+    Source: as ``py_sod_metrics``; status from code. Two other numbers have the same name: one F from the precision and
+    recall averaged over the images (older), and the mean of each image's own maximum, which is never below this number.
 
     Examples
     --------
@@ -151,9 +140,6 @@ def max_f(curves: Array | Sequence[Array]) -> np.floating:
     if need_shape("max_f", "curves", curves, "images 256")[0] == 0:
         raise ValueError("max_f: curves has shape (0, 256), expected at least one image")
     return curves.dtype.type(curves.mean(0, dtype=np.float64).max())
-
-
-# -- E-measure ------------------------------------------------------------------------------------------------------
 
 
 def e_curve_loops(probability: Array, target: Array) -> Array:
@@ -182,9 +168,8 @@ def e_curve(probability: Array, target: Array) -> Array:
 
     Returns
     -------
-    ndarray of shape (256,)
-        In [0, n / (n - 1)], where n is the number of pixels. For an empty or a full mask, the number of pixels on which
-        both masks agree, over n - 1.
+    ndarray of shape (256,); in [0, n / (n - 1)], where n is the number of pixels
+        For an empty or a full mask, the number of pixels on which both masks agree, over n - 1.
 
     Notes
     -----
@@ -218,8 +203,8 @@ def e_measure_loops(probability: Array, target: Array) -> float:
 def e_measure(probability: Array, target: Array) -> np.floating:
     """The **mean** E-measure of one image: the mean of :func:`e_curve` over the 256 thresholds.
 
-    The maximum E of a data set is :func:`max_f` of the curves of its images. A third one, the adaptive E at twice the
-    mean probability, is not here. Papers report any of the three as "E-measure", so say which one you report.
+    The maximum E of a data set is :func:`max_f` of the curves of its images. The adaptive E, at twice the mean
+    probability, is not here. Papers report any of the three as "E-measure", so say which one you report.
 
     Notes
     -----
@@ -234,9 +219,6 @@ def e_measure(probability: Array, target: Array) -> np.floating:
     """
     need_mask("e_measure", probability, target)
     return probability.dtype.type(e_curve(probability.astype(np.float64), target).mean())
-
-
-# -- S-measure ------------------------------------------------------------------------------------------------------
 
 
 def s_measure_loops(probability: Array, target: Array, *, alpha: float = 0.5) -> float:
@@ -283,15 +265,12 @@ def s_measure(probability: Array, target: Array, *, alpha: float = 0.5) -> np.fl
 
     Parameters
     ----------
-    probability, target : ndarrays of shape (H, W)
-        As in :func:`mae`.
-    alpha : float
-        In [0, 1].
+    probability, target : ndarrays of shape (H, W); as in :func:`mae`
+    alpha : float; in [0, 1]
 
     Returns
     -------
-    scalar of the dtype of ``probability``, in [0, 1]
-        ``1 - MAE`` for an empty and for a full mask.
+    scalar of the dtype of ``probability``, in [0, 1]; ``1 - MAE`` for an empty and for a full mask
 
     Notes
     -----

@@ -1,4 +1,4 @@
-"""Activations between binary layers, where values are real: hardtanh, PReLU, RPReLU; and the sigmoid that opens gates.
+"""Activations between binary layers, where values are real: hardtanh, PReLU, RPReLU; and the sigmoid for gates.
 
 ::
 
@@ -8,8 +8,8 @@
     rprelu      prelu(x - shift_in, slope) + shift_out     prelu's at x - shift_in        1 at x = shift_in
     sigmoid     1 / (1 + exp(-x))                          y (1 - y)                      smooth
 
-At a kink any slope between the two sides would do; ours are those of the straight-through mask and of ``sign``, which
-both take the edge in.
+A *kink* is a point where the slope jumps. Any slope between those of its two sides is valid there. The choice here is
+that of the straight-through mask, which passes at ``|x| = 1``, and of ``sign``, which counts 0 as positive.
 """
 
 import math
@@ -20,8 +20,6 @@ import numpy as np
 from ..notation import Array
 from ..validate import need_channels, need_float, need_shape
 from .binarize import channel_sum
-
-# -- hardtanh -------------------------------------------------------------------------------------------------------
 
 
 def hardtanh_loops(x: Array) -> Array:
@@ -41,16 +39,14 @@ def hardtanh(x: Array) -> tuple[Array, Array]:
 
     Returns
     -------
-    y : ndarray
-        Same shape and dtype.
-    cache : ndarray
-        ``x`` itself.
+    y : ndarray of the shape and dtype of ``x``
+    cache : ``x`` itself
 
     Notes
     -----
     Exactness: equals :func:`hardtanh_loops` by ``==``.
-    Source: Hubara 2016, arXiv 1602.02830, section 1.3; status exact. The sign of a clipped value is the sign of the
-    value: before a binary layer hardtanh changes nothing going forward, and stops gradients going back.
+    Source: Hubara 2016, arXiv 1602.02830, section 1.3; status exact. A clipped value keeps its sign, so before a binary
+    layer hardtanh changes no result; it only stops gradients.
 
     Examples
     --------
@@ -62,12 +58,9 @@ def hardtanh(x: Array) -> tuple[Array, Array]:
 
 
 def hardtanh_backward(dy: Array, x: Array) -> Array:
-    """``dx = dy`` where ``|x| <= 1``, else 0: a mask on ``x``, not a clip of the gradient."""
+    """``dx = dy`` where ``|x| <= 1``, else 0: the mask depends on ``x``; the gradient is not clipped."""
     need_shape("hardtanh_backward", "dy", dy, " ".join(map(str, x.shape)))
     return dy * (np.abs(x) <= 1)
-
-
-# -- PReLU ----------------------------------------------------------------------------------------------------------
 
 
 def prelu_loops(x: Array, slope: Array) -> Array:
@@ -83,15 +76,14 @@ PReLUGrads = namedtuple("PReLUGrads", "dx dslope")
 
 
 def prelu(x: Array, slope: Array) -> tuple[Array, PReLUCache]:
-    """Leave what is positive, scale what is negative by its channel's learnt slope.
+    """Keep positive values, and multiply negative ones by their channel's learnt slope.
 
     ``y[..., c] = max(x[..., c], 0) + slope[c] min(x[..., c], 0)``
 
     Parameters
     ----------
     x : float ndarray of shape (..., C)
-    slope : float ndarray of shape (C,)
-        Any number: 0 is ReLU, 1 the identity.
+    slope : float ndarray of shape (C,); any number: 0 gives ReLU, 1 the identity
 
     Returns
     -------
@@ -100,8 +92,7 @@ def prelu(x: Array, slope: Array) -> tuple[Array, PReLUCache]:
 
     Notes
     -----
-    Exactness: equals :func:`prelu_loops` by ``==`` for finite values: one of the two terms is always 0. A selection
-    with ``np.where`` takes some four times as long.
+    Exactness: equals :func:`prelu_loops` by ``==`` for finite values, because one of the two terms is always 0.
     Source: He 2015, arXiv 1502.01852, eq. 1; status exact.
 
     Examples
@@ -118,14 +109,11 @@ def prelu(x: Array, slope: Array) -> tuple[Array, PReLUCache]:
 
 
 def prelu_backward(dy: Array, cache: PReLUCache) -> PReLUGrads:
-    """``dx = dy`` where ``x >= 0``, else ``slope dy``; ``dslope`` sums ``dy x`` over what was negative."""
+    """``dx = dy`` where ``x >= 0``, else ``slope dy``; ``dslope`` is the sum of ``dy x`` over negative ``x``."""
     x, slope = cache
     need_shape("prelu_backward", "dy", dy, " ".join(map(str, x.shape)))
     dx = ((x >= 0) * (1 - slope) + slope) * dy  # the derivative is 1 or slope; np.where takes several times as long
     return PReLUGrads(dx, channel_sum(np.minimum(x, 0) * dy))
-
-
-# -- RPReLU ---------------------------------------------------------------------------------------------------------
 
 
 def rprelu_loops(x: Array, shift_in: Array, slope: Array, shift_out: Array) -> Array:
@@ -142,19 +130,17 @@ RPReLUGrads = namedtuple("RPReLUGrads", "dx dshift_in dslope dshift_out")
 
 
 def rprelu(x: Array, shift_in: Array, slope: Array, shift_out: Array) -> tuple[Array, PReLUCache]:
-    """PReLU with its kink moved, by channel: ``y = prelu(x - shift_in, slope) + shift_out``.
+    """PReLU with a movable kink in each channel: ``y = prelu(x - shift_in, slope) + shift_out``.
 
     Parameters
     ----------
     x : float ndarray of shape (..., C)
-    shift_in, slope, shift_out : float ndarrays of shape (C,)
-        The kink lies at ``(shift_in, shift_out)``.
+    shift_in, slope, shift_out : float ndarrays of shape (C,); the kink is at ``(shift_in, shift_out)``
 
     Returns
     -------
     y : ndarray of shape (..., C)
-    cache : PReLUCache
-        Of the shifted input.
+    cache : PReLUCache of ``x - shift_in``
 
     Notes
     -----
@@ -176,16 +162,13 @@ def rprelu(x: Array, shift_in: Array, slope: Array, shift_out: Array) -> tuple[A
 
 
 def rprelu_backward(dy: Array, cache: PReLUCache) -> RPReLUGrads:
-    """PReLU's, and for the two shifts: ``dshift_out`` is the sum of ``dy``, ``dshift_in`` minus that of ``dx``."""
+    """As PReLU; in addition, ``dshift_out`` is the sum of ``dy``, and ``dshift_in`` is minus the sum of ``dx``."""
     dx, dslope = prelu_backward(dy, cache)  # (2)
     return RPReLUGrads(dx, -channel_sum(dx), dslope, channel_sum(dy))  # (1) (3)
 
 
-# -- sigmoid --------------------------------------------------------------------------------------------------------
-
-
 def sigmoid_loops(x: Array) -> Array:
-    """Specification of :func:`sigmoid`: an exponential that can only underflow."""
+    """Specification of :func:`sigmoid`: its exponential cannot overflow."""
     y = np.empty(x.shape)
     for i in np.ndindex(x.shape):
         e = math.exp(-abs(x[i]))
@@ -198,20 +181,17 @@ def sigmoid(x: Array) -> tuple[Array, Array]:
 
     Parameters
     ----------
-    x : float ndarray of any shape
-        Infinities are allowed: they shut a gate or open it wholly.
+    x : float ndarray of any shape; infinite values close or open a gate completely
 
     Returns
     -------
-    y : ndarray
-        Same shape and dtype.
-    cache : ndarray
-        ``y`` itself, for the derivative is ``y (1 - y)``.
+    y : ndarray of the shape and dtype of ``x``
+    cache : ``y`` itself, because the derivative is ``y (1 - y)``
 
     Notes
     -----
-    Exactness: agrees with :func:`sigmoid_loops` to a few roundings of 1, in absolute terms: a gate shut further than
-    that is 0. The hyperbolic tangent cannot overflow.
+    Exactness: the difference to :func:`sigmoid_loops` is at most a few roundings of 1, so a smaller value may become 0.
+    The hyperbolic tangent cannot overflow.
     Source: textbook; status exact.
 
     Examples

@@ -1,12 +1,13 @@
-"""Folding: what is left of scale, batch norm and sign after a binary convolution is one integer comparison.
+"""Folding: after a binary convolution, scale, batch norm and sign become one comparison of integers.
 
 ::
 
-    float      sign(gamma (alpha z - mean) / sqrt(var + eps) + beta)       z a whole number, |z| <= n
-    folded     +1  where  (z >= t) != flip                                 t an integer, flip a bit, one a filter
+    float      sign(gamma (alpha z - mean) / sqrt(var + eps) + beta)       z an integer, |z| <= n
+    folded     +1  where  (z >= t) != flip                                 for each filter, an integer t and a bit flip
 
-The closed formula for ``t`` is right on paper and wrong at ties, where rounding decides. So the threshold is found by
-asking the float expression itself for every whole number that can occur: exact by construction.
+A *tie* is a ``z`` at which the real value is 0; rounding then decides its sign. On paper ``t`` has a closed formula,
+from ``mean - beta sqrt(var + eps) / gamma``. But it divides by gamma, which may be 0, and rounds differently from the
+float expression, so it is wrong near ties. Here, the float expression itself is evaluated at every possible ``z``.
 """
 
 from collections.abc import Callable
@@ -20,37 +21,31 @@ from .norm import batch_norm_inference
 
 
 class Threshold(NamedTuple):
-    """Whole numbers ``t`` and booleans ``flip``, (F,) each: +1 where ``(z >= t) != flip``."""
+    """Integers ``t`` and booleans ``flip``, (F,) each: +1 where ``(z >= t) != flip``."""
 
     t: Array
     flip: Array
 
 
 def fold_threshold(levels_to_real: Callable[[Array], Array], n: int, F: int) -> Threshold:
-    """Fold ``sign(f(z))``, for whole numbers ``z`` from ``-n`` to ``n``, into an integer comparison a filter.
+    """Replace ``sign(f(z))``, for integers ``z`` from ``-n`` to ``n``, by one integer comparison for each filter.
 
     Parameters
     ----------
     levels_to_real : callable
-        ``f``: from integers to floats of shape (2 n + 1, F), computed as inference does, in its dtype and its order;
-        in each filter it only rises or only falls.
+        ``f``: from integers to floats of shape (2 n + 1, F), in the dtype and the order of operations of inference. In
+        each filter it only rises or only falls: NaN, or a sign that changes twice, is refused.
     n, F : int
-        The number of taps, KH KW C, and of filters. With padding of 0 every whole number from ``-n`` to ``n`` occurs.
+        The number of taps, KH KW C, and of filters. With ``pad_value`` 0, every integer from ``-n`` to ``n`` occurs.
 
     Returns
     -------
     Threshold
 
-    Raises
-    ------
-    ValueError
-        If the sign of a filter changes more than once, or is NaN somewhere.
-
     Notes
     -----
-    Exactness: equals ``sign(f(z))`` by ``==`` for every ``z``, by construction: ``f`` is asked for all of them.
-    The closed formula, from ``mean - beta sqrt(var + eps) / gamma``, divides by gamma, which may be 0, and rounds
-    elsewhere than ``f`` does: it is wrong near ties. Source: ours, after FINN, Umuroglu 2017, arXiv 1612.07119.
+    Exactness: equals ``sign(f(z))`` by ``==`` for every ``z``, because ``f`` is evaluated at all of them.
+    Source: ours, after FINN, Umuroglu 2017, arXiv 1612.07119.
 
     Examples
     --------
@@ -73,14 +68,12 @@ def fold_threshold(levels_to_real: Callable[[Array], Array], n: int, F: int) -> 
 def fold_batch_norm(
     alpha: Array, gamma: Array, beta: Array, mean: Array, var: Array, n: int, *, eps: float = 1e-5
 ) -> Threshold:
-    """Fold scale, batch norm and sign, ``sign(batch_norm_inference(alpha * z, ...))``, with :func:`fold_threshold`.
+    """Fold scale, batch norm and sign: ``sign(batch_norm_inference(alpha * z, ...))``.
 
     Parameters
     ----------
-    alpha, gamma, beta, mean, var : float ndarrays of shape (F,)
-        The scale of each filter, and its batch norm in inference.
-    n : int
-        Taps, KH KW C: ``z`` runs from ``-n`` to ``n``.
+    alpha, gamma, beta, mean, var : float ndarrays of shape (F,); the scale of each filter and its batch norm
+    n : int; as in :func:`fold_threshold`
     eps : float
 
     Returns
@@ -89,8 +82,8 @@ def fold_batch_norm(
 
     Notes
     -----
-    Exactness: equals the sign of the float expression by ``==`` at every level, with gamma < 0, gamma = 0 and at ties.
-    Source: as for :func:`fold_threshold`.  Status: ours.
+    Exactness: equals the sign of the float expression by ``==`` for every ``z``, also at ties and for gamma <= 0.
+    Source: as :func:`fold_threshold`; status ours.
 
     Examples
     --------
@@ -113,7 +106,7 @@ def threshold_sign_loops(z: Array, threshold: Threshold) -> Array:
 
 
 def threshold_sign(z: Array, threshold: Threshold) -> Array:
-    """Where a folded sign is -1: the bits to pack, ``(z >= t) == flip``.
+    """Where a folded sign is -1, as booleans to be packed: ``(z >= t) == flip``.
 
     Parameters
     ----------

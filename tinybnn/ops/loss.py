@@ -1,4 +1,4 @@
-"""How wrong is a prediction, as one number with a gradient: three losses, from logits, with pixels that do not count.
+"""Losses: how wrong a prediction is, as one number with a gradient, from logits.
 
 ::
 
@@ -6,9 +6,9 @@
     binary_cross_entropy    one logit     mean of  log(1 + exp(z)) - t z
     dice                    one logit     1 - overlap of sigmoid(z) with t, over the whole batch at once
 
-A label equal to ``ignore`` takes its pixel out of every sum, count and gradient, whatever its logits are, NaN even.
-Where no pixel is left, the loss is 0 and so is the gradient; other libraries give NaN. All three start from logits and
-none ever takes the exponential of a positive number, so nothing overflows.
+A label equal to ``ignore`` removes its pixel from every sum, count and gradient, even if its logits are NaN; the other
+pixels are *counted*. Without counted pixels, the loss and the gradient are 0; other libraries give NaN. No loss takes
+the exponential of a positive number, so nothing overflows.
 """
 
 import math
@@ -22,13 +22,11 @@ from ..notation import IGNORE, Array
 from ..validate import need_finite, need_float, need_labels, need_number, need_shape
 from .activation import sigmoid, sigmoid_backward
 
-# -- cross-entropy --------------------------------------------------------------------------------------------------
-
 
 def cross_entropy_loops(
     logits: Array, labels: Array, *, class_weights: Sequence[float] | Array | None = None, ignore: int = IGNORE
 ) -> float:
-    """Specification of :func:`cross_entropy`: pixel by pixel, the log of what softmax gives to the true class."""
+    """Specification of :func:`cross_entropy`: for each pixel, minus the log of the softmax of the true class."""
     total = weight = 0.0
     for i in np.ndindex(labels.shape):
         if labels[i] == ignore:
@@ -41,7 +39,7 @@ def cross_entropy_loops(
     return total / weight if weight else 0.0
 
 
-# Of the P pixels that count: probability (P, L), labels (P,), weights (P,).
+# For the P counted pixels: probability (P, L), labels (P,), weights (P,).
 CrossEntropyCache = namedtuple("CrossEntropyCache", "counted probability labels weights")
 
 
@@ -50,36 +48,28 @@ def cross_entropy(
 ) -> tuple[np.floating, CrossEntropyCache]:
     """The weighted mean of ``-log softmax(logits)[label]``.
 
-    ``loss = (sum over i of v[t_i] (log(sum over l of exp(z[i, l])) - z[i, t_i])) / (sum over i of v[t_i])``, where
-    ``i`` runs over the pixels that count, ``t_i`` is the label of one and ``v`` the weight of each class.
+    ``loss = (sum over i of v[t_i] (log(sum over l of exp(z[i, l])) - z[i, t_i])) / (sum over i of v[t_i])`` over the
+    counted pixels ``i``, where ``t_i`` is the label of a pixel and ``v`` holds the weights of the classes.
 
     Parameters
     ----------
     logits : float ndarray of shape (..., L)
-    labels : integer ndarray of shape (...)
-        0..L-1 or ``ignore``.
-    class_weights : sequence of L numbers, optional
-        None weighs all classes 1. Weights are relative: doubling all of them changes nothing.
+    labels : integer ndarray of shape (...); 0..L-1 or ``ignore``
+    class_weights : sequence of L finite numbers >= 0, all 1 by default; doubling all of them changes nothing
     ignore : int
-        The label that does not count.
 
     Returns
     -------
     loss : scalar of the dtype of ``logits``
     cache : CrossEntropyCache
 
-    Raises
-    ------
-    ValueError, TypeError
-        For a label out of range, or weights that are not L finite numbers of at least 0.
-
     Notes
     -----
     Exactness: agrees with :func:`cross_entropy_loops` to the rounding of one sum. Adding one number to all logits of
     a pixel changes nothing; the gradient of a pixel sums to 0 over its classes.
-    Source: textbook; status exact. The sum of the weights is in the denominator, as in PyTorch; dividing by the number
-    of pixels instead is the other convention. Where the weights of all counted pixels are 0, the loss is 0.
-    See also: :func:`binary_cross_entropy`, its case of the logits (0, z).
+    Source: textbook; status exact. As in PyTorch, the denominator is the sum of the weights; another convention takes
+    the number of pixels. If the weights of all counted pixels are 0, the loss is 0.
+    See also: :func:`binary_cross_entropy`, which is the case of the logits (0, z).
 
     Examples
     --------
@@ -120,11 +110,8 @@ def cross_entropy_backward(dloss: Array | float, cache: CrossEntropyCache) -> Ar
     return dlogits
 
 
-# -- binary cross-entropy -------------------------------------------------------------------------------------------
-
-
 def binary_cross_entropy_loops(logits: Array, targets: Array, *, ignore: int = IGNORE) -> float:
-    """Specification of :func:`binary_cross_entropy`: minus the log of the probability of what is there."""
+    """Specification of :func:`binary_cross_entropy`: minus the log of the probability of the true class."""
     total, count = 0.0, 0
     for i in np.ndindex(targets.shape):
         if targets[i] != ignore:
@@ -134,31 +121,25 @@ def binary_cross_entropy_loops(logits: Array, targets: Array, *, ignore: int = I
     return total / count if count else 0.0
 
 
-# Counted is a map of booleans; the others are of the pixels that count.
+# counted is a map of booleans; the others hold one value for each counted pixel.
 BinaryCache = namedtuple("BinaryCache", "counted probability targets")
 
 
 def binary_cross_entropy(logits: Array, targets: Array, *, ignore: int = IGNORE) -> tuple[np.floating, BinaryCache]:
     """The mean of ``-log sigmoid(z)`` where the target is 1 and of ``-log sigmoid(-z)`` where it is 0.
 
-    ``loss = (sum over i of max(z_i, 0) - t_i z_i + log(1 + exp(-|z_i|))) / P`` over the P pixels that count.
+    ``loss = (sum over i of max(z_i, 0) - t_i z_i + log(1 + exp(-|z_i|))) / P`` over the P counted pixels.
 
     Parameters
     ----------
     logits : float ndarray of any shape
-    targets : integer ndarray of the same shape
-        0, 1 or ``ignore``.
+    targets : integer ndarray of the same shape; 0, 1 or ``ignore``
     ignore : int
 
     Returns
     -------
     loss : scalar of the dtype of ``logits``
     cache : BinaryCache
-
-    Raises
-    ------
-    ValueError, TypeError
-        For a target that is none of the three: here and in :func:`dice`.
 
     Notes
     -----
@@ -187,9 +168,6 @@ def binary_cross_entropy_backward(dloss: Array | float, cache: BinaryCache) -> A
     return dlogits
 
 
-# -- Dice -----------------------------------------------------------------------------------------------------------
-
-
 def dice_loops(logits: Array, targets: Array, *, smooth: float = 1.0, ignore: int = IGNORE) -> float:
     """Specification of :func:`dice`."""
     overlap = sizes = 0.0
@@ -201,24 +179,19 @@ def dice_loops(logits: Array, targets: Array, *, smooth: float = 1.0, ignore: in
     return 1 - (2 * overlap + smooth) / (sizes + smooth)
 
 
-# Above and below are the two sides of the fraction.
-DiceCache = namedtuple("DiceCache", "counted probability targets above below")
+DiceCache = namedtuple("DiceCache", "counted probability targets above below")  # above / below: the fraction
 
 
 def dice(logits: Array, targets: Array, *, smooth: float = 1.0, ignore: int = IGNORE) -> tuple[np.floating, DiceCache]:
     """One minus the soft overlap: ``1 - (2 sum(p t) + smooth) / (sum(p) + sum(t) + smooth)``, ``p = sigmoid(z)``.
 
-    The sums run over all pixels of the batch that count, so a small object in one image weighs little beside a large
-    one in another; and however few pixels the object has, the background cannot outvote it.
+    The sums run over the counted pixels of the whole batch, so a small object in one image counts little next to a
+    large one in another. But the background cannot outweigh an object, however few pixels the object has.
 
     Parameters
     ----------
-    logits : float ndarray of any shape
-    targets : integer ndarray of the same shape
-        0, 1 or ``ignore``.
-    smooth : float
-        At least 1e-6. It keeps the fraction from 0/0 where nothing is and nothing is seen, and its loss at 0.
-    ignore : int
+    logits, targets, ignore : as in :func:`binary_cross_entropy`
+    smooth : float, at least 1e-6; without object and prediction, it prevents 0/0 and makes the loss 0
 
     Returns
     -------
@@ -228,8 +201,8 @@ def dice(logits: Array, targets: Array, *, smooth: float = 1.0, ignore: int = IG
     Notes
     -----
     Exactness: agrees with :func:`dice_loops` to the rounding of the sums.
-    Source: Milletari 2016 (V-Net), arXiv 1606.04797; status ours: there ``p`` is squared in the denominator, and there
-    is no ``smooth``.
+    Source: Milletari 2016 (V-Net), arXiv 1606.04797; status ours: the paper squares ``p`` in the denominator and has no
+    ``smooth``.
 
     Examples
     --------
@@ -257,5 +230,5 @@ def dice_backward(dloss: Array | float, cache: DiceCache) -> Array:
 
 
 def _selected(counted: Array, values: Array) -> Array:
-    """The values that count, in one row; where all do, without a copy."""
+    """The counted values along one axis; they are not copied if every pixel counts."""
     return values.reshape(counted.size, *values.shape[counted.ndim :]) if counted.all() else values[counted]

@@ -1,10 +1,12 @@
-"""Batch norm: the pair that trains, and the multiply-add that runs. What is left of it before a sign: ``fold.py``.
+"""Batch norm: a pair for training, and one multiplication and one addition for inference.
 
 ::
 
-    batch_norm               y = gamma (x - mean) / sqrt(var + eps) + beta     mean and var of this very batch
-    update_running           keeps an average of them for later
+    batch_norm               y = gamma (x - mean) / sqrt(var + eps) + beta     mean and var of this batch
+    update_running           running averages of mean and var                  over the batches of a training
     batch_norm_inference     y = x * scale + shift                             mean and var fixed: two numbers a channel
+
+Before a sign, even these two numbers become one integer: ``fold.py``.
 """
 
 from collections import namedtuple
@@ -17,7 +19,7 @@ from .binarize import channel_sum
 
 
 def batch_norm_loops(x: Array, gamma: Array, beta: Array, *, eps: float = 1e-5) -> Array:
-    """Specification of :func:`batch_norm`: channel by channel, the mean, then the variance around it."""
+    """Specification of :func:`batch_norm`: for each channel, the mean, then the variance around it."""
     *outer, C = x.shape
     y = np.empty(x.shape)
     for c in range(C):
@@ -29,33 +31,26 @@ def batch_norm_loops(x: Array, gamma: Array, beta: Array, *, eps: float = 1e-5) 
     return y
 
 
-# Centred has mean 0; rows is the number of values a channel.
-BatchNormCache = namedtuple("BatchNormCache", "centred gamma std mean var rows")
+BatchNormCache = namedtuple("BatchNormCache", "centred gamma std mean var rows")  # rows: the number of values a channel
 BatchNormGrads = namedtuple("BatchNormGrads", "dx dgamma dbeta")
 
 
 def batch_norm(x: Array, gamma: Array, beta: Array, *, eps: float = 1e-5) -> tuple[Array, BatchNormCache]:
-    """Shift and scale each channel by the batch's own mean and variance, then by what is learnt.
+    """Normalise each channel by the mean and variance of the batch, then scale and shift it by learnt numbers.
 
     ``y[..., c] = gamma[c] (x[..., c] - mean[c]) / sqrt(var[c] + eps) + beta[c]``, with ``mean`` and the biased ``var``
-    taken over everything but channels.
+    over all axes but the channels.
 
     Parameters
     ----------
-    x : float ndarray of shape (..., C)
+    x : float ndarray of shape (..., C); at least one value
     gamma, beta : float ndarrays of shape (C,)
-    eps : float
-        Added to the variance, at least 1e-12.
+    eps : float; added to the variance, at least 1e-12
 
     Returns
     -------
     y : ndarray of shape (..., C)
     cache : BatchNormCache
-
-    Raises
-    ------
-    ValueError, TypeError
-        For shapes that do not fit, no values at all, or mixed dtypes.
 
     Notes
     -----
@@ -87,7 +82,8 @@ def batch_norm(x: Array, gamma: Array, beta: Array, *, eps: float = 1e-5) -> tup
 def batch_norm_backward(dy: Array, cache: BatchNormCache) -> BatchNormGrads:
     """``dx = gamma / std (dy - dbeta / n - centred dgamma / (n std))``, where ``dgamma = sum(dy centred) / std``.
 
-    Every ``x`` also moves its channel's mean and variance: no constant, and no multiple of ``centred``, comes through.
+    Two terms are subtracted, because each ``x`` also changes the mean and the variance of its channel. So ``dx`` has
+    neither a constant part nor a part along ``centred``.
     """
     centred, gamma, std, _, _, count = cache
     need_shape("batch_norm_backward", "dy", dy, " ".join(map(str, centred.shape)))
@@ -96,9 +92,6 @@ def batch_norm_backward(dy: Array, cache: BatchNormCache) -> BatchNormGrads:
     dx -= dbeta / count
     dx *= gamma / std
     return BatchNormGrads(dx, dgamma, dbeta)
-
-
-# -- inference ------------------------------------------------------------------------------------------------------
 
 
 def update_running_loops(mean: Array, var: Array, x: Array, *, momentum: float = 0.9) -> tuple[Array, Array]:
@@ -114,15 +107,13 @@ def update_running_loops(mean: Array, var: Array, x: Array, *, momentum: float =
 
 
 def update_running(mean: Array, var: Array, cache: BatchNormCache, *, momentum: float = 0.9) -> tuple[Array, Array]:
-    """Running statistics after one more batch: ``momentum * old + (1 - momentum) * batch``. Returned, not written.
+    """The running statistics after one more batch, as new arrays: ``momentum * old + (1 - momentum) * batch``.
 
     Parameters
     ----------
     mean, var : float ndarrays of shape (C,)
-    cache : BatchNormCache
-        Of at least 2 values a channel: a single one has no spread, and is refused.
-    momentum : float in [0, 1]
-        How much of the old is kept. PyTorch's ``momentum`` is what is *replaced*, 0.1 where this is 0.9.
+    cache : BatchNormCache; of a batch with at least 2 values a channel, because a single value has no variance
+    momentum : float in [0, 1], the share of the old value; PyTorch's is that of the new one: 0.1 there is 0.9 here
 
     Returns
     -------
@@ -131,8 +122,8 @@ def update_running(mean: Array, var: Array, cache: BatchNormCache, *, momentum: 
     Notes
     -----
     Exactness: agrees with :func:`update_running_loops` to the rounding of its sums.
-    Source: Ioffe and Szegedy 2015, arXiv 1502.03167, algorithm 2, for the unbiased variance ``n / (n - 1) var``;
-    status exact. PyTorch keeps that one too; Keras keeps the biased one unless its fused kernel runs.
+    Source: Ioffe and Szegedy 2015, arXiv 1502.03167, algorithm 2; status exact. The variance is the unbiased one,
+    ``n / (n - 1) var``, as in PyTorch; Keras uses the biased one unless its fused kernel runs.
 
     Examples
     --------
@@ -160,13 +151,12 @@ def batch_norm_inference_loops(
 
 
 def batch_norm_inference(x: Array, gamma: Array, beta: Array, mean: Array, var: Array, *, eps: float = 1e-5) -> Array:
-    """Batch norm by fixed statistics, a multiplication and an addition: ``y[..., c] = x[..., c] scale[c] + shift[c]``.
+    """Batch norm with fixed statistics: ``y[..., c] = x[..., c] scale[c] + shift[c]``, with :func:`scale_shift`.
 
     Parameters
     ----------
     x : float ndarray of shape (..., C)
-    gamma, beta, mean, var : float ndarrays of shape (C,)
-        A negative variance is refused.
+    gamma, beta, mean, var : float ndarrays of shape (C,); a negative variance is refused
     eps : float
 
     Returns
@@ -175,8 +165,8 @@ def batch_norm_inference(x: Array, gamma: Array, beta: Array, mean: Array, var: 
 
     Notes
     -----
-    Exactness: **is** ``x * scale + shift`` with :func:`scale_shift`, in the dtype of ``x``: so packed code can give the
-    same bits. Agrees with :func:`batch_norm_inference_loops` to a few roundings of ``mean * scale``.
+    Exactness: **is** ``x * scale + shift`` in the dtype of ``x``, so packed code can give the same bits. Agrees with
+    :func:`batch_norm_inference_loops` to a few roundings of ``mean * scale``.
     Source: Ioffe and Szegedy 2015, arXiv 1502.03167, algorithm 2; status exact.
     See also: :func:`tinybnn.ops.fold.fold_batch_norm`.
 
@@ -192,7 +182,7 @@ def batch_norm_inference(x: Array, gamma: Array, beta: Array, mean: Array, var: 
 
 
 def scale_shift(gamma: Array, beta: Array, mean: Array, var: Array, *, eps: float = 1e-5) -> tuple[Array, Array]:
-    """Batch norm's two numbers a channel: ``scale = gamma / sqrt(var + eps)`` and ``shift = beta - mean scale``.
+    """The two numbers a channel: ``scale = gamma / sqrt(var + eps)`` and ``shift = beta - mean scale``.
 
     >>> scale_shift(np.array([6.0]), np.array([5.0]), np.array([3.0]), np.array([3.0]), eps=1)
     (array([3.]), array([-4.]))

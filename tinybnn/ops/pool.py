@@ -1,7 +1,7 @@
-"""Pooling: the maximum, the mean, the mean over a grid of any size; and the maximum of 64 signs at once.
+"""Pooling: the maximum, the mean, and the mean over a grid of any size; packed, the maximum of 64 signs at once.
 
-A window of KH x KW holds as many *taps*. Seen from one tap, a map is a smaller map: every SH-th row and SW-th column,
-starting at the tap. All here is arithmetic between such maps, one a tap, with no window ever copied.
+A *tap* is one of the KH x KW positions in a window. What all windows read at one tap is a smaller map: every SH-th row
+and SW-th column of the input, starting at the tap. The first two operations combine these maps and copy no window.
 """
 
 from collections import namedtuple
@@ -13,11 +13,9 @@ from ..notation import HW, Array, Pair
 from ..validate import need_dtype, need_float, need_pair, need_shape
 from .conv import output_size, pad2d
 
-# -- maximum --------------------------------------------------------------------------------------------------------
-
 
 def max_pool2d_loops(x: Array, *, kernel: Pair = 2, stride: Pair | None = None, pad: Pair = 0) -> Array:
-    """Specification of :func:`max_pool2d`: look at every tap inside the map, keep the largest."""
+    """Specification of :func:`max_pool2d`: of all taps inside the map, keep the largest."""
     stride = kernel if stride is None else stride
     (KH, KW), (SH, SW), (PH, PW) = (v if isinstance(v, tuple) else (v, v) for v in (kernel, stride, pad))
     N, H, W, C = x.shape
@@ -41,26 +39,18 @@ def max_pool2d(x: Array, *, kernel: Pair = 2, stride: Pair | None = None, pad: P
     Parameters
     ----------
     x : float ndarray of shape (N, H, W, C)
-    kernel : int or (rows, columns) pair
-    stride : int or (rows, columns) pair, optional
-        The kernel if None: windows side by side.
-    pad : int or (rows, columns) pair
-        Added on each side, and smaller than the kernel. Padding holds -inf: it is never the largest.
+    kernel, stride, pad : int or (rows, columns) pair
+        Without a stride, windows are side by side: the stride is the kernel. Padding of -inf is added on each side; it
+        must be smaller than the kernel, so that no window holds only padding.
 
     Returns
     -------
-    y : ndarray of shape (N, OH, OW, C)
-        ``OH = (H + 2 PH - KH) // SH + 1``, and likewise ``OW``.
+    y : ndarray of shape (N, OH, OW, C); ``OH = (H + 2 PH - KH) // SH + 1``, and likewise ``OW``
     cache : MaxPoolCache
-
-    Raises
-    ------
-    ValueError, TypeError
-        For shapes or dtypes that do not fit, or padding as large as the kernel: a window might see nothing else.
 
     Notes
     -----
-    Exactness: equals :func:`max_pool2d_loops` by ``==``. Commutes with ``sign`` and with whatever else only rises.
+    Exactness: equals :func:`max_pool2d_loops` by ``==``. It commutes with ``sign`` and every other rising function.
     Source: textbook; status exact.
     See also: :func:`max_pool2d_packed`.
 
@@ -81,9 +71,9 @@ def max_pool2d(x: Array, *, kernel: Pair = 2, stride: Pair | None = None, pad: P
 
 
 def max_pool2d_backward(dy: Array, cache: MaxPoolCache) -> Array:
-    """Each gradient goes to the value that was largest: the first of them, row by row, where several were.
+    """Each gradient goes to the largest value of its window; at a *tie*, if several are largest, to the first.
 
-    Taps are asked in that order, and ``left`` is what no earlier tap has taken. Windows that overlap add.
+    The loop visits the taps row by row, and ``left`` is what no earlier tap has taken. Overlapping windows add.
     """
     padded, y, kernel, stride, (PH, PW) = cache
     need_shape("max_pool2d_backward", "dy", dy, " ".join(map(str, y.shape)))
@@ -96,13 +86,12 @@ def max_pool2d_backward(dy: Array, cache: MaxPoolCache) -> Array:
 
 
 def max_pool2d_packed(words: Array, *, kernel: Pair = 2, stride: Pair | None = None) -> Array:
-    """The largest of packed signs: +1 wherever one of them is, so -1 only where all are. A bit of 1 is -1: it is AND.
+    """The largest of packed signs: -1 only where all signs are -1. A bit of 1 means -1, so it is AND.
 
     Parameters
     ----------
     words : uint64 ndarray of shape (N, H, W, ceil(C / 64))
-    kernel, stride
-        As in :func:`max_pool2d`. There is no padding: no bit is less than -1.
+    kernel, stride : as in :func:`max_pool2d`; there is no padding
 
     Returns
     -------
@@ -111,7 +100,7 @@ def max_pool2d_packed(words: Array, *, kernel: Pair = 2, stride: Pair | None = N
     Notes
     -----
     Exactness: ``max_pool2d_packed(pack(x))`` equals ``pack(max_pool2d(x))`` by ``==`` for ``x`` of -1 and +1.
-    Source: ours. The mean of signs is no sign: average pooling has no such form.
+    Source: ours. The mean of signs is not a sign, so average pooling has no packed form.
 
     Examples
     --------
@@ -121,9 +110,6 @@ def max_pool2d_packed(words: Array, *, kernel: Pair = 2, stride: Pair | None = N
     need_dtype("max_pool2d_packed", "words", words, np.uint64)
     need_shape("max_pool2d_packed", "words", words, "N H W words")
     return _reduce(np.bitwise_and, words, *_geometry("max_pool2d_packed", words, kernel, stride))
-
-
-# -- mean -----------------------------------------------------------------------------------------------------------
 
 
 def avg_pool2d_loops(x: Array, *, kernel: Pair = 2, stride: Pair | None = None) -> Array:
@@ -146,13 +132,11 @@ def avg_pool2d(x: Array, *, kernel: Pair = 2, stride: Pair | None = None) -> tup
     Parameters
     ----------
     x : float ndarray of shape (N, H, W, C)
-    kernel, stride
-        As in :func:`max_pool2d`. There is no padding: what would it count for?
+    kernel, stride : as in :func:`max_pool2d`; no padding, because it is unclear whether that counts in a mean
 
     Returns
     -------
-    y : ndarray of shape (N, OH, OW, C)
-        ``OH = (H - KH) // SH + 1``, and likewise ``OW``.
+    y : ndarray of shape (N, OH, OW, C); ``OH = (H - KH) // SH + 1``, and likewise ``OW``
     cache : AvgPoolCache
 
     Notes
@@ -173,7 +157,7 @@ def avg_pool2d(x: Array, *, kernel: Pair = 2, stride: Pair | None = None) -> tup
 
 
 def avg_pool2d_backward(dy: Array, cache: AvgPoolCache) -> Array:
-    """Each value gave ``1 / (KH KW)`` of itself to every window it lies in."""
+    """Each value added ``1 / (KH KW)`` of itself to every window that holds it."""
     (H, W), kernel, stride = cache
     OH, OW = output_size("avg_pool2d_backward", (H, W), kernel, stride, (0, 0), (1, 1))
     N, _, _, C = need_shape("avg_pool2d_backward", "dy", dy, f"N {OH} {OW} C")
@@ -183,11 +167,8 @@ def avg_pool2d_backward(dy: Array, cache: AvgPoolCache) -> Array:
     return dx
 
 
-# -- mean over a grid -----------------------------------------------------------------------------------------------
-
-
 def adaptive_avg_pool2d_loops(x: Array, *, size: Pair) -> Array:
-    """Specification of :func:`adaptive_avg_pool2d`: cell (i, j) is the mean of every pixel it touches."""
+    """Specification of :func:`adaptive_avg_pool2d`: cell (i, j) is the mean of all pixels it touches."""
     OH, OW = size if isinstance(size, tuple) else (size, size)
     N, H, W, C = x.shape
     y = np.empty((N, OH, OW, C))
@@ -198,21 +179,19 @@ def adaptive_avg_pool2d_loops(x: Array, *, size: Pair) -> Array:
     return y
 
 
-# The matrices of cells: output rows from input rows, and columns likewise.
-AdaptivePoolCache = namedtuple("AdaptivePoolCache", "rows columns")
+AdaptivePoolCache = namedtuple("AdaptivePoolCache", "rows columns")  # the matrices A and B
 
 
 def adaptive_avg_pool2d(x: Array, *, size: Pair) -> tuple[Array, AdaptivePoolCache]:
-    """Average a map down to any size: ``y[n, i, j, c] = sum over h, w of A[i, h] B[j, w] x[n, h, w, c]``.
+    """Average a map to any size: ``y[n, i, j, c] = sum over h, w of A[i, h] B[j, w] x[n, h, w, c]``.
 
-    Output row ``i`` is the mean of input rows ``floor(i H / OH)`` to ``ceil((i + 1) H / OH)``, the last excluded: of
-    every row it touches, so that neighbours share one where OH does not divide H. Columns likewise.
+    Output row ``i`` is the mean of the input rows ``floor(i H / OH)`` to ``ceil((i + 1) H / OH) - 1``, which are all
+    rows it touches; so neighbours share a row if OH does not divide H. Columns likewise.
 
     Parameters
     ----------
     x : float ndarray of shape (N, H, W, C)
-    size : int or (rows, columns) pair
-        ``OH`` and ``OW``; larger than the map is allowed, and repeats values.
+    size : int or (rows, columns) pair; ``OH`` and ``OW``; a size larger than the map is allowed and repeats values
 
     Returns
     -------
@@ -221,8 +200,8 @@ def adaptive_avg_pool2d(x: Array, *, size: Pair) -> tuple[Array, AdaptivePoolCac
 
     Notes
     -----
-    Exactness: agrees with :func:`adaptive_avg_pool2d_loops` to a few roundings; a map at its own size is copied.
-    Source: the cells are PyTorch's; status exact. As two matrices: ours.
+    Exactness: agrees with :func:`adaptive_avg_pool2d_loops` to a few roundings; at its own size, a map is copied.
+    Source: cells as in PyTorch; status exact. The two matrices are ours.
     See also: :func:`tinybnn.ops.pyramid.pyramid_pool`.
 
     Examples
@@ -239,7 +218,7 @@ def adaptive_avg_pool2d(x: Array, *, size: Pair) -> tuple[Array, AdaptivePoolCac
 
 
 def adaptive_avg_pool2d_backward(dy: Array, cache: AdaptivePoolCache) -> Array:
-    """The same two products, transposed and in reverse."""
+    """The same two products, transposed and in reverse order."""
     A, B = cache
     N, OH, _, C = need_shape("adaptive_avg_pool2d_backward", "dy", dy, f"N {len(A)} {len(B)} C")
     dlow = B.T @ dy  # (2)
@@ -247,7 +226,7 @@ def adaptive_avg_pool2d_backward(dy: Array, cache: AdaptivePoolCache) -> Array:
 
 
 def cells(n: int, m: int) -> Array:
-    """The matrix (m, n) that averages a line of ``n`` values down to ``m``.
+    """The matrix (m, n) that averages a line of ``n`` values to ``m``.
 
     >>> cells(3, 2)
     array([[0.5, 0.5, 0. ],
@@ -258,7 +237,7 @@ def cells(n: int, m: int) -> Array:
     return touched / touched.sum(1, keepdims=True)
 
 
-# -- what they share ------------------------------------------------------------------------------------------------
+# -- helpers ------------------------------------------------------------------------------------------------
 
 
 def _geometry(op: str, x: Array, kernel: Pair, stride: Pair | None, pad: HW = (0, 0)) -> tuple[HW, HW, tuple[int, ...]]:
@@ -269,14 +248,14 @@ def _geometry(op: str, x: Array, kernel: Pair, stride: Pair | None, pad: HW = (0
 
 
 def _taps(x: Array, kernel: HW, stride: HW, size: tuple[int, ...]) -> Iterator[Array]:
-    """Views of ``x``, one a tap in row-major order: what each window sees there, (N, OH, OW, C)."""
+    """Views of ``x``, one for each tap in row-major order: what all windows read there, (N, OH, OW, C)."""
     (SH, SW), (OH, OW) = stride, size
     for kh, kw in np.ndindex(*kernel):
         yield x[:, kh : kh + (OH - 1) * SH + 1 : SH, kw : kw + (OW - 1) * SW + 1 : SW]
 
 
 def _reduce(ufunc: np.ufunc, x: Array, kernel: HW, stride: HW, size: tuple[int, ...]) -> Array:
-    """``ufunc`` between all taps."""
+    """Combine all taps by ``ufunc``."""
     first, *others = _taps(x, kernel, stride, size)
     y = first.copy()
     for tap in others:

@@ -1,7 +1,7 @@
-"""A few anchors that stand for a whole map: its means over coarse grids, from one cell to fine ones.
+"""A few anchors for a whole map: its means over grids from coarse to fine.
 
-Level n cuts the map in n x n cells. Levels 1, 3, 6, 8 leave 1 + 9 + 36 + 64 = 110 anchors whatever the map's size, so
-whoever looks at anchors instead of pixels pays for 110.
+Level n divides the map into n x n cells. Levels 1, 3, 6, 8 give 1 + 9 + 36 + 64 = 110 anchors for a map of any size, so
+attention to anchors instead of pixels costs 110 for each query.
 """
 
 import numpy as np
@@ -30,20 +30,17 @@ def pyramid_pool_loops(x: Array, *, levels: tuple[int, ...] = LEVELS) -> Array:
 
 
 def pyramid_pool(x: Array, *, levels: tuple[int, ...] = LEVELS) -> tuple[Array, tuple]:
-    """Average a map over coarse grids: one anchor for every cell of every level, levels one after another.
+    """Average a map over grids: one anchor for each cell of each level, level after level.
 
     Parameters
     ----------
     x : float ndarray of shape (N, H, W, C)
-    levels : tuple of int
-        A level of 3 is a grid of 3 x 3 cells; each averages the pixels it touches, so cells may overlap.
+    levels : tuple of int; each cell averages the pixels it touches, so cells may overlap
 
     Returns
     -------
-    y : ndarray of shape (N, S, C)
-        ``S`` is the sum of the levels' squares; a level's cells are in row-major order.
-    cache : tuple
-        One pooling cache a level.
+    y : ndarray of shape (N, S, C); ``S`` is the sum of the squares of the levels, and cells are in row-major order
+    cache : the levels and the pooling cache of each
 
     Notes
     -----
@@ -65,7 +62,7 @@ def pyramid_pool(x: Array, *, levels: tuple[int, ...] = LEVELS) -> tuple[Array, 
 
 
 def pyramid_pool_backward(dy: Array, cache: tuple) -> Array:
-    """Every level read the whole map, so the map's gradient is the sum of the levels'."""
+    """Every level read the whole map, so the gradients of the levels add."""
     levels, caches = cache
     N, _, C = need_shape("pyramid_pool_backward", "dy", dy, f"N {sum(n * n for n in levels)} C")
     parts = np.split(dy, np.cumsum([n * n for n in levels])[:-1], axis=1)

@@ -1,14 +1,14 @@
-"""Upsampling: four ways to make a small map large, each a linear map with its exact transpose as backward pass.
+"""Upsampling: four linear ways to enlarge a map; each backward pass is the exact transpose.
 
 ::
 
     upsample_nearest     copies each value into a block           commutes with sign: packed, it repeats words
-    upsample_bilinear    draws straight lines between values      two conventions of where the corners lie
-    depth_to_space       deals channels out to positions          a permutation (:mod:`tinybnn.ops.upsample`)
-    conv_transpose2d     a learnt kernel (:mod:`tinybnn.ops.conv`)
+    upsample_bilinear    interpolates between values              two conventions for the position of the corners
+    depth_to_space       moves channels to positions              a permutation
+    conv_transpose2d     uses a learnt kernel                     in :mod:`tinybnn.ops.conv`
 
-All share ``(N, H, W, C) -> (N, sH, sW, C)``; ``scale`` is one whole number or a (rows, columns) pair. An
-:class:`Upsampler` bundles a pair under a name, for those who take an upsampling as an option.
+``scale`` is an integer or a (rows, columns) pair. An :class:`Upsampler` is a pair of functions with a name, for code
+that takes an upsampling as an option.
 """
 
 from collections import namedtuple
@@ -21,11 +21,9 @@ import numpy as np
 from ..notation import Array, Pair
 from ..validate import need_dtype, need_float, need_pair, need_shape
 
-# -- nearest neighbour ----------------------------------------------------------------------------------------------
-
 
 def upsample_nearest_loops(x: Array, *, scale: Pair = 2) -> Array:
-    """Specification of :func:`upsample_nearest`: every position asks which block it lies in."""
+    """Specification of :func:`upsample_nearest`: each position reads the value of its block."""
     SH, SW = scale if isinstance(scale, tuple) else (scale, scale)
     N, H, W, C = x.shape
     y = np.empty((N, H * SH, W * SW, C))
@@ -43,23 +41,17 @@ def upsample_nearest(x: Array, *, scale: Pair = 2) -> tuple[Array, NearestCache]
     Parameters
     ----------
     x : float ndarray of shape (N, H, W, C)
-    scale : int or (rows, columns) pair
-        ``SH`` and ``SW``, at least 1.
+    scale : int or (rows, columns) pair; ``SH`` and ``SW``, at least 1
 
     Returns
     -------
     y : ndarray of shape (N, SH H, SW W, C)
     cache : NearestCache
 
-    Raises
-    ------
-    ValueError, TypeError
-        For a scale that is not whole, or an ``x`` that is not a float map: here and in all that follow.
-
     Notes
     -----
-    Exactness: equals :func:`upsample_nearest_loops` by ``==``. It commutes with anything done to each pixel alone:
-    ``sign``, a threshold, a 1x1 convolution. Done first, at low resolution, such a step costs SH SW times less.
+    Exactness: equals :func:`upsample_nearest_loops` by ``==``. It commutes with every function of single pixels, as
+    ``sign``, a threshold or a 1x1 convolution; before the upsampling, such a step costs SH SW times less.
     Source: textbook; status exact.
     See also: :func:`upsample_nearest_packed`.
 
@@ -84,7 +76,7 @@ def upsample_nearest_backward(dy: Array, cache: NearestCache) -> Array:
 
 
 def upsample_nearest_packed(words: Array, *, scale: Pair = 2) -> Array:
-    """Nearest upsampling of packed signs: 64 channels travel in one word, and the word is repeated.
+    """Nearest upsampling of packed signs: it repeats words, each of which holds 64 channels.
 
     Parameters
     ----------
@@ -98,7 +90,7 @@ def upsample_nearest_packed(words: Array, *, scale: Pair = 2) -> Array:
     Notes
     -----
     Exactness: ``upsample_nearest_packed(pack(sign(x)))`` equals ``pack(sign(upsample_nearest(x)))`` by ``==``.
-    Source: ours. No other upsampling here has such a form: the signs of a bilinear map depend on its values.
+    Source: ours. Bilinear upsampling has no packed form, because the signs of its result depend on the values.
 
     Examples
     --------
@@ -112,11 +104,8 @@ def upsample_nearest_packed(words: Array, *, scale: Pair = 2) -> Array:
     return words.repeat(SH, axis=1).repeat(SW, axis=2)
 
 
-# -- bilinear -------------------------------------------------------------------------------------------------------
-
-
 def upsample_bilinear_loops(x: Array, *, scale: Pair = 2, align_corners: bool = False) -> Array:
-    """Specification of :func:`upsample_bilinear`: find the four neighbours, weigh them by nearness."""
+    """Specification of :func:`upsample_bilinear`: weigh the four neighbours by nearness."""
     SH, SW = scale if isinstance(scale, tuple) else (scale, scale)
     N, H, W, C = x.shape
     y = np.empty((N, H * SH, W * SW, C))
@@ -134,25 +123,23 @@ def upsample_bilinear_loops(x: Array, *, scale: Pair = 2, align_corners: bool = 
     return y
 
 
-# The matrices of weights: output rows from input rows, and columns likewise.
-BilinearCache = namedtuple("BilinearCache", "rows columns")
+BilinearCache = namedtuple("BilinearCache", "rows columns")  # the matrices A and B
 
 
 def upsample_bilinear(x: Array, *, scale: Pair = 2, align_corners: bool = False) -> tuple[Array, BilinearCache]:
     """Interpolate linearly along rows and columns: ``y[n, i, j, c] = sum over h, w of A[i, h] B[j, w] x[n, h, w, c]``.
 
-    ``A`` is (SH H, H) and ``B`` is (SW W, W). Output row ``i`` lies at row ``p`` of the input, and
-    ``A[i, h] = max(0, 1 - |p - h|)``, where::
+    ``A`` is (SH H, H) and ``B`` is (SW W, W). ``A[i, h] = max(0, 1 - |p - h|)``, where output row ``i`` lies at row
+    ``p`` of the input::
 
-        align_corners=False    p = (i + 1/2) / SH - 1/2, clamped to [0, H - 1]    pixels are little squares
+        align_corners=False    p = (i + 1/2) / SH - 1/2, clamped to [0, H - 1]    half-pixel centres: pixels are squares
         align_corners=True     p = i (H - 1) / (SH H - 1)                         pixels are points
 
     Parameters
     ----------
     x : float ndarray of shape (N, H, W, C)
     scale : int or (rows, columns) pair
-    align_corners : bool
-        False: the outer edges of both maps coincide (half-pixel centres). True: the centres of their corners do.
+    align_corners : bool; what coincides in both maps: the centres of the corner pixels, or (False) the outer edges
 
     Returns
     -------
@@ -161,10 +148,10 @@ def upsample_bilinear(x: Array, *, scale: Pair = 2, align_corners: bool = False)
 
     Notes
     -----
-    Exactness: agrees with :func:`upsample_bilinear_loops` to a few roundings; with half-pixel centres and a scale
-    that is a power of two, by ``==`` on whole numbers. Does **not** commute with sign: ``[4, -1]`` under weights
-    1/4 and 3/4 is +1/4, and the signs first give -1/2.
-    Source: textbook; status exact. ``align_corners`` means what it means in PyTorch; False is OpenCV and Pillow too.
+    Exactness: agrees with :func:`upsample_bilinear_loops` to a few roundings; for integers, with half-pixel centres and
+    a scale that is a power of two, by ``==``. It does **not** commute with sign: weights 1/4 and 3/4 make +1/4 of
+    ``[4, -1]``, and -1/2 of its signs.
+    Source: textbook; status exact. ``align_corners`` as in PyTorch; OpenCV and Pillow do what False does.
 
     Examples
     --------
@@ -183,7 +170,7 @@ def upsample_bilinear(x: Array, *, scale: Pair = 2, align_corners: bool = False)
 
 
 def upsample_bilinear_backward(dy: Array, cache: BilinearCache) -> Array:
-    """The same two products, transposed and in reverse."""
+    """The same two products, transposed and in reverse order."""
     A, B = cache
     N, _, _, C = need_shape("upsample_bilinear_backward", "dy", dy, f"N {len(A)} {len(B)} C")
     dtall = B.T @ dy  # (2)
@@ -191,7 +178,7 @@ def upsample_bilinear_backward(dy: Array, cache: BilinearCache) -> Array:
 
 
 def interpolation(n: int, scale: int, align_corners: bool) -> Array:
-    """The matrix (scale n, n) that resamples a line of ``n`` values: each row holds at most two weights, adding to 1.
+    """The matrix (scale n, n) that resamples a line of ``n`` values: each row has at most two weights; their sum is 1.
 
     >>> interpolation(2, 2, False)
     array([[1.  , 0.  ],
@@ -204,11 +191,8 @@ def interpolation(n: int, scale: int, align_corners: bool) -> Array:
     return np.maximum(0, 1 - np.abs(p[:, None] - np.arange(n)))
 
 
-# -- by name --------------------------------------------------------------------------------------------------------
-
-
 class Upsampler(NamedTuple):
-    """A pair under a name: ``forward(x, *, scale) -> (y, cache)`` and ``backward(dy, cache) -> dx``."""
+    """A pair with a name: ``forward(x, *, scale) -> (y, cache)`` and ``backward(dy, cache) -> dx``."""
 
     name: str
     forward: Callable[..., tuple[Array, Any]]
@@ -220,14 +204,11 @@ BILINEAR = Upsampler("bilinear", upsample_bilinear, upsample_bilinear_backward)
 BILINEAR_CORNERS = BILINEAR._replace(name="bilinear-corners", forward=partial(upsample_bilinear, align_corners=True))
 
 UPSAMPLERS = {up.name: up for up in (NEAREST, BILINEAR, BILINEAR_CORNERS)}
-"""Those that keep the number of channels and have nothing to learn: any of them can feed a branch."""
-
-
-# -- sub-pixel -------------------------------------------------------------------------------------------------------
+"""The upsamplers without weights that keep the number of channels; a branch can use any of them."""
 
 
 def depth_to_space_loops(x: Array, *, scale: Pair = 2) -> Array:
-    """Specification of :func:`depth_to_space`: within a pixel, positions run before channels."""
+    """Specification of :func:`depth_to_space`: the channels of a pixel are ordered by position first."""
     SH, SW = scale if isinstance(scale, tuple) else (scale, scale)
     N, H, W, depth = x.shape
     C = depth // (SH * SW)
@@ -248,9 +229,7 @@ def space_to_depth_loops(x: Array, *, scale: Pair = 2) -> Array:
 
 
 def depth_to_space(x: Array, *, scale: Pair = 2) -> tuple[Array, tuple[int, int]]:
-    """Deal the channels of each pixel out to a block: ``y[n, h SH + a, w SW + b, c] = x[n, h, w, (a SW + b) C + c]``.
-
-    After a convolution to SH SW C channels this is sub-pixel upsampling.
+    """Distribute the channels of a pixel over a block: ``y[n, h SH + a, w SW + b, c] = x[n, h, w, (a SW + b) C + c]``.
 
     Parameters
     ----------
@@ -262,16 +241,12 @@ def depth_to_space(x: Array, *, scale: Pair = 2) -> tuple[Array, tuple[int, int]
     y : ndarray of shape (N, SH H, SW W, C)
     cache : (SH, SW)
 
-    Raises
-    ------
-    ValueError
-        If the channels are no multiple of SH SW.
-
     Notes
     -----
-    Exactness: equals :func:`depth_to_space_loops` by ``==``; a permutation, undone by :func:`space_to_depth`.
-    Source: Shi 2016, arXiv 1609.05158; status exact. The order is block-major, that of TensorFlow and of ONNX
-    ``DCR``. PyTorch's ``pixel_shuffle`` is channel-major, ``x[..., c SH SW + a SW + b]``: weights need reordering.
+    After a convolution to SH SW C channels this is sub-pixel upsampling.
+    Exactness: equals :func:`depth_to_space_loops` by ``==``; :func:`space_to_depth` is the inverse permutation.
+    Source: Shi 2016, arXiv 1609.05158; status exact. The order is block-major, as in TensorFlow and in ONNX ``DCR``.
+    PyTorch's ``pixel_shuffle`` is channel-major, ``x[..., c SH SW + a SW + b]``: weights need reordering.
 
     Examples
     --------
@@ -289,14 +264,14 @@ def depth_to_space(x: Array, *, scale: Pair = 2) -> tuple[Array, tuple[int, int]
 
 
 def depth_to_space_backward(dy: Array, cache: tuple[int, int]) -> Array:
-    """A permutation's transpose is its inverse."""
+    """The transpose of a permutation is its inverse."""
     return space_to_depth(dy, scale=cache)[0]
 
 
 def space_to_depth(x: Array, *, scale: Pair = 2) -> tuple[Array, tuple[int, int]]:
     """Gather each block into the channels of one pixel: the inverse of :func:`depth_to_space`, by ``==``.
 
-    Exactness: it moves values and computes none. Source: as its inverse's, TensorFlow's order; status exact.
+    Exactness: it only moves values. Source: TensorFlow's order, as for its inverse; status exact.
 
     >>> space_to_depth(np.array([[0.0, 2.0], [4.0, 6.0]]).reshape(1, 2, 2, 1))[0].ravel()
     array([0., 2., 4., 6.])
@@ -311,5 +286,5 @@ def space_to_depth(x: Array, *, scale: Pair = 2) -> tuple[Array, tuple[int, int]
 
 
 def space_to_depth_backward(dy: Array, cache: tuple[int, int]) -> Array:
-    """The inverse again."""
+    """The transpose of a permutation is its inverse."""
     return depth_to_space(dy, scale=cache)[0]

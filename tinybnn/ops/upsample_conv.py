@@ -1,16 +1,16 @@
 """Nearest upsampling and then a convolution, computed on the small map.
 
-Nearest upsampling by S copies each pixel into a block of S x S. A convolution of the large map has S x S kinds of
-output, its *phases*: one for each place in the block. In one phase, the same taps always read the same small pixel, so
-their weights can be added beforehand. With S = 2 and a kernel of three::
+Nearest upsampling by S copies each pixel into a block of S x S. The outputs of a convolution of the large map form
+S x S *phases*, one for each place in a block. In one phase, the same *taps* (positions of the kernel) always read the
+same small pixel, so their weights can be added beforehand. With S = 2 and a kernel of three taps::
 
     kernel row      w0   w1   w2
     phase 0         w0 + w1 | w2           each output reads two pixels of the small map
     phase 1         w0 | w1 + w2
 
-So one convolution of the small map, with a small kernel for each phase, gives the same outputs: for S = 2 and a 3x3
-kernel it takes 16 products where the large map takes 36, and it copies a ninth as much. The result is exact. But a sum
-of signs is not a sign: these weights go up to 4, so packed code cannot use them.
+So one convolution of the small map, with a small kernel for each phase, gives exactly the same outputs. With S = 2 and
+a 3x3 kernel it takes 16 products where the large map takes 36, and it copies a ninth as much. But a sum of signs is
+not a sign: these weights go up to 4, so packed code cannot use them.
 """
 
 from collections import namedtuple
@@ -45,29 +45,20 @@ def upsample_conv2d(
     ----------
     x : float ndarray of shape (N, H, W, C)
     w : float ndarray of shape (KH, KW, C, F)
-    scale : int or (rows, columns) pair
-        ``SH`` and ``SW``, of the upsampling.
-    pad : int or (rows, columns) pair
-        Added around the large map.
+    scale, pad : int or (rows, columns) pair; padding is added to the large map, and the kernel must fit into that
     pad_value : float
 
     Returns
     -------
-    y : ndarray of shape (N, OH, OW, F)
-        ``OH = SH H + 2 PH - KH + 1``, and likewise ``OW``.
+    y : ndarray of shape (N, OH, OW, F); ``OH = SH H + 2 PH - KH + 1``, and likewise ``OW``
     cache : UpsampleConvCache
-
-    Raises
-    ------
-    ValueError, TypeError
-        For shapes or dtypes that do not fit, or a kernel larger than the padded large map.
 
     Notes
     -----
-    Exactness: equals :func:`upsample_conv2d_loops` by ``==`` while every sum is a whole number below 2**24 (float32) or
+    Exactness: equals :func:`upsample_conv2d_loops` by ``==`` while every sum is an integer below 2**24 (float32) or
     2**53 (float64), as with binary operands; otherwise to the rounding of a sum of KH KW C terms.
-    Source: ours; the same regrouping, for learnt kernels, is how sub-pixel convolution is related to deconvolution in
-    Shi 2016, arXiv 1609.07009.
+    Source: ours. Shi 2016, arXiv 1609.07009, uses the same regrouping of learnt kernels to relate sub-pixel convolution
+    to deconvolution.
     See also: :func:`upsample_conv2d_packed`.
 
     Examples
@@ -98,14 +89,10 @@ def upsample_conv2d_backward(dy: Array, cache: UpsampleConvCache) -> UpsampleCon
 def upsample_conv2d_packed(x: Array, w: Array, C: int, *, pad_value: int, scale: Pair = 2, pad: Pair = 0) -> Array:
     """The same of packed signs: repeat the words, then count the bits that differ.
 
-    Phases are of no use here: a sum of signs is not a sign, so it cannot be packed.
-
     Parameters
     ----------
-    x, w, C, pad_value
-        As in :func:`tinybnn.ops.binary_conv.conv2d_packed`, with one group.
-    scale, pad
-        As in :func:`upsample_conv2d`.
+    x, w, C, pad_value : as in :func:`tinybnn.ops.binary_conv.conv2d_packed`, with one group
+    scale, pad : as in :func:`upsample_conv2d`
 
     Returns
     -------
@@ -135,7 +122,7 @@ def upsample_conv2d_packed(x: Array, w: Array, C: int, *, pad_value: int, scale:
 
 @lru_cache
 def shared_taps(K: int, S: int) -> Array:
-    """``A[a, t, k]`` is 1 where tap ``k``, seen from phase ``a``, falls on pixel ``t``: ``(a + k) // S == t``.
+    """``A[a, t, k]`` is 1 where tap ``k`` of phase ``a`` reads pixel ``t``: ``(a + k) // S == t``.
 
     >>> shared_taps(3, 2)[1]                             # in phase 1 the last two of three taps share a pixel
     array([[1., 0., 0.],
@@ -148,7 +135,7 @@ def shared_taps(K: int, S: int) -> Array:
 
 
 def phase_kernel_loops(w: Array, scale: HW) -> Array:
-    """Specification of :func:`phase_kernel`: in each phase every tap is added to the pixel it falls on."""
+    """Specification of :func:`phase_kernel`: in each phase, every tap is added to the pixel it reads."""
     (KH, KW, C, F), (SH, SW) = w.shape, scale
     kernel = np.zeros(((SH + KH - 2) // SH + 1, (SW + KW - 2) // SW + 1, C, SH * SW * F))
     for a, b, kh, kw, c, f in np.ndindex(SH, SW, KH, KW, C, F):
@@ -157,7 +144,7 @@ def phase_kernel_loops(w: Array, scale: HW) -> Array:
 
 
 def phase_kernel(w: Array, scale: HW) -> Array:
-    """The kernels of all phases side by side: (KH, KW, C, F) to (T, U, C, SH SW F), phases running before filters.
+    """The kernels of all phases side by side: (KH, KW, C, F) to (T, U, C, SH SW F), ordered by phase, then by filter.
 
     >>> phase_kernel(np.array([1.0, 10.0, 100.0]).reshape(1, 3, 1, 1), (1, 2))[0, :, 0]
     array([[ 11.,   1.],
@@ -172,7 +159,7 @@ def phase_kernel(w: Array, scale: HW) -> Array:
 
 
 def phase_kernel_backward(dkernel: Array, kernel: HW, scale: HW) -> Array:
-    """The same sums read backwards: tap ``k`` belonged to one pixel in each phase, so SH SW gradients add."""
+    """The transposed sums: tap ``k`` is part of one pixel in each phase, so SH SW gradients add."""
     (T, U, C, _), (KH, KW), (SH, SW) = dkernel.shape, kernel, scale
     A, B = (shared_taps(K, S).astype(dkernel.dtype, copy=False) for K, S in ((KH, SH), (KW, SW)))
     dkernel = dkernel.reshape(T, U, C, SH, SW, -1).transpose(3, 0, 4, 1, 2, 5)  # (3)
@@ -181,8 +168,9 @@ def phase_kernel_backward(dkernel: Array, kernel: HW, scale: HW) -> Array:
 
 
 class Phases(NamedTuple):
-    """Each phase is computed on the map padded by ``border`` and has size ``small``. Joined, they have ``cut`` rows and
-    columns too many at the top and left of the result, whose size is ``large``."""
+    """Sizes, rows before columns: the map is padded by ``border``, and each phase then has size ``small``. Joined, the
+    phases have ``cut`` rows and columns too many at the top and left of the result, whose size is ``large``.
+    """
 
     scale: HW
     border: HW
@@ -192,13 +180,13 @@ class Phases(NamedTuple):
 
 
 def plan_phases(op: str, size: HW, kernel: HW, scale: Pair, pad: Pair) -> Phases:
-    """The border of whole small pixels that covers the padding, and what of the result is cut off again."""
+    """The border of whole small pixels that covers the padding, and how much of the result is cut off again."""
     scale, pad = need_pair(op, "scale", scale, 1), need_pair(op, "pad", pad, 0)
     large = tuple(s * n + 2 * p - k + 1 for s, n, p, k in zip(scale, size, pad, kernel))
     if min(large) < 1:
         padded = tuple(s * n + 2 * p for s, n, p in zip(scale, size, pad))
         raise ValueError(f"{op}: the kernel spans {kernel}, expected at most the padded large map's {padded}")
-    # Wide enough for the padding, and for the last output of every phase even where another phase reads further.
+    # The border holds the padding, and all that the last output of any phase reads.
     reach = tuple((s + k - 2) // s for s, k in zip(scale, kernel))
     border = tuple(ceil_div(max(p, p + s * r - k + 1), s) for p, s, r, k in zip(pad, scale, reach, kernel))
     small = tuple(n + 2 * b - r for n, b, r in zip(size, border, reach))
@@ -228,7 +216,7 @@ def join_phases(z: Array, phases: Phases) -> Array:
 
 
 def split_phases(dy: Array, phases: Phases) -> Array:
-    """The transpose of :func:`join_phases`: positions that were not used have the gradient 0."""
+    """The transpose of :func:`join_phases`: positions that were not used get the gradient 0."""
     F = dy.shape[-1]
     dz = np.zeros((len(dy), *phases.small, phases.scale[0] * phases.scale[1] * F), dy.dtype)
     for p, (small, large) in enumerate(places(phases)):
