@@ -9,7 +9,7 @@ from tinybnn.ops.bitpack import pack
 from tinybnn.ops.fold import Threshold
 from tinybnn.ops.norm import batch_norm, update_running
 from tinybnn.ops.upsample import NEAREST
-from tinybnn.testing import RUNGS, Case
+from tinybnn.testing import FORMS, Case
 from tinybnn.testing.op import bare
 
 from .harness import Row, check, in_turn
@@ -124,11 +124,11 @@ CASES = {
 
 def rows():
     for name, case in CASES.items():
-        rung = RUNGS[name]
-        op, packed = rung.op, rung.kind == "packed"
+        form = FORMS[name]
+        op, packed = form.op, form.kind == "packed"
         asked = op.packed.feed(case) if packed else case
         loops = partial(op.spec, *case.args, **{k: v for k, v in case.options.items() if k not in op.idle})
-        fast = partial(rung.function, *bare(asked.args), **asked.options)
+        fast = partial(form.function, *bare(asked.args), **asked.options)
         expected = pack(loops()) if packed and op.packed.words else loops()
         check(name, op.result(fast(), case), expected, within=1e-9)
         if name == "update_running":  # the batch's own statistics come from batch norm, which is measured above

@@ -14,7 +14,7 @@ from test_docs import promised_shapes
 
 from tinybnn.ops.attend import packed_dots
 from tinybnn.ops.norm import scale_shift
-from tinybnn.testing import OPS, RUNGS
+from tinybnn.testing import FORMS, OPS
 
 
 def real(*shape):
@@ -128,7 +128,7 @@ NEEDED = {"pad_value": 1, "size": (3, 2), "grid": (3, 4)}
 
 ELSEWHERE = {f.__name__: f for f in (scale_shift, packed_dots)}
 ARGUMENTS = {name: args for functions in FITTING.values() for name, args in functions.items()}
-FUNCTIONS = {name: RUNGS[name].function if name in RUNGS else ELSEWHERE[name] for name in ARGUMENTS}
+FUNCTIONS = {name: FORMS[name].function if name in FORMS else ELSEWHERE[name] for name in ARGUMENTS}
 PARAMETERS = {name: inspect.signature(f).parameters for name, f in FUNCTIONS.items()}
 OPTIONS = {
     name: {k: v for k, v in NEEDED.items() if k in p and p[k].default is p[k].empty} for name, p in PARAMETERS.items()

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinybnn.testing import MISTAKES, OPS, RUNGS, Mismatch, check
+from tinybnn.testing import FORMS, MISTAKES, OPS, Mismatch, check
 from tinybnn.testing.drawing import some_cases
 from tinybnn.testing.laws import holds
 from tinybnn.testing.mistakes.page import page
@@ -34,7 +34,7 @@ def test_its_cause_is_named_and_no_other_for_nine_in_ten():
 
 
 def test_every_function_has_mistakes_and_every_entry_is_whole():
-    assert set(MISTAKES) == set(RUNGS) and len(ALL) >= 60
+    assert set(MISTAKES) == set(FORMS) and len(ALL) >= 60
     for name, mistakes in MISTAKES.items():
         assert len({m.reason for m in mistakes}) == len(mistakes), f"{name} has a mistake twice"
     for m in ALL:
@@ -57,7 +57,7 @@ SPOILT = {
 @pytest.mark.parametrize("op", OPS.values(), ids=OPS)
 def test_every_law_can_be_broken(op):
     """A law that no wrong version breaks is none: it would hold of anything."""
-    cases = [Case(bare(case.args), case.options) for case in some_cases(RUNGS[op.name], 20)]
+    cases = [Case(bare(case.args), case.options) for case in some_cases(FORMS[op.name], 20)]
 
     def value(function, *args, **options):
         return np.asarray(op.result(function(*args, **options), Case(args, options)))

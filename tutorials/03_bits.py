@@ -369,8 +369,8 @@ check_prediction(channels, unpack(np.array([WORD], np.uint64), 5))
 def signs_of(packed, C):
     """Words (..., ceil(C / 64)), uint64 -> signs (..., C), float32."""
     ### BEGIN SOLUTION
-    octets = np.ascontiguousarray(packed, "<u8").view(np.uint8)
-    bits = np.unpackbits(octets, axis=-1, bitorder="little")[..., :C]
+    in_bytes = np.ascontiguousarray(packed, "<u8").view(np.uint8)
+    bits = np.unpackbits(in_bytes, axis=-1, bitorder="little")[..., :C]
     return 1 - 2 * bits.astype(np.float32)
     ### END SOLUTION
 

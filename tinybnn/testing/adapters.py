@@ -82,8 +82,8 @@ def words(bits: int = 32, one_means: int = -1, order: str = "lsb") -> Adapter:
 def to_bits(words: Array, n: int, bits: int, order: str) -> Array:
     """Booleans, one for each of the ``n`` bits of a row; several rows may lie side by side on the last axis."""
     a_row = -(-n // bits)
-    octets = np.ascontiguousarray(words).astype(f"<u{bits // 8}").view(np.uint8)
-    flat = np.unpackbits(octets, axis=-1, bitorder="little").astype(bool)
+    in_bytes = np.ascontiguousarray(words).astype(f"<u{bits // 8}").view(np.uint8)
+    flat = np.unpackbits(in_bytes, axis=-1, bitorder="little").astype(bool)
     split = flat.reshape(*words.shape[:-1], words.shape[-1] // a_row, a_row, bits)
     split = split if order == "lsb" else split[..., ::-1]
     return split.reshape(*split.shape[:-2], a_row * bits)[..., :n]
@@ -97,8 +97,8 @@ def from_bits(rows: Array, bits: int, order: str) -> Array:
     padded[..., :n] = rows
     split = padded.reshape(*outer, a_row, bits)
     split = split if order == "lsb" else split[..., ::-1]
-    octets = np.packbits(split, axis=-1, bitorder="little")
-    return octets.view(f"<u{bits // 8}")[..., 0].reshape(*outer[:-1], -1)
+    in_bytes = np.packbits(split, axis=-1, bitorder="little")
+    return in_bytes.view(f"<u{bits // 8}")[..., 0].reshape(*outer[:-1], -1)
 
 
 # -- layouts --------------------------------------------------------------------------------------------------------

@@ -12,21 +12,21 @@ from typing import Any
 import numpy as np
 
 from .adapters import LAYOUTS, PLAIN, Adapter, moved
+from .forms import DTYPES, Form, Trial
 from .judgement import Unreadable, judge
 from .op import Case, bare, value_alone
-from .rungs import DTYPES, Rung, Trial
 from .say import Failure
 
 
 class Candidate:
-    """``function`` in the place of ``rung``, with its adapter, its layout, its precisions and its forward's cache.
+    """``function`` in the place of ``form``, with its adapter, its layout, its precisions and its forward's cache.
 
     Options that change no value, and those ``held`` at a single one, are handed only to a function that takes them.
     """
 
     def __init__(
         self,
-        rung: Rung,
+        form: Form,
         function: Callable,
         adapter: Adapter | None = None,
         layout: str = "NHWC",
@@ -36,19 +36,19 @@ class Candidate:
     ) -> None:
         if layout not in LAYOUTS:
             raise ValueError(f"check: layout is {layout!r}, expected one of {', '.join(LAYOUTS)}")
-        if layout != "NHWC" and (not rung.op.axes or rung.kind == "packed"):
-            raise ValueError(f"check: {rung.name} has one layout only, its arguments are no maps of floats")
-        self.rung, self.function, self.adapter, self.dtypes = rung, function, adapter or PLAIN, dtypes
-        given, _, result = rung.op.axes.partition(" -> ") if layout != "NHWC" else ("", "", "")
+        if layout != "NHWC" and (not form.op.axes or form.kind == "packed"):
+            raise ValueError(f"check: {form.name} has one layout only, its arguments are no maps of floats")
+        self.form, self.function, self.adapter, self.dtypes = form, function, adapter or PLAIN, dtypes
+        given, _, result = form.op.axes.partition(" -> ") if layout != "NHWC" else ("", "", "")
         self.axes, self.result_axes = tuple(given.split()), result
-        self.forward, self.dispensable = forward, {*rung.op.idle, *held}
+        self.forward, self.dispensable = forward, {*form.op.idle, *held}
         self.takes = signature_of(function)
 
     # -- one call ---------------------------------------------------------------------------------------------------
 
     def failures(self, case: Case) -> Iterator[Failure | None]:
         """For every trial of a case what is wrong with it, or None."""
-        for trial in self.rung.trials(case, self.dtypes, self.forward):
+        for trial in self.form.trials(case, self.dtypes, self.forward):
             came = self.call(trial)
             yield came if isinstance(came, Failure) else judge(trial, came)
 
@@ -88,7 +88,7 @@ class Candidate:
 
     def given(self, args: tuple) -> tuple:
         """The arguments as the candidate wants them."""
-        axes = (self.result_axes,) if self.rung.kind == "backward" else self.axes
+        axes = (self.result_axes,) if self.form.kind == "backward" else self.axes
         padded = (*axes, *[""] * (len(args) - len(axes)))
         return tuple(self.adapter.give(moved(a, axis)) for a, axis in zip(args, padded))
 
@@ -96,7 +96,7 @@ class Candidate:
         """The results as tinybnn wants them."""
         if out is None:
             return Failure("type", "returned None: is a `return` missing?", trial)
-        backward = self.rung.kind == "backward"
+        backward = self.form.kind == "backward"
         if backward:
             results = tuple(out) if isinstance(out, tuple | list) else (out,)
             axes = self.gradient_axes(trial)
@@ -114,11 +114,11 @@ class Candidate:
     def value(self, trial: Trial, out: Any) -> Any:
         """The value to compare; a candidate may return it alone or as ``(value, cache)``."""
         case = Case(bare(trial.args), trial.options)
-        if self.rung.kind == "packed" or self.rung.op.result is value_alone:
+        if self.form.kind == "packed" or self.form.op.result is value_alone:
             return self.take(value_alone(out, case), trial.expected[0])
         parts = tuple(self.take(part, None) for part in out) if isinstance(out, tuple | list) else out
         try:
-            return self.rung.op.result(parts, case)
+            return self.form.op.result(parts, case)
         except (TypeError, ValueError, AttributeError, IndexError) as error:
             return Unreadable(f"returned {type(out).__name__} that cannot be read: {in_one_line(error)}")
 
@@ -133,7 +133,7 @@ class Candidate:
             return Unreadable(f"{what}: {in_one_line(error)}")
 
     def gradient_axes(self, trial: Trial) -> tuple[str, ...]:
-        by_name = dict(zip((f"d{name}" for name in self.rung.parameters), self.axes))
+        by_name = dict(zip((f"d{name}" for name in self.form.parameters), self.axes))
         return tuple(by_name.get(name, "") for name in trial.names)
 
     def wanted(self, trial: Trial) -> str:
@@ -142,7 +142,7 @@ class Candidate:
         return f"({', '.join([*self.argument_names()[: len(trial.args)], *(['*', *options] if options else [])])})"
 
     def argument_names(self) -> tuple[str, ...]:
-        return ("dy", "cache") if self.rung.kind == "backward" else self.rung.parameters
+        return ("dy", "cache") if self.form.kind == "backward" else self.form.parameters
 
     def accepts(self, option: str) -> bool:
         """Whether the candidate takes this option by name, or does not say."""

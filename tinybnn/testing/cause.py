@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from .candidate import Candidate
+from .forms import Trial
 from .judgement import differs
 from .laws import holds
 from .mistakes import MISTAKES
 from .op import Case, Law, array_of, bare
-from .rungs import Trial
 from .say import Failure
 
 NAMED = 3
@@ -27,7 +27,7 @@ def causes(asked: Candidate, failure: Failure, cases: Sequence[Case]) -> Iterato
         return
     whole = [(case, list(outcomes(asked, case))) for case in cases]
     for says, observed in (("likely cause", whole), ("on this input, though not on all, it could be", whole[:1])):
-        named = [m.reason for m in MISTAKES.get(asked.rung.name, ()) if agrees(asked, m.wrong, observed)]
+        named = [m.reason for m in MISTAKES.get(asked.form.name, ()) if agrees(asked, m.wrong, observed)]
         if named and (failure.kind != "raised" or len(observed) > 1):
             yield f"{says}: {named[0]}" + (f" (or: {'; or: '.join(named[1:NAMED])})" if named[1:] else "")
             return
@@ -40,15 +40,15 @@ def causes(asked: Candidate, failure: Failure, cases: Sequence[Case]) -> Iterato
 
 def outcomes(asked: Candidate, case: Case) -> Iterator[tuple[Trial, Any]]:
     """Every call of a case, and what came of it."""
-    for trial in asked.rung.trials(case, asked.dtypes, asked.forward):
+    for trial in asked.form.trials(case, asked.dtypes, asked.forward):
         yield trial, asked.call(trial)
 
 
 def agrees(asked: Candidate, wrong: Callable, observed: Sequence[tuple[Case, list]]) -> bool:
     """Whether a known mistake gives what the candidate gave, on all of these cases."""
-    known = Candidate(asked.rung, wrong, dtypes=asked.dtypes)
+    known = Candidate(asked.form, wrong, dtypes=asked.dtypes)
     for case, seen in observed:
-        trials = (trial for trial, _ in seen) if asked.forward is None else known.rung.trials(case, known.dtypes)
+        trials = (trial for trial, _ in seen) if asked.forward is None else known.form.trials(case, known.dtypes)
         for trial, (_, came) in zip(trials, seen):
             if not alike(came, known.call(trial), trial):
                 return False
@@ -78,15 +78,15 @@ def trouble(failure: Failure) -> tuple[str, str]:
 
 def broken_laws(asked: Candidate, cases: Sequence[Case]) -> Iterator[Law]:
     """The laws that the library's forward function keeps on some of these cases, and the candidate does not."""
-    op = asked.rung.op
-    if asked.rung.kind != "forward":
+    op = asked.form.op
+    if asked.form.kind != "forward":
         return
 
     def own(*args: Any, **options: Any) -> Any:
         return op.result(op.forward(*args, **options), Case(args, options))
 
     def theirs(*args: Any, **options: Any) -> Any:
-        came = asked.call(next(asked.rung.trials(Case(args, options), asked.dtypes)))
+        came = asked.call(next(asked.form.trials(Case(args, options), asked.dtypes)))
         if isinstance(came, Failure):
             raise ArithmeticError(came.what)
         return came[0]

@@ -14,8 +14,8 @@ from .adapters import Adapter
 from .candidate import Candidate
 from .cause import causes
 from .drawing import for_each_case, some_cases
+from .forms import DTYPES, Form, form_of
 from .op import Case, bare
-from .rungs import DTYPES, Rung, rung_of
 from .say import Failure, message
 from .smaller import plainer, size
 from .strategies import Limits
@@ -103,7 +103,7 @@ def check(
       likely cause: ternary: sign(0) = 0
     ...
     """
-    rung = rung_of(op)
+    form = form_of(op)
     if not callable(candidate):
         raise TypeError(f"check: the candidate for {op} is a {type(candidate).__name__}, expected a function")
     if max_examples < 1:
@@ -112,8 +112,8 @@ def check(
     held |= {k: list(v) for k, v in (("channels", channels), ("pad_value", pad_values)) if v is not None}
     limits = Limits(**held)
     single = {k for k, values in held.items() if len(values) == 1}
-    asked = Candidate(rung, candidate, adapter, layout, tuple(map(np.dtype, dtypes or DTYPES)), forward, single)
-    admitted = limits.among(rung.boundary)
+    asked = Candidate(form, candidate, adapter, layout, tuple(map(np.dtype, dtypes or DTYPES)), forward, single)
+    admitted = limits.among(form.boundary)
     found = search(asked, admitted, limits, max_examples, seed)
     if limits.unused():
         raise ValueError(f"check: {op} has no {', '.join(limits.unused())} to limit")
@@ -125,8 +125,8 @@ def check(
     failure, *again = (asked.failure(smallest) for _ in range(5))
     if failure is None or not all(same(failure, other) for other in again):
         raise Mismatch(f"{op}: {UNSTEADY}", smallest)
-    why = causes(asked, failure, [smallest, *admitted, *some_cases(rung, KEPT, seed, limits)[len(admitted) :]])
-    raise Mismatch(message(rung, failure, why), smallest)
+    why = causes(asked, failure, [smallest, *admitted, *some_cases(form, KEPT, seed, limits)[len(admitted) :]])
+    raise Mismatch(message(form, failure, why), smallest)
 
 
 def search(asked: Candidate, boundary: Sequence[Case], limits: Limits, max_examples: int, number: int) -> list[Case]:
@@ -139,7 +139,7 @@ def search(asked: Candidate, boundary: Sequence[Case], limits: Limits, max_examp
 
     def one(case: Case) -> None:
         nonlocal spent
-        if limits.given and refused_by_the_library(asked.rung, case):
+        if limits.given and refused_by_the_library(asked.form, case):
             return
         spent += bool(failing)
         if spent <= SMALLER and asked.failure(case):
@@ -147,14 +147,14 @@ def search(asked: Candidate, boundary: Sequence[Case], limits: Limits, max_examp
             raise Found
 
     try:
-        for_each_case(asked.rung, limits, one, count=max_examples, number=number, shrink=True)
+        for_each_case(asked.form, limits, one, count=max_examples, number=number, shrink=True)
     except Found:
         return failing
     except Flaky:
         if spent <= SMALLER:
-            raise Mismatch(f"{asked.rung.name}: {UNSTEADY}", failing[-1]) from None
+            raise Mismatch(f"{asked.form.name}: {UNSTEADY}", failing[-1]) from None
     except Unsatisfiable:
-        raise ValueError(f"check: no case of {asked.rung.name} keeps within these limits") from None
+        raise ValueError(f"check: no case of {asked.form.name} keeps within these limits") from None
     return failing
 
 
@@ -163,10 +163,10 @@ def same(failure: Failure, other: Failure | None) -> bool:
     return other is not None and (failure.kind == other.kind == "raised" or failure.what == other.what)
 
 
-def refused_by_the_library(rung: Rung, case: Case) -> bool:
+def refused_by_the_library(form: Form, case: Case) -> bool:
     """Whether limits have led to a case that is none: a padding as wide as the kernel, for one."""
     try:
-        rung.op.forward(*bare(case.args), **case.options)
+        form.op.forward(*bare(case.args), **case.options)
     except (ValueError, TypeError):
         return True
     return False

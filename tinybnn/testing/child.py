@@ -15,8 +15,8 @@ from ..data.store import save_json
 from .candidate import in_one_line
 from .checks import Mismatch, check
 from .drawing import some_cases
+from .forms import form_of
 from .grade import OK, WRONG
-from .rungs import rung_of
 
 
 def main(task: str, verdict: str, megabytes: str) -> None:
@@ -64,13 +64,13 @@ def loaded(path: Path) -> ModuleType:
 
 def own_forward(module: ModuleType, name: str) -> Callable | None:
     """The file's own forward function, whose cache its backward function reads: if it is there, right, and has one."""
-    rung = rung_of(name)
-    forward: Any = getattr(module, rung.op.name, None)
-    if rung.kind != "backward" or forward is None:
+    form = form_of(name)
+    forward: Any = getattr(module, form.op.name, None)
+    if form.kind != "backward" or forward is None:
         return None
     try:
-        check(rung.op.name, forward, max_examples=10)
-        (case,) = some_cases(rung, 1)
+        check(form.op.name, forward, max_examples=10)
+        (case,) = some_cases(form, 1)
         out = forward(*case.args, **case.options)
     except (Exception, SystemExit):
         return None

@@ -1,16 +1,16 @@
-"""Drawing the cases of a rung: the same ones for the same seed; no database, no deadline, nothing printed."""
+"""Drawing the cases of a form: the same ones for the same seed; no database, no deadline, nothing printed."""
 
 from collections.abc import Callable
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 
+from .forms import Form
 from .op import Case
-from .rungs import Rung
 from .strategies import Limits
 
 
 def for_each_case(
-    rung: Rung, limits: Limits, do: Callable[[Case], None], *, count: int, number: int, shrink: bool = False
+    form: Form, limits: Limits, do: Callable[[Case], None], *, count: int, number: int, shrink: bool = False
 ) -> None:
     """Call ``do`` on up to ``count`` drawn cases; with ``shrink``, what it raises is raised for the smallest case."""
     quiet = settings(
@@ -23,18 +23,18 @@ def for_each_case(
         print_blob=False,
         verbosity=Verbosity.quiet,
     )
-    seed(number)(quiet(given(rung.cases(limits))(do)))()
+    seed(number)(quiet(given(form.cases(limits))(do)))()
 
 
-def some_cases(rung: Rung, count: int, number: int = 0, limits: Limits | None = None) -> list[Case]:
+def some_cases(form: Form, count: int, number: int = 0, limits: Limits | None = None) -> list[Case]:
     """The boundary cases, then drawn ones, ``count`` in all; fewer where there are no more that differ."""
     limits = limits or Limits()
-    cases = limits.among(rung.boundary)[:count]
+    cases = limits.among(form.boundary)[:count]
 
     def keep(case: Case) -> None:
         if len(cases) < count:
             cases.append(case)
 
     if len(cases) < count:
-        for_each_case(rung, limits, keep, count=count, number=number)
+        for_each_case(form, limits, keep, count=count, number=number)
     return cases

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..data.store import save_json
-from .rungs import RUNGS, rung_of
+from .forms import FORMS, form_of
 
 OK, WRONG, MISSING, FAILED = "ok", "wrong", "missing", "failed"
 """Right; wrong, or refused by the check; not in the file; the process came to no verdict."""
@@ -54,7 +54,7 @@ def functions_in(path: Path) -> list[str]:
             found += [alias.asname or alias.name for alias in node.names]
         elif isinstance(node, ast.Assign):
             found += [name.id for target in node.targets for name in ast.walk(target) if isinstance(name, ast.Name)]
-    return list(dict.fromkeys(name for name in found if name in RUNGS))
+    return list(dict.fromkeys(name for name in found if name in FORMS))
 
 
 def grade(
@@ -70,7 +70,7 @@ def grade(
     path, limit = Path(path), limit or Limit()
     there = functions_in(path)
     for name in names:
-        rung_of(name)
+        form_of(name)
     if not there and not names:
         raise ValueError(f"check: {path} defines no function that bears an operation's name, conv2d for one")
     return (judged(path, name, name in there, examples, seed, limit) for name in names or there)
@@ -167,7 +167,7 @@ def report(path: Path, names: Sequence[str], *, results: Path | None, **chosen: 
 
 def listing() -> int:
     """Print every operation that can be checked, with its arguments and the version of its specification."""
-    for name, rung in RUNGS.items():
-        arguments = "dy, cache" if rung.kind == "backward" else ", ".join(rung.parameters)
-        print(f"{name}({arguments})  version {rung.op.version}")
+    for name, form in FORMS.items():
+        arguments = "dy, cache" if form.kind == "backward" else ", ".join(form.parameters)
+        print(f"{name}({arguments})  version {form.op.version}")
     return 0

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from ..notation import Array
+from .forms import Trial
 from .op import Words, array_of
-from .rungs import Trial
 from .say import Failure
 
 
@@ -17,13 +17,13 @@ class Unreadable(str):
 def judge(trial: Trial, results: tuple) -> Failure | None:
     """The first thing that is wrong with the results of a call, if anything is; nothing is broadcast."""
     for name, got, expected, bound in zip(trial.names, results, trial.expected, trial.bounds):
-        failure = form_of(trial, name, got, expected) or values_of(trial, name, got, expected, bound)
+        failure = kind_of_result(trial, name, got, expected) or values_of(trial, name, got, expected, bound)
         if failure:
             return failure
     return None
 
 
-def form_of(trial: Trial, name: str, got: Any, expected: Any) -> Failure | None:
+def kind_of_result(trial: Trial, name: str, got: Any, expected: Any) -> Failure | None:
     """What is wrong with a result before its values are looked at."""
     if isinstance(got, Unreadable):
         return Failure("type", str(got), trial)

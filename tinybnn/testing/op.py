@@ -40,10 +40,10 @@ class Refusal(NamedTuple):
 
 
 class Packed(NamedTuple):
-    """The rung on words. ``feed`` turns a case of the float forward into the packed function's own arguments.
+    """The form on words. ``feed`` turns a case of the float forward into the packed function's own arguments.
 
-    ``words`` says that the result is words too: those of the forward's signs. ``forms`` are further ways to compute
-    the same. Without ``cases`` of its own the rung is asked those of the operation.
+    ``words`` says that the result is words too: those of the forward's signs. ``others`` are further ways to compute
+    the same. Without ``cases`` of its own the form is asked those of the operation.
     """
 
     function: Callable
@@ -51,7 +51,7 @@ class Packed(NamedTuple):
     cases: Callable[..., Any] | None = None
     boundary: tuple[Case, ...] = ()
     words: bool = False
-    forms: dict[str, Callable] = {}
+    others: dict[str, Callable] = {}
 
 
 def value_alone(out: Any, case: Case) -> Any:
@@ -60,7 +60,7 @@ def value_alone(out: Any, case: Case) -> Any:
 
 
 class Op(NamedTuple):
-    """One operation and its rungs.
+    """One operation and its forms.
 
     ``spec`` is the loop specification, and ``version`` counts the times its numbers changed; ``forward`` and
     ``backward`` are the fast pair. ``cases`` makes, from :class:`~tinybnn.testing.strategies.Limits`, a Hypothesis
@@ -85,7 +85,7 @@ class Op(NamedTuple):
     words: Callable[[Case], int] | None = None
     axes: str = ""
     idle: tuple[str, ...] = ()
-    forms: dict[str, Callable] = {}
+    others: dict[str, Callable] = {}
     version: int = 1
 
 

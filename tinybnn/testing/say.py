@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..notation import Array
+from .forms import Form, Trial
 from .op import Words
-from .rungs import Rung, Trial
 
 SHOWN = 64
 """Elements of an array that are printed; of larger ones the first few, or the one value that fills them."""
@@ -25,24 +25,24 @@ class Failure(NamedTuple):
     expected: Any = None
 
 
-def message(rung: Rung, failure: Failure, causes: Iterable[str]) -> str:
+def message(form: Form, failure: Failure, causes: Iterable[str]) -> str:
     """All of it: one line that says what, the likely cause, the input, and where the specification stands.
 
     No input is to blame for a wrong signature, or for a function that is not written.
     """
     trial = failure.trial
     if failure.kind in ("signature", "unwritten"):
-        return f"{rung.name}: {failure.what}"
-    lines = [f"{rung.name}: {failure.what}", *(f"  {cause}" for cause in causes)]
+        return f"{form.name}: {failure.what}"
+    lines = [f"{form.name}: {failure.what}", *(f"  {cause}" for cause in causes)]
     lines.append(f"  smallest failing input{f' ({trial.note})' if trial.note else ''}:")
-    if rung.kind == "backward":
+    if form.kind == "backward":
         lines.append(f"    dy = {shown(trial.args[0])}, and the cache of")
     args, options = trial.of or (trial.args, trial.options)
-    lines += [f"    {name} = {shown(a)}" for name, a in zip(rung.parameters, args)]
+    lines += [f"    {name} = {shown(a)}" for name, a in zip(form.parameters, args)]
     lines += [f"    {name} = {shown(value)}" for name, value in options.items()]
     if failure.got is not None and 1 < np.size(failure.expected) <= SHOWN:
         lines += [f"  got      {shown(failure.got)}", f"  expected {shown(failure.expected)}"]
-    return "\n".join([*lines, f"  specification: {specification(rung)}, version {rung.op.version}"])
+    return "\n".join([*lines, f"  specification: {specification(form)}, version {form.op.version}"])
 
 
 def shown(a: Any) -> str:
@@ -66,9 +66,9 @@ def shown_array(a: Array) -> str:
     return f"np.array({body.replace('[ ', '[')}, np.{a.dtype})"
 
 
-def specification(rung: Rung) -> str:
+def specification(form: Form) -> str:
     """Where the numbers come from, as ``tinybnn/ops/conv.py, conv2d_loops``."""
-    spec = inspect.unwrap(rung.op.spec)
+    spec = inspect.unwrap(form.op.spec)
     path = Path(inspect.getsourcefile(spec) or "").resolve()
     parts = path.parts[path.parts.index("tinybnn") :] if "tinybnn" in path.parts else path.parts[-1:]
     # The last "tinybnn" on the path is the package, not a folder that a clone lies in.

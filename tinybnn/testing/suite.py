@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from .checks import Mismatch, check
-from .rungs import rung_of
+from .forms import form_of
 
 
 def parametrize_with_checks(
@@ -38,7 +38,7 @@ def parametrize_with_checks(
         raise ValueError(f"parametrize_with_checks: no candidate is called {', '.join(unknown)}")
     cases = []
     for name, candidate in candidates.items():
-        rung_of(name)
+        form_of(name)
         marks = [pytest.mark.xfail(reason=failures[name], raises=Mismatch, strict=True)] if name in failures else []
         cases.append(pytest.param(partial(check, name, candidate, **chosen), id=name, marks=marks))
     return pytest.mark.parametrize("check", cases)

@@ -13,7 +13,7 @@ import numpy as np
 from .. import __version__
 from ..data.store import load_arrays, save_arrays, save_json, write_whole
 from ..notation import Array
-from .rungs import rung_of
+from .forms import form_of
 from .vectors import Vector, sha256, vectors
 from .vectors_c import c_files
 from .vectors_hex import hex_files
@@ -26,7 +26,7 @@ def manifest(name: str, calls: list[Vector], seed: int, bits: int) -> dict[str, 
     return {
         "kind": "golden vectors",
         "operation": name,
-        "version": rung_of(name).op.version,
+        "version": form_of(name).op.version,
         "tinybnn": __version__,
         "seed": seed,
         "word_bits": bits,

@@ -9,8 +9,8 @@ import numpy as np
 from ..notation import Array
 from .adapters import words
 from .drawing import some_cases
+from .forms import SINGLE_BOUND, Form, form_of
 from .op import Case, Words, in_dtype, is_float
-from .rungs import SINGLE_BOUND, Rung, rung_of
 
 
 class Vector(NamedTuple):
@@ -45,30 +45,30 @@ def vectors(name: str, count: int, *, seed: int = 0, bits: int = 64, dtype: Any 
     >>> vectors("packed_dot", 1, bits=8)[0].outputs["out"]         # 300 signs that all disagree
     array([-300], dtype=int32)
     """
-    rung = rung_of(name)
+    form = form_of(name)
     if count < 1:
         raise ValueError(f"vectors: count is {count}, expected at least 1")
-    return [vector_of(rung, case, bits, dtype) for case in some_cases(rung, count, seed)]
+    return [vector_of(form, case, bits, dtype) for case in some_cases(form, count, seed)]
 
 
-def vector_of(rung: Rung, case: Case, bits: int, dtype: Any) -> Vector:
+def vector_of(form: Form, case: Case, bits: int, dtype: Any) -> Vector:
     """What goes in and what must come out; a backward pass by the library's own, with the surrogates as they are."""
     give = words(bits).give
-    if rung.kind == "backward":
+    if form.kind == "backward":
         args = in_dtype(case.args, dtype)
-        y, cache = rung.op.forward(*args, **case.options)
+        y, cache = form.op.forward(*args, **case.options)
         dy = np.random.default_rng(np.size(y)).normal(size=np.shape(y)).astype(dtype)
-        found = rung.function(dy, cache)
+        found = form.function(dy, cache)
         gradients = found if isinstance(found, tuple) else (found,)
-        named = [p for p, a in zip(rung.parameters, args) if is_float(a)]
-        inputs = {"dout": dy, **dict(zip(rung.parameters, args))}
+        named = [p for p, a in zip(form.parameters, args) if is_float(a)]
+        inputs = {"dout": dy, **dict(zip(form.parameters, args))}
         outputs = {f"d{p}": g for p, g in zip(named, gradients)}
         bound = SINGLE_BOUND * max(1.0, *(float(np.abs(g).max(initial=0)) for g in gradients))
         options = case.options
     else:
-        trial = next(rung.trials(case, (np.dtype(dtype),)))
-        inputs, options, bound = dict(zip(rung.parameters, trial.args)), trial.options, trial.bounds[0]
-        outputs = {"out": as_result(trial.expected[0], trial.dtype, counts=rung.kind == "packed")}
+        trial = next(form.trials(case, (np.dtype(dtype),)))
+        inputs, options, bound = dict(zip(form.parameters, trial.args)), trial.options, trial.bounds[0]
+        outputs = {"out": as_result(trial.expected[0], trial.dtype, counts=form.kind == "packed")}
     arrays: dict[str, Array] = {}
     rest: dict[str, Any] = {}
     for key, value in {**inputs, **options}.items():

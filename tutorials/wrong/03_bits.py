@@ -73,34 +73,34 @@ def dots(a, b, n):
 
 # %% exercise="unpack" cause="bit 1 read as +1"
 def signs_of(packed, C):
-    octets = np.ascontiguousarray(packed, "<u8").view(np.uint8)
-    bits = np.unpackbits(octets, axis=-1, bitorder="little")[..., :C]
+    in_bytes = np.ascontiguousarray(packed, "<u8").view(np.uint8)
+    bits = np.unpackbits(in_bytes, axis=-1, bitorder="little")[..., :C]
     return 2 * bits.astype(np.float32) - 1
 
 
 # %% exercise="unpack" cause="1 - 2 b in uint8: -1 becomes 255"
 def signs_of(packed, C):
-    octets = np.ascontiguousarray(packed, "<u8").view(np.uint8)
-    bits = np.unpackbits(octets, axis=-1, bitorder="little")[..., :C]
+    in_bytes = np.ascontiguousarray(packed, "<u8").view(np.uint8)
+    bits = np.unpackbits(in_bytes, axis=-1, bitorder="little")[..., :C]
     return (1 - 2 * bits).astype(np.float32)
 
 
 # %% exercise="unpack" cause="most significant bit first within each byte: np.unpackbits as it comes"
 def signs_of(packed, C):
-    octets = np.ascontiguousarray(packed, "<u8").view(np.uint8)
-    return 1 - 2 * np.unpackbits(octets, axis=-1)[..., :C].astype(np.float32)
+    in_bytes = np.ascontiguousarray(packed, "<u8").view(np.uint8)
+    return 1 - 2 * np.unpackbits(in_bytes, axis=-1)[..., :C].astype(np.float32)
 
 
 # %% exercise="unpack" cause="forgets to cut off the tail"
 def signs_of(packed, C):
-    octets = np.ascontiguousarray(packed, "<u8").view(np.uint8)
-    return 1 - 2 * np.unpackbits(octets, axis=-1, bitorder="little").astype(np.float32)
+    in_bytes = np.ascontiguousarray(packed, "<u8").view(np.uint8)
+    return 1 - 2 * np.unpackbits(in_bytes, axis=-1, bitorder="little").astype(np.float32)
 
 
 # %% exercise="unpack" cause="gives 0 and 1 in place of +1 and -1"
 def signs_of(packed, C):
-    octets = np.ascontiguousarray(packed, "<u8").view(np.uint8)
-    return np.unpackbits(octets, axis=-1, bitorder="little")[..., :C].astype(np.float32)
+    in_bytes = np.ascontiguousarray(packed, "<u8").view(np.uint8)
+    return np.unpackbits(in_bytes, axis=-1, bitorder="little")[..., :C].astype(np.float32)
 
 
 # %% exercise="packed_matmul" cause="the transpose of the product"

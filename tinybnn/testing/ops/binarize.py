@@ -192,6 +192,6 @@ OPS = (
             Refusal(Case((A, B, 129)), "expected 3 for n = 129"),
             Refusal(Case((A, B.astype(np.uint32), 70)), "b has dtype uint32"),
         ),
-        forms={f"packed_matmul by {how}": f for how, f in FAST_PRODUCTS.items()},
+        others={f"packed_matmul by {how}": f for how, f in FAST_PRODUCTS.items()},
     ),
 )

@@ -140,7 +140,7 @@ OPS = (
             packed_operands,
             cases=binary_cases,
             boundary=(all_disagree,),
-            forms={"fast conv2d_packed": fast.conv2d_packed},
+            others={"fast conv2d_packed": fast.conv2d_packed},
         ),
         cases=conv_cases,
         laws=(
@@ -213,7 +213,7 @@ OPS = (
             packed_operands,
             cases=copied_signs,
             boundary=(all_copies_disagree,),
-            forms={"fast upsample_conv2d_packed": fast.upsample_conv2d_packed},
+            others={"fast upsample_conv2d_packed": fast.upsample_conv2d_packed},
         ),
         cases=copied_cases,
         laws=(
