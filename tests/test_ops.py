@@ -41,7 +41,6 @@ def test_laws_hold_exactly(op, law):
 @pytest.mark.parametrize("op", OPS.values(), ids=OPS)
 def test_every_record_has_laws_and_is_versioned(op):
     assert op.laws and op.version >= 1
-    assert op.refuses or op.name == "phase_kernel", "phase_kernel is no entrance: upsample_conv2d checks for it"
 
 
 @pytest.mark.parametrize("name", FORMS)

@@ -111,3 +111,8 @@ def signs(rng: np.random.Generator, *shape: int) -> Array:
 def reals(rng: np.random.Generator, *shape: int) -> Array:
     """Standard normal values, no two alike."""
     return rng.normal(size=shape)
+
+
+def pair_of(value: Any) -> tuple[Any, Any]:
+    """An option for rows and for columns: 2 means (2, 2)."""
+    return value if isinstance(value, tuple) else (value, value)
