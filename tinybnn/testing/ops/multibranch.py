@@ -19,6 +19,7 @@ from ..strategies import (
     integers,
     one_of,
     pad_values,
+    pair_of,
     pairs,
     quantizers,
     reals,
@@ -34,15 +35,16 @@ def branch_cases(draw: st.DrawFn, limits: Limits, channels: Any = few) -> Case:
     """Up to three branches, each with its own upsampler; values equal to thresholds; gates of both shapes."""
     rng, R, (N, F) = draw(generators()), draw(few), draw(pairs(1, 2))
     C, (H, W), (KH, KW) = draw(limits("channels", channels)), draw(distinct(2, 1, 3)), draw(distinct(2, 1, 3))
-    (SH, SW), pad = draw(limits("scale", pairs(1, 3))), draw(limits("pad", pairs(1, 2)))
+    scale, pad = draw(limits("scale", pairs(1, 3))), draw(limits("pad", pairs(1, 2)))
     ups = draw(limits("upsamplers", st.tuples(*R * [one_of(*UPSAMPLERS.values())])))
     # Bilinear weights round, so rounding would decide whether a value reaches a threshold: these thresholds are reals.
-    tau = np.stack([integers(rng, C) / 2 if up == NEAREST else reals(rng, C) for up in ups])
-    per_position = (SH * H + 2 * pad[0] - KH + 1, SW * W + 2 * pad[1] - KW + 1) if draw(st.booleans()) else ()
+    tau = np.stack([integers(rng, C) / 2 if up == NEAREST else reals(rng, C) for up in ups or R * [NEAREST]])
+    sizes = zip(pair_of(scale), (H, W), pair_of(pad), (KH, KW))
+    per_position = [s * n + 2 * p - K + 1 for s, n, p, K in sizes] if draw(st.booleans()) else ()
     x, w = integers(rng, N, H, W, C) / 2, integers(rng, R, KH, KW, C, F) / 2
     alpha, theta = rng.integers(1, 9, (R, F)) / 8, reals(rng, R, *per_position, F)
     pad_value = draw(limits("pad_value", pad_values))
-    return call(x, tau, w, alpha, theta, pad_value=pad_value, scale=(SH, SW), pad=pad, upsamplers=ups)
+    return call(x, tau, w, alpha, theta, pad_value=pad_value, scale=scale, pad=pad, upsamplers=ups)
 
 
 @st.composite
