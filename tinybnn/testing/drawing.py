@@ -1,4 +1,4 @@
-"""Drawing the cases of a form: the same ones for the same seed; no database, no deadline, nothing printed."""
+"""Draw the cases of a form: the same cases for the same seed, without a database, a deadline or output."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ from .strategies import Limits
 def for_each_case(
     form: Form, limits: Limits, do: Callable[[Case], None], *, count: int, number: int, shrink: bool = False
 ) -> None:
-    """Call ``do`` on up to ``count`` drawn cases; with ``shrink``, what it raises is raised for the smallest case."""
+    """Call ``do`` with up to ``count`` drawn cases; with ``shrink``, its error is raised for the smallest case."""
     quiet = settings(
         max_examples=count,
         database=None,
@@ -27,7 +27,7 @@ def for_each_case(
 
 
 def some_cases(form: Form, count: int, number: int = 0, limits: Limits | None = None) -> list[Case]:
-    """The boundary cases, then drawn ones, ``count`` in all; fewer where there are no more that differ."""
+    """The boundary cases and then drawn ones, ``count`` in all, or fewer if there are no more different cases."""
     limits = limits or Limits()
     cases = limits.among(form.boundary)[:count]
 

@@ -141,7 +141,9 @@ def strided(args: tuple) -> tuple:
     return each(args, lambda a: np.repeat(a, 2, axis=-1)[..., ::2] if a.ndim else a)
 
 
-ORDERS = {"in Fortran order": fortran, "not contiguous": strided}
+def orders(note: str, every: bool) -> dict[str, Callable[[tuple], tuple]]:
+    """The memory orders of a call, by the note that a message adds: the usual one, and with ``every`` the others."""
+    return {note: tuple} | ({"in Fortran order": fortran, "not contiguous": strided} if every else {})
 
 
 def name_of(dtype: Any) -> str:
@@ -160,7 +162,7 @@ def forward_trials(op: Op, case: Case, dtypes: tuple) -> Iterator[Trial]:
         bound = bound_of(op, case, expected, dtype or np.float64)
         if op.words:
             expected = Words(expected, op.words(case))
-        for note, order in {name_of(dtype): tuple, **(ORDERS if dtype in (None, dtypes[0]) else {})}.items():
+        for note, order in orders(name_of(dtype), dtype in (None, dtypes[0])).items():
             yield Trial(order(args), case.options, ("y",), (expected,), (bound,), dtype, note)
 
 
@@ -190,8 +192,7 @@ def packed_trials(op: Op, case: Case, dtypes: tuple) -> Iterator[Trial]:
         raise TypeError(f"{op.name} has no packed form")
     for dtype in dtypes:
         real = any(map(is_float, op.packed.feed(Case(in_dtype(case.args, dtype), case.options)).args))
-        first = {name_of(dtype) if real else "": tuple}
-        for note, order in {**first, **(ORDERS if dtype == dtypes[0] else {})}.items():
+        for note, order in orders(name_of(dtype) if real else "", dtype == dtypes[0]).items():
             args = order(in_dtype(case.args, dtype))
             fed = op.packed.feed(Case(args, case.options))
             value = op.result(op.forward(*args, **case.options), case)

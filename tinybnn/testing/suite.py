@@ -1,4 +1,4 @@
-"""Checks as a parametrized pytest test: every candidate under its own name, known failures marked as such."""
+"""Checks as a parametrized pytest test: each candidate has its own name, and known failures are marked."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -11,15 +11,15 @@ from .forms import form_of
 def parametrize_with_checks(
     candidates: Mapping[str, Callable], expected_failures: Mapping[str, str] | None = None, **chosen: Any
 ) -> Any:
-    """A pytest decorator: the test is called once for each candidate, with ``check`` ready to be called.
+    """A pytest decorator: the test runs once for each candidate; its argument ``check()`` checks that candidate.
 
     Parameters
     ----------
     candidates : mapping
-        From an operation's name to the function that is to be checked.
+        From the name of an operation to the function to check.
     expected_failures : mapping, optional
-        From the name of a candidate that is known to be wrong to the reason why. It must fail: if it passes, the test
-        fails, for the reason has gone.
+        From the name of a candidate that is known to be wrong to the reason. If it passes, the test fails, because the
+        reason is no longer true.
     **chosen
         Further options of :func:`tinybnn.testing.check`, the same for all.
 
