@@ -1,4 +1,4 @@
-"""The checker itself: what it says of right, wrong and bad candidates, and that it says the same every time."""
+"""The checker itself: its messages about right, wrong and invalid candidates, which are the same every time."""
 
 import io
 import re

@@ -1,4 +1,4 @@
-"""Every operation in the table: each form and implementation against what it owes, its laws, its refusals."""
+"""Every operation in the table: its forms pass their check, its laws hold, bad calls are refused."""
 
 import re
 import warnings
@@ -16,14 +16,14 @@ LAWS = [(op, law) for op in OPS.values() for law in op.laws]
 
 
 def strictly(function, *args, **options):
-    """The library's own functions warn of nothing."""
+    """The library's own functions must not warn."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         return function(*args, **options)
 
 
 @pytest.mark.parametrize("name, own, function", IMPLEMENTATIONS, ids=[own for _, own, _ in IMPLEMENTATIONS])
-def test_what_the_library_gives_is_what_it_owes(name, own, function):
+def test_the_library_passes_its_own_check(name, own, function):
     check(name, partial(strictly, function), max_examples=40)
 
 

@@ -1,4 +1,4 @@
-"""Golden vectors: the same for the same seed, right in every format, and read by C and Verilog as well as by Python."""
+"""Golden vectors: the same for the same seed, right in every format, readable by C, Verilog and Python."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Wrong functions without names, and the check of a property: what it accepts, what it says, and what it keeps back."""
+"""Wrong versions without names, and the check of a property: what it accepts, what it says, what it does not say."""
 
 import inspect
 

@@ -1,8 +1,8 @@
 """Golden vectors in files that other languages can read.
 
 ``npz`` and ``json`` are single files; ``c`` is a header with a harness (:mod:`.vectors_c`); ``hex`` is files for
-Verilog's ``$readmemh`` with a test bench (:mod:`.vectors_hex`). Every format states operation, version, seed and options. Its
-``sha256`` is that of the arrays themselves, so that exports in different formats can be compared.
+Verilog's ``$readmemh`` with a test bench (:mod:`.vectors_hex`). Every format states operation, version, seed and
+options. Its ``sha256`` is that of the arrays themselves, so that exports in different formats can be compared.
 """
 
 from pathlib import Path
