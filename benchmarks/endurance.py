@@ -15,15 +15,15 @@ import numpy as np
 import tinybnn
 from tinybnn.app.demo import table
 from tinybnn.data.store import write_whole
-from tinybnn.testing import RUNGS, Mismatch, check
+from tinybnn.testing import FORMS, Mismatch, check
 
 OUT = Path(__file__).parent / "ENDURANCE.md"
 SEED = 2405
 
 
-def endure(name, form, examples):
+def endure(name, implementation, examples):
     """The number of calls of one implementation, their time, and the message of the check."""
-    function, calls = RUNGS[name].implementations[form], 0
+    function, calls = FORMS[name].implementations[implementation], 0
 
     def counted(*args, **options):
         nonlocal calls
@@ -36,7 +36,7 @@ def endure(name, form, examples):
         said = "never rejected"
     except Mismatch as error:
         said = str(error)
-    return form, calls, time.perf_counter() - start, said
+    return implementation, calls, time.perf_counter() - start, said
 
 
 def page(rows, examples):
@@ -49,7 +49,7 @@ def page(rows, examples):
         "",
         "| function | calls | verdict |",
         "| --- | ---: | --- |",
-        *(f"| `{form}` | {calls:,} | {said.splitlines()[0]} |" for form, calls, _, said in rows),
+        *(f"| `{implementation}` | {calls:,} | {said.splitlines()[0]} |" for implementation, calls, _, said in rows),
         "",
     ]
     return "\n".join(lines)
@@ -68,16 +68,15 @@ def main():
     parser.add_argument("--only", nargs="*", default=[], help="some functions; their lines in the page are replaced")
     parser.add_argument("--jobs", type=int, default=2)
     a = parser.parse_args()
-    tasks = [
-        (name, form) for name, rung in RUNGS.items() for form in rung.implementations if not a.only or name in a.only
-    ]
+    names = [name for name in FORMS if not a.only or name in a.only]
+    tasks = [(name, implementation) for name in names for implementation in FORMS[name].implementations]
     with ProcessPoolExecutor(a.jobs) as pool:
         coming = [pool.submit(endure, *task, a.examples) for task in tasks]
         rows = []
         for future in coming:
             rows.append(future.result())
-            form, calls, seconds, said = rows[-1]
-            print(f"{form:40s} {calls:9,d} calls {seconds:7.1f} s  {said}", flush=True)
+            implementation, calls, seconds, said = rows[-1]
+            print(f"{implementation:40s} {calls:9,d} calls {seconds:7.1f} s  {said}", flush=True)
     rejected = [row for row in rows if row[3] != "never rejected"]
     table(["functions", "calls", "rejected"], [[len(rows), sum(row[1] for row in rows), len(rejected)]])
     text = page(rows, a.examples)

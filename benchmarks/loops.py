@@ -9,7 +9,7 @@ from tinybnn.ops.bitpack import pack
 from tinybnn.ops.fold import Threshold
 from tinybnn.ops.norm import batch_norm, update_running
 from tinybnn.ops.upsample import NEAREST
-from tinybnn.testing import RUNGS, Case
+from tinybnn.testing import FORMS, Case
 from tinybnn.testing.op import bare
 
 from .harness import Row, check, in_turn
@@ -119,16 +119,16 @@ CASES = {
     "latent_step": Case((real(3, 3, 64, 64), real(3, 3, 64, 64)), {"lr": 0.5}),
     "bop_step": Case((signs(3, 3, 64, 64), *real(2, 3, 3, 64, 64)), {"gamma": 0.5, "threshold": 0.5}),
 }
-"""One case for every operation, and for its packed form."""
+"""One large case for each function that is timed; the cases that records draw are too small for that."""
 
 
 def rows():
     for name, case in CASES.items():
-        rung = RUNGS[name]
-        op, packed = rung.op, rung.kind == "packed"
+        form = FORMS[name]
+        op, packed = form.op, form.kind == "packed"
         asked = op.packed.feed(case) if packed else case
         loops = partial(op.spec, *case.args, **{k: v for k, v in case.options.items() if k not in op.idle})
-        fast = partial(rung.function, *bare(asked.args), **asked.options)
+        fast = partial(form.function, *bare(asked.args), **asked.options)
         expected = pack(loops()) if packed and op.packed.words else loops()
         check(name, op.result(fast(), case), expected, within=1e-9)
         if name == "update_running":  # batch norm, measured above, computes the statistics of the batch

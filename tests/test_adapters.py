@@ -1,4 +1,4 @@
-"""Words, layouts and arrays of other libraries, there and back."""
+"""Words, layouts and arrays of other libraries are converted there and back."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The checker itself: what it says of right, wrong and bad candidates, and that it says the same every time."""
+"""The checker itself: its messages about right, wrong and invalid candidates, which are the same every time."""
 
 import io
 import re
@@ -22,7 +22,7 @@ from tinybnn import (
     sign,
     unpack,
 )
-from tinybnn.testing import OPS, RUNGS, Mismatch, check, parametrize_with_checks, words
+from tinybnn.testing import FORMS, OPS, Mismatch, check, parametrize_with_checks, words
 from tinybnn.testing.drawing import some_cases
 
 
@@ -160,15 +160,15 @@ def test_without_hypothesis_it_says_what_is_missing():
     assert run.stderr == "tinybnn: tinybnn.testing draws its cases with Hypothesis: pip install 'tinybnn[test]'\n"
 
 
-@pytest.mark.parametrize("name", RUNGS)
+@pytest.mark.parametrize("name", FORMS)
 def test_the_same_seed_draws_the_same_cases(name):
-    once, again = (repr(some_cases(RUNGS[name], 25)) for _ in range(2))
+    once, again = (repr(some_cases(FORMS[name], 25)) for _ in range(2))
     assert re.sub(" at 0x[0-9a-f]+", "", once) == re.sub(" at 0x[0-9a-f]+", "", again)
 
 
 def test_another_seed_draws_other_cases():
     def drawn(number):
-        return [case.args[0].tobytes() for case in some_cases(RUNGS["conv2d"], 20, number)]
+        return [case.args[0].tobytes() for case in some_cases(FORMS["conv2d"], 20, number)]
 
     assert drawn(0) == drawn(0) != drawn(1)
 
@@ -303,7 +303,7 @@ def test_expected_failures_are_those_of_candidates():
         parametrize_with_checks({"convolve": conv2d})
 
 
-def test_every_rung_has_a_name_that_the_package_exports_or_its_room():
-    for name, rung in RUNGS.items():
-        assert rung.name == name and callable(rung.function) and rung.op is OPS[rung.op.name]
-        assert rung.parameters, f"{name} takes nothing"
+def test_every_form_has_a_name_that_the_package_exports_or_its_room():
+    for name, form in FORMS.items():
+        assert form.name == name and callable(form.function) and form.op is OPS[form.op.name]
+        assert form.parameters, f"{name} takes nothing"

@@ -1,4 +1,4 @@
-"""What is written is held to what runs: the README's code and commands, and the shapes that docstrings promise."""
+"""The documentation is true: the README's code and commands run, and docstrings give the shapes of real cases."""
 
 import inspect
 import os

@@ -1,4 +1,4 @@
-"""``tinybnn check FILE.py``: a mark for each function, and nothing that one of them does harms another."""
+"""``tinybnn check FILE.py``: each function gets a mark, and no function can affect the mark of another."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Predictions by hand: right ones pass in silence, others are told where they are wrong and not what is right."""
+"""Predictions by hand: right ones pass in silence; for others the message says where, but not the right value."""
 
 import numpy as np
 import pytest

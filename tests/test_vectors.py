@@ -1,4 +1,4 @@
-"""Golden vectors: the same for the same seed, right in every format, and read by C and Verilog as well as by Python."""
+"""Golden vectors: the same for the same seed, right in every format, readable by C, Verilog and Python."""
 
 import json
 import shutil
@@ -11,7 +11,7 @@ import pytest
 from tinybnn import conv2d, conv2d_backward, packed_dot
 from tinybnn.app.cli import main
 from tinybnn.data.store import load_arrays, save_arrays
-from tinybnn.testing import RUNGS, load_vectors, save_vectors, vectors
+from tinybnn.testing import FORMS, load_vectors, save_vectors, vectors
 from tinybnn.testing.vector_files import FORMATS
 from tinybnn.testing.vectors import sha256
 
@@ -38,7 +38,7 @@ def test_vectors_are_what_the_library_gives():
         assert np.array_equal(packed_dot(**call.inputs, **call.options), call.outputs["out"])
 
 
-@pytest.mark.parametrize("name", RUNGS)
+@pytest.mark.parametrize("name", FORMS)
 def test_every_operation_has_vectors_in_every_format(name, tmp_path):
     calls = vectors(name, 3)
     assert len(calls) == 3 and sha256(calls) == sha256(vectors(name, 3))
@@ -52,7 +52,7 @@ def test_every_operation_has_vectors_in_every_format(name, tmp_path):
     assert sha256(back) == meta["sha256"] == sha256(calls)
     assert (meta["operation"], meta["version"], meta["seed"], meta["word_bits"]) == (
         name,
-        RUNGS[name].op.version,
+        FORMS[name].op.version,
         0,
         64,
     )
@@ -114,7 +114,7 @@ def drawn(name, count):
     """The float operands that the packed ones were made of."""
     from tinybnn.testing.drawing import some_cases
 
-    return [case.args for case in some_cases(RUNGS[name], count)]
+    return [case.args for case in some_cases(FORMS[name], count)]
 
 
 def test_a_filter_written_out_by_hand_in_that_convention():

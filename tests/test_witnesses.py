@@ -1,7 +1,7 @@
-"""Outside witnesses: what other libraries compute, held against the specifications by ``check``.
+"""Outside witnesses: ``check`` compares the functions of other libraries with the specifications.
 
-Every row was seen by running it on x86-64: PyTorch 2.13, ONNX Runtime 1.32, QONNX 1.0, OpenVINO 2026.4. What departs
-has a test of its own, which fails on the day that it does so no more. "Both ways" is forward and by autograd::
+Every row was measured on x86-64: PyTorch 2.13, ONNX Runtime 1.32, QONNX 1.0, OpenVINO 2026.4. Each difference has a
+test of its own, which fails when the library removes the difference. "Both ways" means forward and by autograd::
 
     library        function                          agrees                        departs from the contract
     -------        --------                          ------                        -------------------------

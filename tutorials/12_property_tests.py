@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tinybnn import pack, packed_dot, unpack
 from tinybnn.app.pictures import new_figure
-from tinybnn.testing import Mismatch, check, check_prediction, check_property, suspects
+from tinybnn.testing import Mismatch, check, check_prediction, check_property, wrong_versions
 
 SEED = 3  # variant: 4 | 5
 
@@ -29,7 +29,7 @@ SEED = 3  # variant: 4 | 5
 # wrong.
 
 # %%
-kernels = suspects("packed_dot", count=10, seed=SEED)
+kernels = wrong_versions("packed_dot", count=10, seed=SEED)
 kernels
 
 # %% [markdown]
@@ -334,7 +334,7 @@ def drawn_pair(draw):
 
 
 # %% check="drawn_pair"
-check_property(holds_for(drawn_pair), suspects("packed_dot", count=19, seed=SEED))
+check_property(holds_for(drawn_pair), wrong_versions("packed_dot", count=19, seed=SEED))
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>
@@ -374,7 +374,7 @@ check_property(holds_for(drawn_pair), suspects("packed_dot", count=19, seed=SEED
 # - *round trip*: `unpack(pack(x), n)` is `x`.
 
 # %%
-packers = suspects("pack", count=14, seed=SEED)
+packers = wrong_versions("pack", count=14, seed=SEED)
 
 
 def same_packing(packer, a, b, i):
@@ -536,7 +536,7 @@ for kernel in (packed_dot, *kernels):
 # And these are the ten mistakes, in alphabetical order:
 
 # %%
-reasons = sorted(kernel.confess() for kernel in kernels)
+reasons = sorted(kernel.reason() for kernel in kernels)
 for k, reason in enumerate(reasons):
     print(k, reason)
 
@@ -546,11 +546,11 @@ for k, reason in enumerate(reasons):
 # %% prediction="named"
 asked = [1, 4, 5, 8]  # variant: [2, 5, 8, 10] | [1, 3, 6, 9]
 ### BEGIN SOLUTION
-named = [reasons.index(kernels[k - 1].confess()) for k in asked]
+named = [reasons.index(kernels[k - 1].reason()) for k in asked]
 ### END SOLUTION
 
 # %% check="named"
-check_prediction(named, [reasons.index(kernels[k - 1].confess()) for k in asked])
+check_prediction(named, [reasons.index(kernels[k - 1].reason()) for k in asked])
 
 # %% [markdown]
 # <details><summary>How to find it</summary>

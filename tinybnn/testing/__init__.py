@@ -7,38 +7,38 @@ except ImportError as error:
 
 from .adapters import Adapter, dlpack, words
 from .checks import Mismatch, check
+from .forms import FORMS, Form, form_of
 from .lesson import check_prediction
 from .mistakes import MISTAKES, Mistake
 from .op import Case, Law, Op, Words
 from .ops import OPS
-from .rungs import RUNGS, Rung, rung_of
 from .suite import parametrize_with_checks
-from .suspects import Suspect, check_property, suspects
 from .vector_files import load_vectors, save_vectors
 from .vectors import vectors
+from .wrong_versions import WrongVersion, check_property, wrong_versions
 
 __all__ = [
+    "FORMS",
     "MISTAKES",
     "OPS",
-    "RUNGS",
     "Adapter",
     "Case",
+    "Form",
     "Law",
     "Mismatch",
     "Mistake",
     "Op",
-    "Rung",
-    "Suspect",
     "Words",
+    "WrongVersion",
     "check",
     "check_prediction",
     "check_property",
     "dlpack",
+    "form_of",
     "load_vectors",
     "parametrize_with_checks",
-    "rung_of",
     "save_vectors",
-    "suspects",
     "vectors",
     "words",
+    "wrong_versions",
 ]

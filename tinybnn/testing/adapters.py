@@ -1,7 +1,7 @@
-"""Between tinybnn's arrays and a candidate's: other layouts, other words, other libraries.
+"""Adapters between tinybnn's arrays and a candidate's: other layouts, other words, other libraries.
 
-The check speaks NHWC, 64-bit words whose bit 1 means -1, and NumPy. An :class:`Adapter` translates each argument on its
-way in and each result on its way out, so that a kernel is checked as it is.
+``check`` uses NHWC, NumPy, and 64-bit words in which a bit of 1 means -1. An :class:`Adapter` converts each argument
+on its way in and each result on its way out, so the kernel itself need not be changed.
 """
 
 from collections.abc import Callable
@@ -9,25 +9,25 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..notation import WORD_BITS, Array
+from ..notation import WORD_BITS, Array, ceil_div
 from .op import Words, array_of
 
 
 class Adapter(NamedTuple):
-    """``give`` translates one argument, an array or :class:`Words`; ``take`` one result, beside what is expected."""
+    """``give`` converts one argument, an array or :class:`Words`. ``take(result, expected)`` converts one result."""
 
     give: Callable[[Any], Any]
     take: Callable[[Any, Any], Any]
 
 
 PLAIN = Adapter(array_of, lambda result, expected: result)
-"""tinybnn's own convention: words come as arrays."""
+"""tinybnn's own convention: words are passed as arrays."""
 
 
 def dlpack(from_dlpack: Callable[[Array], Any]) -> Adapter:
-    """Arrays of any library that speaks DLPack: ``dlpack(torch.from_dlpack)``, ``dlpack(jax.dlpack.from_dlpack)``.
+    """Arrays of any library that supports DLPack: ``dlpack(torch.from_dlpack)``, ``dlpack(jax.dlpack.from_dlpack)``.
 
-    Memory is shared, so a candidate that writes into its inputs is noticed. What is no array is handed on as it is.
+    Memory is shared, so the check notices a candidate that writes into its inputs. Other values are passed unchanged.
 
     >>> check("sign", lambda x: x.sign() + (x == 0), adapter=dlpack(torch.from_dlpack))   # doctest: +SKIP
     """
@@ -44,7 +44,7 @@ def dlpack(from_dlpack: Callable[[Array], Any]) -> Adapter:
 
 
 def words(bits: int = 32, one_means: int = -1, order: str = "lsb") -> Adapter:
-    """Words of 8, 16, 32 or 64 bits; what a bit of 1 means, -1 or +1; ``order`` says which bit is channel 0.
+    """Words of 8, 16, 32 or 64 bits; a bit of 1 means ``one_means``, -1 or +1; ``order`` says which bit is channel 0.
 
     Tail bits are zero in every convention. ``words(32)`` is Larq Compute Engine's.
 
@@ -58,13 +58,13 @@ def words(bits: int = 32, one_means: int = -1, order: str = "lsb") -> Adapter:
             "expected 8, 16, 32 or 64; -1 or +1; 'lsb' or 'msb'"
         )
 
-    def turned(negative: Array) -> Array:
+    def converted(negative: Array) -> Array:
         return negative if one_means == -1 else ~negative
 
     def give(a: Any) -> Any:
         if not isinstance(a, Words):
             return a
-        return from_bits(turned(to_bits(a.array, a.n, WORD_BITS, "lsb")), bits, order)
+        return from_bits(converted(to_bits(a.array, a.n, WORD_BITS, "lsb")), bits, order)
 
     def take(result: Any, expected: Any) -> Any:
         if not isinstance(expected, Words):
@@ -72,44 +72,44 @@ def words(bits: int = 32, one_means: int = -1, order: str = "lsb") -> Adapter:
         result = np.asarray(result)
         if result.dtype.kind not in "iu" or result.dtype.itemsize * 8 != bits:
             raise TypeError(f"{result.dtype}, expected uint{bits} words")
-        found = to_bits(result, -(-expected.n // bits) * bits, bits, order)  # what stands in the tail is kept
-        found[..., : expected.n] = turned(found[..., : expected.n])
+        found = to_bits(result, ceil_div(expected.n, bits) * bits, bits, order)  # the tail bits are checked too
+        found[..., : expected.n] = converted(found[..., : expected.n])
         return from_bits(found, WORD_BITS, "lsb")
 
     return Adapter(give, take)
 
 
 def to_bits(words: Array, n: int, bits: int, order: str) -> Array:
-    """Booleans, one for each of the ``n`` bits of a row; several rows may lie side by side on the last axis."""
-    a_row = -(-n // bits)
-    octets = np.ascontiguousarray(words).astype(f"<u{bits // 8}").view(np.uint8)
-    flat = np.unpackbits(octets, axis=-1, bitorder="little").astype(bool)
+    """Booleans (..., rows, n) of words (..., rows * words): several rows of n bits may share the last axis."""
+    a_row = ceil_div(n, bits)
+    in_bytes = np.ascontiguousarray(words).astype(f"<u{bits // 8}").view(np.uint8)
+    flat = np.unpackbits(in_bytes, axis=-1, bitorder="little").astype(bool)
     split = flat.reshape(*words.shape[:-1], words.shape[-1] // a_row, a_row, bits)
     split = split if order == "lsb" else split[..., ::-1]
     return split.reshape(*split.shape[:-2], a_row * bits)[..., :n]
 
 
 def from_bits(rows: Array, bits: int, order: str) -> Array:
-    """Words of booleans, (..., rows, n) to (..., rows * words)."""
+    """Words (..., rows * words) of booleans (..., rows, n)."""
     *outer, n = rows.shape
-    a_row = -(-n // bits)
+    a_row = ceil_div(n, bits)
     padded = np.zeros((*outer, a_row * bits), bool)
     padded[..., :n] = rows
     split = padded.reshape(*outer, a_row, bits)
     split = split if order == "lsb" else split[..., ::-1]
-    octets = np.packbits(split, axis=-1, bitorder="little")
-    return octets.view(f"<u{bits // 8}")[..., 0].reshape(*outer[:-1], -1)
+    in_bytes = np.packbits(split, axis=-1, bitorder="little")
+    return in_bytes.view(f"<u{bits // 8}")[..., 0].reshape(*outer[:-1], -1)
 
 
 # -- layouts --------------------------------------------------------------------------------------------------------
 
 LAYOUTS = ("NHWC", "NCHW")
 CHANNELS_FIRST = {"NHWC": "NCHW", "HWIO": "OIHW", "RHWIO": "ROIHW", "RHWF": "RFHW"}
-"""Where other libraries keep the axes that this one keeps last."""
+"""The order of axes in libraries that have channels first."""
 
 
 def moved(a: Any, axes: str, back: bool = False) -> Any:
-    """An array whose axes are ``axes`` with its channels first; ``back``: from there to here."""
+    """An array with these axes, converted to channels first; with ``back``, converted from there."""
     there = CHANNELS_FIRST.get(axes)
     if there is None or not hasattr(a, "ndim") or a.ndim != len(axes):
         return a

@@ -1,7 +1,7 @@
-"""A candidate under examination: called as it wants to be called, its results brought home, each held to its trial.
+"""Call a candidate in its own convention, convert its results back, and compare each with the expected one.
 
-Everything that can be wrong with one call ends as a :class:`~tinybnn.testing.say.Failure`; nothing the candidate does,
-short of ending the process, stops the check.
+Whatever is wrong with a call becomes a :class:`~tinybnn.testing.say.Failure`. Only a candidate that ends the process
+can stop the check.
 """
 
 import inspect
@@ -12,21 +12,22 @@ from typing import Any
 import numpy as np
 
 from .adapters import LAYOUTS, PLAIN, Adapter, moved
+from .forms import DTYPES, Form, Trial
 from .judgement import Unreadable, judge
 from .op import Case, bare, value_alone
-from .rungs import DTYPES, Rung, Trial
 from .say import Failure
 
 
 class Candidate:
-    """``function`` in the place of ``rung``, with its adapter, its layout, its precisions and its forward's cache.
+    """``function`` in the place of ``form``, with its adapter, layout, precisions, and the forward of its cache.
 
-    Options that change no value, and those ``held`` at a single one, are handed only to a function that takes them.
+    A function that does not take an option is called without it if the option changes no value or is ``held`` at a
+    single value.
     """
 
     def __init__(
         self,
-        rung: Rung,
+        form: Form,
         function: Callable,
         adapter: Adapter | None = None,
         layout: str = "NHWC",
@@ -36,89 +37,85 @@ class Candidate:
     ) -> None:
         if layout not in LAYOUTS:
             raise ValueError(f"check: layout is {layout!r}, expected one of {', '.join(LAYOUTS)}")
-        if layout != "NHWC" and (not rung.op.axes or rung.kind == "packed"):
-            raise ValueError(f"check: {rung.name} has one layout only, its arguments are no maps of floats")
-        self.rung, self.function, self.adapter, self.dtypes = rung, function, adapter or PLAIN, dtypes
-        given, _, result = rung.op.axes.partition(" -> ") if layout != "NHWC" else ("", "", "")
-        self.axes, self.result_axes = tuple(given.split()), result
-        self.forward, self.dispensable = forward, {*rung.op.idle, *held}
-        self.takes = signature_of(function)
+        if layout != "NHWC" and (not form.op.axes or form.kind == "packed"):
+            raise ValueError(f"check: {form.name} has one layout only, its arguments are no maps of floats")
+        self.form, self.function, self.adapter, self.dtypes = form, function, adapter or PLAIN, dtypes
+        arguments, _, self.result_axes = form.op.axes.partition(" -> ") if layout != "NHWC" else ("", "", "")
+        self.axes = tuple(arguments.split())
+        self.forward, self.dispensable = forward, {*form.op.idle, *held}
+        self.signature = signature_of(function)
 
     # -- one call ---------------------------------------------------------------------------------------------------
 
-    def failures(self, case: Case) -> Iterator[Failure | None]:
-        """For every trial of a case what is wrong with it, or None."""
-        for trial in self.rung.trials(case, self.dtypes, self.forward):
-            came = self.call(trial)
-            yield came if isinstance(came, Failure) else judge(trial, came)
-
     def failure(self, case: Case) -> Failure | None:
-        """The first thing that is wrong, if anything is."""
-        return next(filter(None, self.failures(case)), None)
+        """The first failure in the trials of a case, or None."""
+        for trial in self.form.trials(case, self.dtypes, self.forward):
+            results = self.call(trial)
+            failure = results if isinstance(results, Failure) else judge(trial, results)
+            if failure:
+                return failure
+        return None
 
     def call(self, trial: Trial) -> tuple | Failure:
-        """The results of one call, as plain arrays in tinybnn's layout; or what stopped it."""
+        """The results of one call as NumPy arrays in tinybnn's layout, or the failure that prevented them."""
         try:
             return self.attempt(trial)
-        except NotImplementedError as error:  # a stub: the candidate, or the adapter around it
+        except NotImplementedError as error:  # raised by the candidate or by its adapter
             said = in_one_line(error) or "NotImplementedError"
             return Failure("unwritten", f"not written yet ({said})", trial)
 
     def attempt(self, trial: Trial) -> tuple | Failure:
-        """:meth:`call`, but for stubs."""
+        """:meth:`call` of a candidate that is written."""
         options = {k: v for k, v in trial.options.items() if k not in self.dispensable or self.accepts(k)}
-        args = self.given(trial.args)
-        if self.takes and not binds(self.takes, args, options):
-            return Failure("signature", f"the candidate takes {self.takes}, expected {self.wanted(trial)}", trial)
+        args = self.convert_arguments(trial.args)
+        if self.signature and not binds(self.signature, args, options):
+            return Failure("signature", f"the candidate takes {self.signature}, expected {self.wanted(trial)}", trial)
         before = [(name, a, a.copy()) for name, arg in zip(self.argument_names(), trial.args) for a in arrays_in(arg)]
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # a candidate's overflow is judged by its result
+                warnings.simplefilter("ignore")  # an overflow shows in the result
                 out = self.function(*args, **options)
         except NotImplementedError:
             raise
         except (Exception, SystemExit) as error:
             return Failure("raised", f"raised {type(error).__name__}: {in_one_line(error)}", trial)
-        results = self.taken(trial, out)
+        results = self.convert_results(trial, out)
         for name, a, b in before:
             if not np.array_equal(a, b, equal_nan=a.dtype.kind == "f"):
-                a[...] = b  # the case is shown, and tried again
+                a[...] = b  # the case is still needed, for more calls and for the message
                 return Failure("wrote", f"wrote into its argument {name}", trial)
         return results
 
-    def given(self, args: tuple) -> tuple:
-        """The arguments as the candidate wants them."""
-        axes = (self.result_axes,) if self.rung.kind == "backward" else self.axes
+    def convert_arguments(self, args: tuple) -> tuple:
+        """The arguments in the candidate's convention."""
+        axes = (self.result_axes,) if self.form.kind == "backward" else self.axes
         padded = (*axes, *[""] * (len(args) - len(axes)))
         return tuple(self.adapter.give(moved(a, axis)) for a, axis in zip(args, padded))
 
-    def taken(self, trial: Trial, out: Any) -> tuple | Failure:
-        """The results as tinybnn wants them."""
+    def convert_results(self, trial: Trial, out: Any) -> tuple | Failure:
+        """The results in tinybnn's convention."""
         if out is None:
             return Failure("type", "returned None: is a `return` missing?", trial)
-        backward = self.rung.kind == "backward"
-        if backward:
-            results = tuple(out) if isinstance(out, tuple | list) else (out,)
-            axes = self.gradient_axes(trial)
-        else:
-            results, axes = (self.value(trial, out),), (self.result_axes,)
-        if len(results) != len(trial.expected):
-            what = f"{len(results)} gradients, expected {len(trial.expected)}: {', '.join(trial.names)}"
+        if self.form.kind != "backward":
+            return (own(moved(self.value(trial, out), self.result_axes, back=True)),)
+        gradients = tuple(out) if isinstance(out, tuple | list) else (out,)
+        if len(gradients) != len(trial.expected):
+            what = f"{len(gradients)} gradients, expected {len(trial.expected)}: {', '.join(trial.names)}"
             return Failure("type", what, trial)
-        brought = []
-        for result, expected, axis in zip(results, trial.expected, axes):
-            result = self.take(result, expected) if backward else result
-            brought.append(own(moved(result, axis, back=True)))
-        return tuple(brought)
+        by_name = dict(zip((f"d{name}" for name in self.form.parameters), self.axes))
+        return tuple(
+            own(moved(self.take(gradient, expected), by_name.get(name, ""), back=True))
+            for name, gradient, expected in zip(trial.names, gradients, trial.expected)
+        )
 
     def value(self, trial: Trial, out: Any) -> Any:
         """The value to compare; a candidate may return it alone or as ``(value, cache)``."""
         case = Case(bare(trial.args), trial.options)
-        if self.rung.kind == "packed" or self.rung.op.result is value_alone:
+        if self.form.kind == "packed" or self.form.op.result is value_alone:
             return self.take(value_alone(out, case), trial.expected[0])
         parts = tuple(self.take(part, None) for part in out) if isinstance(out, tuple | list) else out
         try:
-            return self.rung.op.result(parts, case)
+            return self.form.op.result(parts, case)
         except (TypeError, ValueError, AttributeError, IndexError) as error:
             return Unreadable(f"returned {type(out).__name__} that cannot be read: {in_one_line(error)}")
 
@@ -132,29 +129,24 @@ class Candidate:
             what = f"returned a {type(result).__name__} that the adapter cannot read, {type(error).__name__}"
             return Unreadable(f"{what}: {in_one_line(error)}")
 
-    def gradient_axes(self, trial: Trial) -> tuple[str, ...]:
-        by_name = dict(zip((f"d{name}" for name in self.rung.parameters), self.axes))
-        return tuple(by_name.get(name, "") for name in trial.names)
+    # -- its signature ----------------------------------------------------------------------------------------------
 
     def wanted(self, trial: Trial) -> str:
-        """The call that is asked for."""
+        """The signature that a candidate needs."""
         options = [k for k in trial.options if k not in self.dispensable]
         return f"({', '.join([*self.argument_names()[: len(trial.args)], *(['*', *options] if options else [])])})"
 
     def argument_names(self) -> tuple[str, ...]:
-        return ("dy", "cache") if self.rung.kind == "backward" else self.rung.parameters
+        return ("dy", "cache") if self.form.kind == "backward" else self.form.parameters
 
     def accepts(self, option: str) -> bool:
-        """Whether the candidate takes this option by name, or does not say."""
-        parameters = self.takes.parameters.values() if self.takes else ()
-        return not self.takes or any(p.name == option or p.kind is p.VAR_KEYWORD for p in parameters)
-
-
-# -- signatures -----------------------------------------------------------------------------------------------------
+        """Whether the candidate takes this option by name; True if it has no signature."""
+        parameters = self.signature.parameters.values() if self.signature else ()
+        return not self.signature or any(p.name == option or p.kind is p.VAR_KEYWORD for p in parameters)
 
 
 def signature_of(function: Callable) -> inspect.Signature | None:
-    """What a candidate takes; None where it does not say, as functions written in C may not."""
+    """The signature of a candidate; functions written in C may have none."""
     try:
         return inspect.signature(function)
     except (TypeError, ValueError):
@@ -169,8 +161,11 @@ def binds(signature: inspect.Signature, args: tuple, options: dict[str, Any]) ->
     return True
 
 
+# -- arrays and errors ----------------------------------------------------------------------------------------------
+
+
 def own(result: Any) -> Any:
-    """A result as an array that stays as it is when a candidate overwrites its buffers."""
+    """A copy of a result, since a candidate may use the same buffer in its next call."""
     if isinstance(result, Unreadable):
         return result
     try:
@@ -180,7 +175,7 @@ def own(result: Any) -> Any:
 
 
 def arrays_in(a: Any) -> Iterator[np.ndarray]:
-    """Every array in an argument: itself, or those of a cache."""
+    """Every array in an argument, also inside a cache."""
     if isinstance(a, np.ndarray):
         yield a
     elif isinstance(a, tuple | list | dict):
@@ -189,6 +184,6 @@ def arrays_in(a: Any) -> Iterator[np.ndarray]:
 
 
 def in_one_line(error: BaseException) -> str:
-    """What an error says, in one line: some libraries come to the point in the last of several."""
+    """An error message in one line. Of a long one both ends are kept: some libraries name the cause last."""
     text = " ".join(str(error).split())
     return text if len(text) <= 200 else f"{text[:100]} ... {text[-95:]}"

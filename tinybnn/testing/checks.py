@@ -1,7 +1,7 @@
-"""``check``: hold a candidate against an operation, and say the smallest input on which it is wrong, and probably why.
+"""``check``: compare a candidate with an operation. If they differ, give the smallest input and the likely cause.
 
-It passes in silence. The same check that passes the library's own functions rejects every wrong version in
-:mod:`tinybnn.testing.mistakes`, and with their help names the cause.
+A right candidate passes in silence. The same check accepts the library's own functions and rejects every wrong version
+in :mod:`tinybnn.testing.mistakes`. It uses those also to name the cause.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,17 +14,17 @@ from .adapters import Adapter
 from .candidate import Candidate
 from .cause import causes
 from .drawing import for_each_case, some_cases
+from .forms import DTYPES, Form, form_of
 from .op import Case, bare
-from .rungs import DTYPES, Rung, rung_of
 from .say import Failure, message
 from .smaller import plainer, size
 from .strategies import Limits
 
 KEPT = 16
-"""Cases that tell causes apart, beside the failing one."""
+"""So many cases are used to find the cause, besides the failing one."""
 
 SMALLER = 200
-"""Calls that are spent on making a failing input smaller, and as many on making it plainer."""
+"""So many calls are made to find a smaller failing input, and as many to make its values simpler."""
 
 UNSTEADY = "gives different results when it is called again with the same input"
 
@@ -37,7 +37,7 @@ class Mismatch(AssertionError):
         self.case = case
 
     def _render_traceback_(self) -> list[str]:
-        """What a notebook shows: the message, for the frames between the call and here help nobody."""
+        """A notebook shows only the message, because the frames of this package help nobody."""
         return [str(self)]
 
 
@@ -55,38 +55,38 @@ def check(
     options: Mapping[str, Any] | None = None,
     forward: Callable | None = None,
 ) -> None:
-    """Hold ``candidate`` against operation ``op``: shape and dtype first, then every value; silent if all is right.
+    """Compare ``candidate`` with operation ``op``: shape and dtype first, then every value. Silent if all is right.
 
     Parameters
     ----------
     op : str
         The name of a public function: ``"conv2d"``, ``"conv2d_backward"``, ``"conv2d_packed"``, ...
     candidate : callable
-        Takes that function's arguments. A forward function may return its value alone or ``(value, cache)``.
+        It takes the arguments of that function. A forward function may return its value or ``(value, cache)``.
     adapter : Adapter, optional
-        Translates words or arrays: see :class:`Adapter`, :func:`words` and :func:`dlpack`.
+        Converts words or arrays: see :class:`Adapter`, :func:`words` and :func:`dlpack`.
     channels, pad_values : sequences, optional
-        What the candidate can do, where that is less than everything.
+        The values that the candidate can do, if it cannot do all.
     layout : "NHWC" or "NCHW"
-        With "NCHW" maps come and go channels first, and kernels are OIHW.
+        With "NCHW" maps have channels first, and kernels are OIHW.
     dtypes : sequence of float dtypes, optional
         Default float64 and float32.
     max_examples : int
-        Cases to draw, beside the boundary cases that always run.
+        The number of cases to draw, besides the boundary cases that always run.
     seed : int
-        Draws other cases. The same seed draws the same cases, and the verdict is the same.
+        Another seed draws other cases. The same seed draws the same cases and gives the same result.
     options : mapping, optional
-        Further limits: the one value, or a list of the values, that the candidate can do of an option, such as
-        ``{"groups": 1, "stride": [1, 2]}``. An option held at one value is not handed to a candidate without it.
+        Further limits: for an option the one value, or a list of the values, that the candidate can do, such as
+        ``{"groups": 1, "stride": [1, 2]}``. A candidate need not take an option that is limited to one value.
     forward : callable, optional
-        For a backward candidate that reads a cache of its own: the forward function that makes it.
+        For a backward candidate with a cache of its own: the forward function that makes this cache.
 
     Raises
     ------
     Mismatch
-        The candidate is wrong; the message says where, on which input, and why it probably is.
+        The candidate is wrong. The message says where, on which input, and the likely cause.
     ValueError, TypeError
-        The call is: an unknown operation, a limit that the operation does not have.
+        The call of ``check`` is wrong: an unknown operation, or a limit that the operation does not have.
 
     Notes
     -----
@@ -103,7 +103,7 @@ def check(
       likely cause: ternary: sign(0) = 0
     ...
     """
-    rung = rung_of(op)
+    form = form_of(op)
     if not callable(candidate):
         raise TypeError(f"check: the candidate for {op} is a {type(candidate).__name__}, expected a function")
     if max_examples < 1:
@@ -112,8 +112,8 @@ def check(
     held |= {k: list(v) for k, v in (("channels", channels), ("pad_value", pad_values)) if v is not None}
     limits = Limits(**held)
     single = {k for k, values in held.items() if len(values) == 1}
-    asked = Candidate(rung, candidate, adapter, layout, tuple(map(np.dtype, dtypes or DTYPES)), forward, single)
-    admitted = limits.among(rung.boundary)
+    asked = Candidate(form, candidate, adapter, layout, tuple(map(np.dtype, dtypes or DTYPES)), forward, single)
+    admitted = limits.among(form.boundary)
     found = search(asked, admitted, limits, max_examples, seed)
     if limits.unused():
         raise ValueError(f"check: {op} has no {', '.join(limits.unused())} to limit")
@@ -125,12 +125,12 @@ def check(
     failure, *again = (asked.failure(smallest) for _ in range(5))
     if failure is None or not all(same(failure, other) for other in again):
         raise Mismatch(f"{op}: {UNSTEADY}", smallest)
-    why = causes(asked, failure, [smallest, *admitted, *some_cases(rung, KEPT, seed, limits)[len(admitted) :]])
-    raise Mismatch(message(rung, failure, why), smallest)
+    why = causes(asked, failure, [smallest, *admitted, *some_cases(form, KEPT, seed, limits)[len(admitted) :]])
+    raise Mismatch(message(form, failure, why), smallest)
 
 
 def search(asked: Candidate, boundary: Sequence[Case], limits: Limits, max_examples: int, number: int) -> list[Case]:
-    """Failing cases, if there are any: a boundary case, and drawn ones that get smaller."""
+    """Failing cases, if there are any: a boundary case, and drawn cases of decreasing size."""
     failing = [case for case in boundary if asked.failure(case)][:1]
     spent = 0
 
@@ -139,7 +139,7 @@ def search(asked: Candidate, boundary: Sequence[Case], limits: Limits, max_examp
 
     def one(case: Case) -> None:
         nonlocal spent
-        if limits.given and refused_by_the_library(asked.rung, case):
+        if limits.given and refused_by_the_library(asked.form, case):
             return
         spent += bool(failing)
         if spent <= SMALLER and asked.failure(case):
@@ -147,33 +147,33 @@ def search(asked: Candidate, boundary: Sequence[Case], limits: Limits, max_examp
             raise Found
 
     try:
-        for_each_case(asked.rung, limits, one, count=max_examples, number=number, shrink=True)
+        for_each_case(asked.form, limits, one, count=max_examples, number=number, shrink=True)
     except Found:
         return failing
     except Flaky:
         if spent <= SMALLER:
-            raise Mismatch(f"{asked.rung.name}: {UNSTEADY}", failing[-1]) from None
+            raise Mismatch(f"{asked.form.name}: {UNSTEADY}", failing[-1]) from None
     except Unsatisfiable:
-        raise ValueError(f"check: no case of {asked.rung.name} keeps within these limits") from None
+        raise ValueError(f"check: no case of {asked.form.name} keeps within these limits") from None
     return failing
 
 
 def same(failure: Failure, other: Failure | None) -> bool:
-    """Whether a call failed as the one before; an error may count up a name in what it says."""
+    """Whether a call failed like the one before. Error messages may differ, for example by a counter."""
     return other is not None and (failure.kind == other.kind == "raised" or failure.what == other.what)
 
 
-def refused_by_the_library(rung: Rung, case: Case) -> bool:
-    """Whether limits have led to a case that is none: a padding as wide as the kernel, for one."""
+def refused_by_the_library(form: Form, case: Case) -> bool:
+    """Whether a limit has made an invalid case, such as a padding as wide as the kernel."""
     try:
-        rung.op.forward(*bare(case.args), **case.options)
+        form.op.forward(*bare(case.args), **case.options)
     except (ValueError, TypeError):
         return True
     return False
 
 
 def fails_alike(asked: Candidate, case: Case) -> Callable[[Case], bool]:
-    """Whether another case fails in the way ``case`` does; after so many calls the answer is no."""
+    """A function that says whether another case fails in the same way as ``case``. After many calls it says no."""
     first, left = asked.failure(case), SMALLER
 
     def fails(other: Case) -> bool:
@@ -184,7 +184,7 @@ def fails_alike(asked: Candidate, case: Case) -> Callable[[Case], bool]:
         try:
             failure = asked.failure(other)
         except (ValueError, TypeError):
-            return False  # the specification itself refuses this input
+            return False  # the specification refuses this input
         return failure is not None and failure.kind == first.kind
 
     return fails

@@ -1,6 +1,7 @@
-"""One function of somebody's file, checked in a process of its own: ``-m tinybnn.testing.child TASK VERDICT MB``.
+"""Check one function of a file in a process of its own: ``python -m tinybnn.testing.child TASK VERDICT MB``.
 
-TASK is JSON: file, name, examples, seed. The verdict is a file of its own, for standard output is the candidate's.
+TASK is JSON with file, name, examples and seed. The verdict is written into the file VERDICT, because the candidate may
+print to standard output.
 """
 
 import importlib.util
@@ -15,19 +16,19 @@ from ..data.store import save_json
 from .candidate import in_one_line
 from .checks import Mismatch, check
 from .drawing import some_cases
+from .forms import form_of
 from .grade import OK, WRONG
-from .rungs import rung_of
 
 
 def main(task: str, verdict: str, megabytes: str) -> None:
-    """Check, and write what came of it."""
+    """Check the function and write the verdict."""
     limit_memory(int(megabytes))
     mark, text = judge(**json.loads(task))
     save_json(verdict, {"mark": mark, "text": text})
 
 
 def limit_memory(megabytes: int) -> None:
-    """Where the system can: Windows cannot, and macOS takes no notice."""
+    """Limit the address space. Windows cannot do this, and macOS ignores it."""
     if sys.platform != "win32":
         import resource
 
@@ -37,7 +38,7 @@ def limit_memory(megabytes: int) -> None:
 
 
 def judge(file: str, name: str, examples: int, seed: int) -> tuple[str, str]:
-    """The mark of function ``name`` in ``file``, and the reason for it."""
+    """The mark of function ``name`` in ``file`` and the reason for it."""
     try:
         module = loaded(Path(file))
         candidate = getattr(module, name)
@@ -51,7 +52,7 @@ def judge(file: str, name: str, examples: int, seed: int) -> tuple[str, str]:
 
 
 def loaded(path: Path) -> ModuleType:
-    """The file as a module, with its folder on the import path, as when it is run."""
+    """The file as a module. As in a normal run, its folder is on the import path."""
     sys.path.insert(0, str(path.parent))
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
@@ -63,14 +64,14 @@ def loaded(path: Path) -> ModuleType:
 
 
 def own_forward(module: ModuleType, name: str) -> Callable | None:
-    """The file's own forward function, whose cache its backward function reads: if it is there, right, and has one."""
-    rung = rung_of(name)
-    forward: Any = getattr(module, rung.op.name, None)
-    if rung.kind != "backward" or forward is None:
+    """The file's own forward function, which makes the cache for its backward function; None if it is not right."""
+    form = form_of(name)
+    forward: Any = getattr(module, form.op.name, None)
+    if form.kind != "backward" or forward is None:
         return None
     try:
-        check(rung.op.name, forward, max_examples=10)
-        (case,) = some_cases(rung, 1)
+        check(form.op.name, forward, max_examples=10)
+        (case,) = some_cases(form, 1)
         out = forward(*case.args, **case.options)
     except (Exception, SystemExit):
         return None

@@ -1,18 +1,18 @@
-"""Drawing the cases of a rung: the same ones for the same seed; no database, no deadline, nothing printed."""
+"""Draw the cases of a form: the same cases for the same seed, without a database, a deadline or output."""
 
 from collections.abc import Callable
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 
+from .forms import Form
 from .op import Case
-from .rungs import Rung
 from .strategies import Limits
 
 
 def for_each_case(
-    rung: Rung, limits: Limits, do: Callable[[Case], None], *, count: int, number: int, shrink: bool = False
+    form: Form, limits: Limits, do: Callable[[Case], None], *, count: int, number: int, shrink: bool = False
 ) -> None:
-    """Call ``do`` on up to ``count`` drawn cases; with ``shrink``, what it raises is raised for the smallest case."""
+    """Call ``do`` with up to ``count`` drawn cases; with ``shrink``, its error is raised for the smallest case."""
     quiet = settings(
         max_examples=count,
         database=None,
@@ -23,18 +23,18 @@ def for_each_case(
         print_blob=False,
         verbosity=Verbosity.quiet,
     )
-    seed(number)(quiet(given(rung.cases(limits))(do)))()
+    seed(number)(quiet(given(form.cases(limits))(do)))()
 
 
-def some_cases(rung: Rung, count: int, number: int = 0, limits: Limits | None = None) -> list[Case]:
-    """The boundary cases, then drawn ones, ``count`` in all; fewer where there are no more that differ."""
+def some_cases(form: Form, count: int, number: int = 0, limits: Limits | None = None) -> list[Case]:
+    """The boundary cases and then drawn ones, ``count`` in all, or fewer if there are no more different cases."""
     limits = limits or Limits()
-    cases = limits.among(rung.boundary)[:count]
+    cases = limits.among(form.boundary)[:count]
 
     def keep(case: Case) -> None:
         if len(cases) < count:
             cases.append(case)
 
     if len(cases) < count:
-        for_each_case(rung, limits, keep, count=count, number=number)
+        for_each_case(form, limits, keep, count=count, number=number)
     return cases

@@ -1,8 +1,8 @@
-"""Check a file of functions, each in a process of its own: a table, and a report in the form that Gradescope reads.
+"""Check the functions of a file, each in a process of its own; print a table and write a report for Gradescope.
 
-The file is never run here: what it defines is read from its source. A function that hangs, takes all memory, prints,
-crashes the interpreter or ends it costs only its own mark. This guards against mistakes, not against attackers: a
-submission runs with the rights of whoever grades it.
+The file is not run in this process: the names that it defines are read from its source. A function that hangs, takes
+all memory, prints, crashes the interpreter or ends it affects only its own mark. This protects against mistakes, not
+against attackers: a submission runs with the rights of the person who grades it.
 """
 
 import ast
@@ -17,21 +17,21 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..data.store import save_json
-from .rungs import RUNGS, rung_of
+from .forms import FORMS, form_of
 
 OK, WRONG, MISSING, FAILED = "ok", "wrong", "missing", "failed"
-"""Right; wrong, or refused by the check; not in the file; the process came to no verdict."""
+"""Right; wrong or refused by the check; not in the file; the process ended without a verdict."""
 
 
 class Limit(NamedTuple):
-    """What a function may take: seconds, and megabytes of address space, which not every system can limit."""
+    """The time and the address space that a function may use. Not every system can limit address space."""
 
     seconds: float = 60.0
     megabytes: int = 2048
 
 
 class Verdict(NamedTuple):
-    """What came of one function; ``printed`` is what it wrote to standard output and standard error."""
+    """The mark of one function and its reason; ``printed`` is its standard output and standard error."""
 
     name: str
     mark: str
@@ -40,7 +40,7 @@ class Verdict(NamedTuple):
 
 
 def functions_in(path: Path) -> list[str]:
-    """The names of operations that a file defines, imports or assigns at its top level, in its order."""
+    """The names of operations that a file defines, imports or assigns at its top level, in the order of the file."""
     try:
         tree = ast.parse(path.read_bytes(), str(path))
     except (SyntaxError, ValueError) as error:
@@ -54,30 +54,30 @@ def functions_in(path: Path) -> list[str]:
             found += [alias.asname or alias.name for alias in node.names]
         elif isinstance(node, ast.Assign):
             found += [name.id for target in node.targets for name in ast.walk(target) if isinstance(name, ast.Name)]
-    return list(dict.fromkeys(name for name in found if name in RUNGS))
+    return list(dict.fromkeys(name for name in found if name in FORMS))
 
 
 def grade(
     path: Path, names: Sequence[str] = (), *, examples: int = 100, seed: int = 0, limit: Limit | None = None
 ) -> Iterator[Verdict]:
-    """Check functions of the file ``path``: those in ``names``, or all that bear an operation's name.
+    """Check functions of the file ``path``: those in ``names``, or all that have the name of an operation.
 
     Raises
     ------
     ValueError
-        If the file is no Python, holds no operation, or a name is that of none.
+        If the file is not valid Python or has no operation, or if a name is unknown.
     """
     path, limit = Path(path), limit or Limit()
     there = functions_in(path)
     for name in names:
-        rung_of(name)
+        form_of(name)
     if not there and not names:
         raise ValueError(f"check: {path} defines no function that bears an operation's name, conv2d for one")
     return (judged(path, name, name in there, examples, seed, limit) for name in names or there)
 
 
 def judged(path: Path, name: str, there: bool, examples: int, seed: int, limit: Limit) -> Verdict:
-    """One function in a process of its own, if it is there."""
+    """Check one function in a process of its own, if the file defines it."""
     if not there:
         return Verdict(name, MISSING, f"{name}: {path.name} does not define it")
     with tempfile.TemporaryDirectory() as folder:
@@ -109,19 +109,19 @@ def judged(path: Path, name: str, there: bool, examples: int, seed: int, limit: 
 
 
 def stop(process: subprocess.Popen) -> None:
-    """End a process and what it started."""
+    """End a process and the processes that it started."""
     if os.name == "posix":
         try:
             os.killpg(process.pid, signal.SIGKILL)
         except ProcessLookupError:
-            return  # it is gone, and so is its group
+            return  # the whole group has ended already
     else:
         process.kill()
     process.wait()
 
 
 def ending(status: int | None, limit: Limit) -> str:
-    """How a process without a verdict ended."""
+    """Why a process has no verdict."""
     if status is None:
         return f"took longer than {limit.seconds:g} s"
     if status < 0:
@@ -133,7 +133,7 @@ def ending(status: int | None, limit: Limit) -> str:
 
 
 def gradescope(verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    """One test a function, worth one point, in the form of Gradescope's ``results.json``."""
+    """The content of Gradescope's ``results.json``: one test per function, worth one point."""
     return {
         "tests": [
             {
@@ -149,7 +149,7 @@ def gradescope(verdicts: Sequence[Verdict]) -> dict[str, Any]:
 
 
 def report(path: Path, names: Sequence[str], *, results: Path | None, **chosen: Any) -> int:
-    """Print a line for each function as its verdict comes, then what is wrong; return the exit status."""
+    """Print a line per function as soon as it is checked, then the reasons; return the exit status."""
     coming, verdicts = grade(path, names, **chosen), []
     width = max(map(len, [*(names or functions_in(path)), "function"]))
     print(f"{'function':{width}s}  verdict")
@@ -166,8 +166,8 @@ def report(path: Path, names: Sequence[str], *, results: Path | None, **chosen: 
 
 
 def listing() -> int:
-    """Print every operation that can be checked, with its arguments and the version of its specification."""
-    for name, rung in RUNGS.items():
-        arguments = "dy, cache" if rung.kind == "backward" else ", ".join(rung.parameters)
-        print(f"{name}({arguments})  version {rung.op.version}")
+    """Print every function that can be checked, with its arguments and the version of its specification."""
+    for name, form in FORMS.items():
+        arguments = "dy, cache" if form.kind == "backward" else ", ".join(form.parameters)
+        print(f"{name}({arguments})  version {form.op.version}")
     return 0

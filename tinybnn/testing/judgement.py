@@ -1,30 +1,30 @@
-"""One result against what is expected of it: is it an array, its shape, its dtype, and then every value."""
+"""Compare one result with the expected one: first whether it is an array, its shape and its dtype, then every value."""
 
 from typing import Any
 
 import numpy as np
 
 from ..notation import Array
+from .forms import Trial
 from .op import Words, array_of
-from .rungs import Trial
 from .say import Failure
 
 
 class Unreadable(str):
-    """In the place of a result that could not be read: why."""
+    """Takes the place of a result that could not be read; the text says why."""
 
 
 def judge(trial: Trial, results: tuple) -> Failure | None:
-    """The first thing that is wrong with the results of a call, if anything is; nothing is broadcast."""
+    """The first thing that is wrong with the results of a call, or None. Nothing is broadcast."""
     for name, got, expected, bound in zip(trial.names, results, trial.expected, trial.bounds):
-        failure = form_of(trial, name, got, expected) or values_of(trial, name, got, expected, bound)
+        failure = wrong_kind(trial, name, got, expected) or wrong_values(trial, name, got, expected, bound)
         if failure:
             return failure
     return None
 
 
-def form_of(trial: Trial, name: str, got: Any, expected: Any) -> Failure | None:
-    """What is wrong with a result before its values are looked at."""
+def wrong_kind(trial: Trial, name: str, got: Any, expected: Any) -> Failure | None:
+    """What is wrong with a result before its values are compared."""
     if isinstance(got, Unreadable):
         return Failure("type", str(got), trial)
     right, dtype = np.asarray(array_of(expected)), dtype_of(trial, expected)
@@ -38,14 +38,14 @@ def form_of(trial: Trial, name: str, got: Any, expected: Any) -> Failure | None:
 
 
 def dtype_of(trial: Trial, expected: Any) -> Any:
-    """The dtype that a result must have; None where any will do: a count may be an integer of any width."""
+    """The dtype that a result must have; None if any will do, since a count may be an integer of any width."""
     if isinstance(expected, Words):
         return np.dtype(np.uint64)
     return np.dtype(trial.dtype) if trial.dtype is not None and np.asarray(expected).dtype.kind == "f" else None
 
 
-def values_of(trial: Trial, name: str, got: Array, expected: Any, bound: Any) -> Failure | None:
-    """The first wrong value, and how many there are."""
+def wrong_values(trial: Trial, name: str, got: Array, expected: Any, bound: Any) -> Failure | None:
+    """The first wrong value, and the number of wrong values."""
     right = np.asarray(array_of(expected))
     wrong = differs(got, right, bound)
     if not wrong.any():
@@ -58,7 +58,7 @@ def values_of(trial: Trial, name: str, got: Array, expected: Any, bound: Any) ->
 
 
 def differs(got: Array, expected: Array, bound: Any) -> Array:
-    """Where values are further apart than ``bound``; NaN equals NaN, and infinity itself."""
+    """Where values differ by more than ``bound``. NaN equals NaN, and infinity equals infinity."""
     with np.errstate(invalid="ignore", over="ignore"):
         same = (got == expected) | ((got != got) & (expected != expected))
         if np.any(np.asarray(bound) > 0):

@@ -1,10 +1,10 @@
-"""Laws that many operations share: exact identities, which hold a function against itself.
+"""Laws that many operations share: exact identities that compare results of one function with each other.
 
-Factors are powers of two, shifts and sums are of whole numbers, so nothing is rounded and both sides are equal by
-``==``. Each maker returns a :class:`~tinybnn.testing.op.Law`; ``i`` counts arguments from 0.
+Inputs are scaled by powers of two and shifted by whole numbers, so nothing is rounded and both sides are equal by
+``==``. Each function here makes a :class:`~tinybnn.testing.op.Law`. Arguments are counted from 0.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,19 +12,22 @@ import numpy as np
 from ..notation import Array
 from .op import Case, Law
 
+Change = Mapping[int, Callable[[Any], Any]]
+"""For each argument that changes, the function that changes it."""
 
-def changed(args: tuple, change: dict[int, Callable[[Any], Any]]) -> list:
+
+def changed(args: tuple, change: Change) -> list:
     """``args`` with argument ``i`` replaced by ``change[i]`` of it."""
     return [change[i](a) if i in change else a for i, a in enumerate(args)]
 
 
-def unmoved(says: str, change: dict[int, Callable[[Any], Any]]) -> Law:
-    """The result stays as it is when arguments change so."""
-    return Law(says, lambda f, c: (f(*changed(c.args, change), **c.options), f(*c.args, **c.options)))
+def unmoved(says: str, change: Change) -> Law:
+    """This change of arguments does not change the result."""
+    return follows(says, change, lambda y: y)
 
 
-def follows(says: str, change: dict[int, Callable[[Any], Any]], result: Callable[[Array], Array]) -> Law:
-    """When arguments change so, the result changes by ``result``."""
+def follows(says: str, change: Change, result: Callable[[Array], Array]) -> Law:
+    """This change of arguments changes the result by ``result``."""
     return Law(says, lambda f, c: (f(*changed(c.args, change), **c.options), result(f(*c.args, **c.options))))
 
 
@@ -32,20 +35,22 @@ def twice(a: Any) -> Any:
     return 2 * a
 
 
+def named(arguments: Sequence[int]) -> str:
+    return " and ".join(f"argument {i}" for i in arguments)
+
+
 def doubles(*which: int) -> Law:
     """Doubling these arguments doubles the result."""
-    names = " and ".join(f"argument {i}" for i in which)
-    return follows(f"doubling {names} doubles the result", dict.fromkeys(which, twice), twice)
+    return follows(f"doubling {named(which)} doubles the result", dict.fromkeys(which, twice), twice)
 
 
 def blind_to_doubling(*which: int) -> Law:
-    """Doubling these arguments changes nothing: signs alone count, or their proportion."""
-    names = " and ".join(f"argument {i}" for i in which)
-    return unmoved(f"doubling {names} changes nothing", dict.fromkeys(which, twice))
+    """Doubling these arguments changes nothing, because only signs or ratios matter."""
+    return unmoved(f"doubling {named(which)} changes nothing", dict.fromkeys(which, twice))
 
 
 def additive(i: int) -> Law:
-    """Linear in argument ``i``: ``f(a + b) = f(a) + f(b)``, with ``b`` the same numbers in reverse."""
+    """Linear in argument ``i``: ``f(a + b) = f(a) + f(b)``, where ``b`` has the same numbers in reverse order."""
 
     def sides(f, c):
         a, b = c.args[i], c.args[i].ravel()[::-1].reshape(c.args[i].shape)
@@ -56,7 +61,7 @@ def additive(i: int) -> Law:
 
 
 def images_apart(*which: int) -> Law:
-    """Each image of the batch alone gives what it gives among the others; ``which`` arguments hold the batch."""
+    """An image gives the same result alone as in a batch; ``which`` arguments have the batch as their first axis."""
 
     def sides(f, c):
         N = len(c.args[which[0]])
@@ -67,7 +72,7 @@ def images_apart(*which: int) -> Law:
 
 
 def adjoint(forward: Callable, backward: Callable, i: int = 0, only: Callable[[Case], bool] = lambda c: True) -> Law:
-    """``<f(x), y> = <x, f'(y)>`` for ``f`` linear in argument ``i``, with the backward pass for its transpose."""
+    """``<f(x), y> = <x, f'(y)>`` for an ``f`` that is linear in argument ``i``; its backward pass is the transpose."""
 
     def sides(f, c):
         y = f(*c.args, **c.options)
@@ -95,7 +100,7 @@ def keeps_order() -> Law:
 
 
 def ignored_do_not_count(noise: Callable[[Array], Array], labels: int = 1) -> Law:
-    """What stands at ignored pixels does not change the result: argument 0 becomes ``noise`` of it there."""
+    """Values at ignored pixels do not change the result: there ``noise`` replaces the values of argument 0."""
 
     def sides(f, c):
         x, mask = c.args[0], c.args[labels] == c.options["ignore"]
@@ -106,7 +111,7 @@ def ignored_do_not_count(noise: Callable[[Array], Array], labels: int = 1) -> La
 
 
 def holds(law: Law, function: Callable, cases: Sequence[Case]) -> bool:
-    """Whether ``function`` keeps the law on all of these cases, by ``==``; NaN, where there is no score, equals NaN."""
+    """Whether the law holds for ``function`` on all of these cases, by ``==``; NaN, for no score, equals NaN."""
     for case in cases:
         left, right = (np.asarray(side) for side in law.sides(function, case))
         if not np.array_equal(left, right, equal_nan=left.dtype.kind == right.dtype.kind == "f"):

@@ -1,4 +1,4 @@
-"""What a lesson asks beside :func:`~tinybnn.testing.check`: whether a reader foresaw a result."""
+"""A check for lessons besides :func:`~tinybnn.testing.check`: did the reader predict a result correctly?"""
 
 from typing import Any
 
@@ -9,20 +9,20 @@ from .op import Case
 
 
 def check_prediction(prediction: Any, truth: Any, *, decimals: int = 2) -> None:
-    """Hold numbers that were worked out by hand against the true ones, and give none of those away.
+    """Compare numbers that were worked out by hand with the true ones, without printing the true ones.
 
     Parameters
     ----------
     prediction : number, list or ndarray
-        ``...`` stands for one that is not made yet.
+        ``...`` means: not made yet.
     truth : number or ndarray
     decimals : int
-        A prediction may be off by half a unit in this decimal place, as one that was rounded is.
+        A prediction may be rounded to this many decimals.
 
     Raises
     ------
     Mismatch
-        In one line: the prediction is missing, has another shape, or is wrong, and where it first is.
+        One line: the prediction is missing, has another shape, or is wrong, and the first place where it is wrong.
 
     Examples
     --------
@@ -40,7 +40,7 @@ def check_prediction(prediction: Any, truth: Any, *, decimals: int = 2) -> None:
 
 
 def fault_of(prediction: Any, truth: np.ndarray, slack: float) -> str | None:
-    """What is wrong with a prediction, if anything is."""
+    """What is wrong with a prediction, or None."""
     if prediction is ... or (isinstance(prediction, list | tuple) and ... in prediction):
         return "not made yet"
     try:

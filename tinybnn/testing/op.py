@@ -1,5 +1,6 @@
-"""The record of one operation: everything a test, a benchmark or an outside kernel needs to know about it."""
+"""The record of one operation: everything that a test, a benchmark or an outside kernel needs to know about it."""
 
+import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -16,16 +17,16 @@ class Case(NamedTuple):
 
 
 class Words(NamedTuple):
-    """Packed rows, and how many bits each holds: words alone do not tell, and other layouts must know."""
+    """Packed rows and the number of bits in a row, which the words alone do not say."""
 
     array: Array
     n: int
 
 
 class Law(NamedTuple):
-    """An identity that holds exactly, whatever the input: ``sides(function, case)`` gives both of its sides.
+    """An identity that holds exactly for every input: ``sides(function, case)`` gives its left and its right side.
 
-    Unlike the specification, a law needs no second implementation: it holds a function against itself.
+    A law needs no second implementation: it compares results of one function with each other or with constants.
     """
 
     says: str
@@ -33,17 +34,28 @@ class Law(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """A call that must be refused, and a piece of what the refusal must say."""
+    """A call that must raise an error, and a part of the error message."""
 
     case: Case
     says: str
 
 
-class Packed(NamedTuple):
-    """The rung on words. ``feed`` turns a case of the float forward into the packed function's own arguments.
+def call(*args: Any, **options: Any) -> Case:
+    """The case of a call: ``call(x, w, stride=2)``."""
+    return Case(args, options)
 
-    ``words`` says that the result is words too: those of the forward's signs. ``forms`` are further ways to compute
-    the same. Without ``cases`` of its own the rung is asked those of the operation.
+
+def refused(says: str, *args: Any, **options: Any) -> Refusal:
+    """This call must be refused with a message that contains ``says``."""
+    return Refusal(Case(args, options), says)
+
+
+class Packed(NamedTuple):
+    """The packed form of an operation.
+
+    ``feed`` turns a case of the float forward function into the arguments of the packed one. ``words`` says that the
+    result is words too: the packed signs of the float result. ``others`` are further functions that compute the same.
+    Without ``cases`` of its own the form is tested on the cases of the operation.
     """
 
     function: Callable
@@ -51,24 +63,25 @@ class Packed(NamedTuple):
     cases: Callable[..., Any] | None = None
     boundary: tuple[Case, ...] = ()
     words: bool = False
-    forms: dict[str, Callable] = {}
+    others: dict[str, Callable] = {}
 
 
 def value_alone(out: Any, case: Case) -> Any:
-    """The value, of ``value`` as of ``(value, cache)``."""
+    """The value of a result that is ``value`` or ``(value, cache)``."""
     return out[0] if isinstance(out, tuple) and out else out
 
 
 class Op(NamedTuple):
-    """One operation and its rungs.
+    """One operation and its forms.
 
-    ``spec`` is the loop specification, and ``version`` counts the times its numbers changed; ``forward`` and
-    ``backward`` are the fast pair. ``cases`` makes, from :class:`~tinybnn.testing.strategies.Limits`, a Hypothesis
-    strategy of :class:`Case`; ``boundary`` are the cases that always run. ``roundings`` is the longest chain of float
-    roundings between an input and an output, a number or a function of the case: results may differ by so many units
-    in the last place of the largest value, and 0 means ``==``. ``result`` takes the value to compare out of what a
-    candidate returns. ``words`` gives the bits in a row where the result is words. ``axes`` names the axes of every
-    argument and of the result, where there are other layouts. ``idle`` are options that do not change the value.
+    ``spec`` is the specification in loops; ``version`` is raised by one when its numbers change. ``forward`` and
+    ``backward`` are the fast pair. ``cases`` takes :class:`~tinybnn.testing.strategies.Limits` and returns a
+    Hypothesis strategy of :class:`Case`; the cases of ``boundary`` always run. ``refuses`` lists only what
+    ``tests/test_arguments.py`` does not try on every function. ``roundings``, a number or a function of the case, is
+    the length of the longest chain of float roundings from an input to an output: a result may differ by so many
+    units in the last place of the largest value; 0 means ``==``. ``result`` takes the value to compare out of what a
+    candidate returns. ``words`` gives the number of bits in a row if the result is words. ``axes`` names the axes of
+    every argument and of the result if there are other layouts. ``idle`` lists options that do not change the value.
     """
 
     name: str
@@ -76,7 +89,7 @@ class Op(NamedTuple):
     forward: Callable
     cases: Callable[..., Any]
     laws: tuple[Law, ...]
-    refuses: tuple[Refusal, ...]
+    refuses: tuple[Refusal, ...] = ()
     backward: Callable | None = None
     packed: Packed | None = None
     boundary: tuple[Case, ...] = ()
@@ -85,8 +98,16 @@ class Op(NamedTuple):
     words: Callable[[Case], int] | None = None
     axes: str = ""
     idle: tuple[str, ...] = ()
-    forms: dict[str, Callable] = {}
+    others: dict[str, Callable] = {}
     version: int = 1
+
+
+def record(forward: Callable, cases: Callable[..., Any], **fields: Any) -> Op:
+    """The record of ``forward``; its specification and backward pass are in the same file, as ``NAME_loops`` and
+    ``NAME_backward``, unless ``fields`` gives them."""
+    name, file = forward.__name__, vars(sys.modules[forward.__module__])
+    pair: dict[str, Any] = {"spec": file.get(f"{name}_loops"), "backward": file.get(f"{name}_backward")}
+    return Op(name=name, forward=forward, cases=cases, **pair | fields)
 
 
 def bare(args: tuple) -> tuple:
@@ -95,12 +116,12 @@ def bare(args: tuple) -> tuple:
 
 
 def array_of(a: Any) -> Any:
-    """Words without their number of bits; everything else as it is."""
+    """The array of :class:`Words`; everything else is returned unchanged."""
     return a.array if isinstance(a, Words) else a
 
 
 def is_float(a: Any) -> bool:
-    """Whether ``a`` is an array of floats, the arguments that are differentiated and come in several precisions."""
+    """Whether ``a`` is an array of floats. Such arguments are differentiated and come in several precisions."""
     return isinstance(a, np.ndarray) and a.dtype.kind == "f"
 
 

@@ -1,4 +1,4 @@
-"""A mismatch in words: what failed, where, on which input, and why it probably did."""
+"""The message of a mismatch: what is wrong, where, on which input, and the likely cause."""
 
 import inspect
 from collections.abc import Iterable
@@ -8,15 +8,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..notation import Array
+from .forms import Form, Trial
 from .op import Words
-from .rungs import Rung, Trial
 
 SHOWN = 64
-"""Elements of an array that are printed; of larger ones the first few, or the one value that fills them."""
+"""Arrays with more elements than this are not printed in full."""
 
 
 class Failure(NamedTuple):
-    """``what`` is wrong in one line; ``kind`` tells failures apart; ``got`` is None where there is no result."""
+    """``what`` says in one line what is wrong; ``kind`` is the kind of failure; ``got`` is None without a result."""
 
     kind: str
     what: str
@@ -25,34 +25,36 @@ class Failure(NamedTuple):
     expected: Any = None
 
 
-def message(rung: Rung, failure: Failure, causes: Iterable[str]) -> str:
-    """All of it: one line that says what, the likely cause, the input, and where the specification stands.
+def message(form: Form, failure: Failure, causes: Iterable[str]) -> str:
+    """What is wrong in one line, the likely cause, the input, and the place of the specification.
 
-    No input is to blame for a wrong signature, or for a function that is not written.
+    A wrong signature or a missing function fails on every input, so the message then has one line only.
     """
     trial = failure.trial
     if failure.kind in ("signature", "unwritten"):
-        return f"{rung.name}: {failure.what}"
-    lines = [f"{rung.name}: {failure.what}", *(f"  {cause}" for cause in causes)]
+        return f"{form.name}: {failure.what}"
+    lines = [f"{form.name}: {failure.what}", *(f"  {cause}" for cause in causes)]
     lines.append(f"  smallest failing input{f' ({trial.note})' if trial.note else ''}:")
-    if rung.kind == "backward":
+    if form.kind == "backward":
         lines.append(f"    dy = {shown(trial.args[0])}, and the cache of")
     args, options = trial.of or (trial.args, trial.options)
-    lines += [f"    {name} = {shown(a)}" for name, a in zip(rung.parameters, args)]
+    lines += [f"    {name} = {shown(a)}" for name, a in zip(form.parameters, args)]
     lines += [f"    {name} = {shown(value)}" for name, value in options.items()]
     if failure.got is not None and 1 < np.size(failure.expected) <= SHOWN:
         lines += [f"  got      {shown(failure.got)}", f"  expected {shown(failure.expected)}"]
-    return "\n".join([*lines, f"  specification: {specification(rung)}, version {rung.op.version}"])
+    return "\n".join([*lines, f"  specification: {specification(form)}, version {form.op.version}"])
 
 
 def shown(a: Any) -> str:
-    """A value as one would type it; a large array by its shape and its beginning."""
+    """A value as one would type it; of a large array the shape and the first values."""
     if isinstance(a, Words):
         return f"{shown(a.array)}  # {a.n} bit{'s' * (a.n > 1)} a row"
     if isinstance(a, np.ndarray):
         return shown_array(a)
     if isinstance(a, tuple) and hasattr(a, "_fields") and not hasattr(a, "name"):
         return f"{type(a).__name__}({', '.join(f'{k}={shown(v)}' for k, v in zip(a._fields, a))})"
+    if isinstance(a, tuple) and not hasattr(a, "name"):
+        return f"({', '.join(map(shown, a))}{',' * (len(a) == 1)})"
     return getattr(a, "name", None) or getattr(a, "__name__", None) or repr(a)
 
 
@@ -66,12 +68,10 @@ def shown_array(a: Array) -> str:
     return f"np.array({body.replace('[ ', '[')}, np.{a.dtype})"
 
 
-def specification(rung: Rung) -> str:
-    """Where the numbers come from, as ``tinybnn/ops/conv.py, conv2d_loops``."""
-    spec = inspect.unwrap(rung.op.spec)
+def specification(form: Form) -> str:
+    """The place of the specification, such as ``tinybnn/ops/conv.py, conv2d_loops``."""
+    spec = inspect.unwrap(form.op.spec)
+    package = Path(__file__).resolve().parent.parent  # the folder tinybnn
     path = Path(inspect.getsourcefile(spec) or "").resolve()
-    parts = path.parts[path.parts.index("tinybnn") :] if "tinybnn" in path.parts else path.parts[-1:]
-    # The last "tinybnn" on the path is the package, not a folder that a clone lies in.
-    while "tinybnn" in parts[1:]:
-        parts = parts[parts.index("tinybnn", 1) :]
-    return f"{'/'.join(parts)}, {spec.__name__}"
+    inside = path.is_relative_to(package)
+    return f"{path.relative_to(package.parent).as_posix() if inside else path.name}, {spec.__name__}"

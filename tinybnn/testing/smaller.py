@@ -1,6 +1,6 @@
-"""Making a failing input plainer: Hypothesis makes sizes small, here values become 0, or +1 where all are signs.
+"""Simplify a failing input. Hypothesis makes sizes small; here values become 0, or +1 if all are signs.
 
-Options too: strides, dilations and scales of 1, paddings of 0, wherever they are not what is to blame.
+Options are simplified too: strides, dilations and scales become 1 and paddings 0, if the input then still fails.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,12 +13,12 @@ from .op import Case, array_of, is_float
 
 
 def size(case: Case) -> int:
-    """Elements in all arguments."""
+    """The number of elements in all arguments."""
     return sum(np.size(array_of(a)) for a in case.args)
 
 
 def plainer(case: Case, fails: Callable[[Case], bool]) -> Case:
-    """``case`` with every option and every float that does not matter for ``fails`` at its plainest."""
+    """``case`` with every option and every float as simple as possible, such that ``fails`` still holds."""
     for name in [name for name in LEAST if name in case.options]:
         for value in lower(case.options[name], LEAST[name]):
             other = Case(case.args, case.options | {name: value})
@@ -32,11 +32,11 @@ def plainer(case: Case, fails: Callable[[Case], bool]) -> Case:
 
 
 LEAST = {"stride": 1, "dilation": 1, "scale": 1, "pad": 0}
-"""Options that a case may have less of."""
+"""The simplest value of each option that has one."""
 
 
 def lower(value: Any, least: int) -> Iterator[Any]:
-    """Values below this one, the lowest first: of a pair both, then one."""
+    """Lower values, the lowest first; of a pair first both values are lowered, then one."""
     if isinstance(value, tuple):
         rows, columns = value
         for r, c in ((least, least), (least, least + 1), (least + 1, least), (least, columns), (rows, least)):
@@ -47,7 +47,7 @@ def lower(value: Any, least: int) -> Iterator[Any]:
 
 
 def plainer_argument(case: Case, i: int, fails: Callable[[Case], bool]) -> Case:
-    """The same for one argument: all of it, or else its halves, and theirs; then with fewer decimals."""
+    """The same for one argument: try all values at once, then halves, quarters and so on; then fewer decimals."""
 
     def put(values: Array) -> Case:
         return Case((*case.args[:i], values, *case.args[i + 1 :]), case.options)

@@ -1,8 +1,8 @@
-"""How cases are drawn: sizes that differ from one another, channels across word edges, values from a drawn seed.
+"""How cases are drawn: sizes that are all different, channel counts around word edges, values from a drawn seed.
 
-Equal sizes hide exchanged axes, square kernels hide exchanged rows and columns, and 64 channels hide a dirty tail:
-so sizes are drawn pairwise distinct, and channel counts from both sides of a word's edge. One draw in eight has the
-least sizes throughout: that is where a failing case shrinks to.
+Equal sizes hide swapped axes, square kernels hide swapped rows and columns, and 64 channels hide nonzero tail bits. So
+sizes are drawn pairwise distinct, and channel counts on both sides of a word's edge. In one draw of eight all sizes are
+the smallest possible: failing cases shrink towards these.
 """
 
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ from ..ops.binarize import QUANTIZERS
 from .op import Case, Words
 
 FAR = 987_654_321_987
-"""Hypothesis now and then draws a number that stands in some file of the program at hand. None is near this one, so
-that the same seed draws the same cases whoever asks."""
+"""Hypothesis sometimes draws a number that it finds in the source of the running program. No number there is near this
+one, so the same seed draws the same cases in every program."""
 
 
 def whole(least: int, most: int) -> st.SearchStrategy[int]:
@@ -26,9 +26,9 @@ def whole(least: int, most: int) -> st.SearchStrategy[int]:
 
 
 def one_of(*choices: Any) -> st.SearchStrategy[Any]:
-    """One of these values, shrinking to the first; a strategy among them is drawn from."""
+    """One of these values, shrinking to the first. If it is a strategy, a value is drawn from it."""
     drawn = [c if isinstance(c, st.SearchStrategy) else st.just(c) for c in choices]
-    # Not drawn.__getitem__: Hypothesis tells strategies apart by their functions, and that one by its address.
+    # Not drawn.__getitem__: Hypothesis identifies that function by its address, which changes from run to run.
     return whole(0, len(drawn) - 1).flatmap(lambda k: drawn[k])
 
 
@@ -46,7 +46,7 @@ def pairs(least: int, most: int) -> st.SearchStrategy[tuple[int, int]]:
 
 @st.composite
 def distinct(draw: st.DrawFn, count: int, least: int, most: int) -> list[int]:
-    """``count`` pairwise distinct sizes; now and then all of them the least."""
+    """``count`` pairwise distinct sizes; sometimes all of them the least."""
     if draw(whole(0, 7)) == 0:
         return [least] * count
     pool = list(range(least, most + 1))
@@ -59,10 +59,10 @@ def generators() -> st.SearchStrategy[np.random.Generator]:
 
 
 class Limits:
-    """What a candidate can do where it is less than everything: its channel counts, paddings, strides.
+    """The channel counts, paddings, strides and so on that a candidate can do, if it cannot do all.
 
-    A strategy asks ``limits(name, usual)`` in place of ``usual``. What was given and never asked for is a mistake of
-    the caller, and :meth:`unused` tells it.
+    A strategy draws from ``limits(name, usual)`` instead of ``usual``. A limit that no strategy has used is a mistake
+    of the caller; :meth:`unused` returns these.
     """
 
     def __init__(self, **given: Sequence[Any]) -> None:
@@ -73,26 +73,26 @@ class Limits:
         return one_of(*self.given[name]) if name in self.given else usual
 
     def unused(self) -> list[str]:
-        """What was given to no effect."""
+        """Limits without effect."""
         return sorted(set(self.given) - self.asked)
 
     def admit(self, case: Case) -> bool:
-        """Whether a fixed case keeps within the limits; channels are the last axis of the first argument."""
+        """Whether a fixed case is within the limits; channels are the last axis of the first argument."""
         first = case.args[0]
         C = first.n if isinstance(first, Words) else first.shape[-1]
         of_case = {"channels": C, **case.options}
-        return all(self.spelt(name, of_case[name]) for name in self.given if name in of_case)
+        return all(self.spellings(name, of_case[name]) for name in self.given if name in of_case)
 
-    def spelt(self, name: str, value: Any) -> list[Any]:
-        """The values allowed that say the same: 1 says what (1, 1) says. Without a limit, ``value`` itself."""
+    def spellings(self, name: str, value: Any) -> list[Any]:
+        """The allowed values that mean the same, as 1 and (1, 1) do. Without a limit, ``value`` itself."""
         if name not in self.given:
             return [value]
         return [a for a in self.given[name] if a is value or a == value or (a, a) == value or a == (value, value)]
 
     def among(self, cases: Sequence[Case]) -> list[Case]:
-        """The fixed cases that keep within the limits, with options as the limits spell them."""
+        """The fixed cases within the limits, with their options written as in the limits."""
         return [
-            Case(case.args, {name: self.spelt(name, value)[0] for name, value in case.options.items()})
+            Case(case.args, {name: self.spellings(name, value)[0] for name, value in case.options.items()})
             for case in cases
             if self.admit(case)
         ]
@@ -111,3 +111,8 @@ def signs(rng: np.random.Generator, *shape: int) -> Array:
 def reals(rng: np.random.Generator, *shape: int) -> Array:
     """Standard normal values, no two alike."""
     return rng.normal(size=shape)
+
+
+def pair_of(value: Any) -> tuple[Any, Any]:
+    """An option for rows and for columns: 2 means (2, 2)."""
+    return value if isinstance(value, tuple) else (value, value)

@@ -1,25 +1,25 @@
-"""Checks as a parametrized pytest test: every candidate under its own name, known failures marked as such."""
+"""Checks as a parametrized pytest test: each candidate has its own name, and known failures are marked."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 from .checks import Mismatch, check
-from .rungs import rung_of
+from .forms import form_of
 
 
 def parametrize_with_checks(
     candidates: Mapping[str, Callable], expected_failures: Mapping[str, str] | None = None, **chosen: Any
 ) -> Any:
-    """A pytest decorator: the test is called once for each candidate, with ``check`` ready to be called.
+    """A pytest decorator: the test runs once for each candidate; its argument ``check()`` checks that candidate.
 
     Parameters
     ----------
     candidates : mapping
-        From an operation's name to the function that is to be checked.
+        From the name of an operation to the function to check.
     expected_failures : mapping, optional
-        From the name of a candidate that is known to be wrong to the reason why. It must fail: if it passes, the test
-        fails, for the reason has gone.
+        From the name of a candidate that is known to be wrong to the reason. If it passes, the test fails, because the
+        reason is no longer true.
     **chosen
         Further options of :func:`tinybnn.testing.check`, the same for all.
 
@@ -38,7 +38,7 @@ def parametrize_with_checks(
         raise ValueError(f"parametrize_with_checks: no candidate is called {', '.join(unknown)}")
     cases = []
     for name, candidate in candidates.items():
-        rung_of(name)
+        form_of(name)
         marks = [pytest.mark.xfail(reason=failures[name], raises=Mismatch, strict=True)] if name in failures else []
         cases.append(pytest.param(partial(check, name, candidate, **chosen), id=name, marks=marks))
     return pytest.mark.parametrize("check", cases)

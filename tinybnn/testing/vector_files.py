@@ -1,8 +1,8 @@
-"""Golden vectors in files that need no Python to be read.
+"""Golden vectors in files that other languages can read.
 
-``npz`` and ``json`` hold everything in one file; ``c`` is a header with a harness (:mod:`.vectors_c`), ``hex`` is files
-for Verilog's ``$readmemh`` with a test bench (:mod:`.vectors_hex`). Whatever the format, the manifest names operation,
-version, seed and options, and ``sha256`` is that of the arrays themselves, so that two exports can be compared.
+``npz`` and ``json`` are single files; ``c`` is a header with a harness (:mod:`.vectors_c`); ``hex`` is files for
+Verilog's ``$readmemh`` with a test bench (:mod:`.vectors_hex`). Every format states operation, version, seed and
+options. Its ``sha256`` is that of the arrays themselves, so that exports in different formats can be compared.
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy as np
 from .. import __version__
 from ..data.store import load_arrays, save_arrays, save_json, write_whole
 from ..notation import Array
-from .rungs import rung_of
+from .forms import form_of
 from .vectors import Vector, sha256, vectors
 from .vectors_c import c_files
 from .vectors_hex import hex_files
@@ -22,11 +22,11 @@ FORMATS = ("npz", "json", "c", "hex")
 
 
 def manifest(name: str, calls: list[Vector], seed: int, bits: int) -> dict[str, Any]:
-    """What the numbers are."""
+    """The description of the arrays."""
     return {
         "kind": "golden vectors",
         "operation": name,
-        "version": rung_of(name).op.version,
+        "version": form_of(name).op.version,
         "tinybnn": __version__,
         "seed": seed,
         "word_bits": bits,
@@ -62,7 +62,7 @@ def save_vectors(
     Raises
     ------
     ValueError
-        For an unknown format, and for results that round where the format compares bits.
+        For an unknown format, and for an operation that rounds if the format compares bits.
     """
     if format not in FORMATS:
         raise ValueError(f"vectors: format is {format!r}, expected one of {', '.join(FORMATS)}")
@@ -82,20 +82,20 @@ def save_vectors(
     texts = (c_files if format == "c" else hex_files)(name, calls, meta)
     for file, text in texts.items():
         if file == "candidate.c" and (out / file).exists():
-            continue  # somebody's kernel by now
+            continue  # it may contain a kernel by now
         write_whole(out / file, lambda handle, text=text: handle.write(text.encode()))  # type: ignore[misc]
     return [out / file for file in texts]
 
 
 def number(v: Any, kind: str) -> Any:
-    """A number as JSON can hold it: words as hexadecimal text, for 64 bits are more than a double has."""
+    """A number for JSON. Words become hexadecimal text, because a double cannot hold 64 bits."""
     if kind == "u":
         return hex(v)
     return v if kind != "f" or np.isfinite(v) else str(v)
 
 
 def arrays_of(calls: list[Vector]) -> dict[str, Array]:
-    """All arrays under names that say which call they belong to: ``"3.in.x"``, ``"3.out.out"``."""
+    """All arrays, with the number of their call in their names: ``"3.in.x"``, ``"3.out.out"``."""
     return {
         f"{i}.{way}.{key}": a
         for i, call in enumerate(calls)
@@ -105,7 +105,7 @@ def arrays_of(calls: list[Vector]) -> dict[str, Array]:
 
 
 def load_vectors(path: Path | str) -> list[Vector]:
-    """Read an ``.npz`` of golden vectors back; refused if the arrays are not those of its sha256."""
+    """Read golden vectors from an ``.npz`` file. An error is raised if its sha256 is not that of the arrays."""
     arrays, meta = load_arrays(path, "golden vectors")
     calls = [
         Vector(

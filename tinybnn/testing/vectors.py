@@ -1,4 +1,4 @@
-"""Golden vectors: calls of an operation with their right results, for those who have no Python to ask."""
+"""Golden vectors: calls of an operation with their right results, for programs that cannot call Python."""
 
 import hashlib
 import json
@@ -9,12 +9,12 @@ import numpy as np
 from ..notation import Array
 from .adapters import words
 from .drawing import some_cases
+from .forms import SINGLE_BOUND, Form, form_of, gradients_of, random_like
 from .op import Case, Words, in_dtype, is_float
-from .rungs import SINGLE_BOUND, Rung, rung_of
 
 
 class Vector(NamedTuple):
-    """One call: arrays in, whole numbers and names, arrays out; a result may be off by ``bound``, 0 for ``==``."""
+    """One call: input arrays, options, output arrays. A result may differ by ``bound``; 0 means ``==``."""
 
     inputs: dict[str, Array]
     options: dict[str, Any]
@@ -28,9 +28,9 @@ def vectors(name: str, count: int, *, seed: int = 0, bits: int = 64, dtype: Any 
     Parameters
     ----------
     name : str
-        A public function, ``"conv2d_packed"`` for one.
+        A public function, such as ``"conv2d_packed"``.
     count : int
-        Fewer come back where an operation has fewer different cases.
+        There are fewer if the operation has fewer different cases.
     seed : int
     bits : 8, 16, 32 or 64
         Bits in a packed word. With 32, packed activations and weights are byte for byte Larq Compute Engine's.
@@ -45,30 +45,29 @@ def vectors(name: str, count: int, *, seed: int = 0, bits: int = 64, dtype: Any 
     >>> vectors("packed_dot", 1, bits=8)[0].outputs["out"]         # 300 signs that all disagree
     array([-300], dtype=int32)
     """
-    rung = rung_of(name)
+    form = form_of(name)
     if count < 1:
         raise ValueError(f"vectors: count is {count}, expected at least 1")
-    return [vector_of(rung, case, bits, dtype) for case in some_cases(rung, count, seed)]
+    return [vector_of(form, case, bits, dtype) for case in some_cases(form, count, seed)]
 
 
-def vector_of(rung: Rung, case: Case, bits: int, dtype: Any) -> Vector:
-    """What goes in and what must come out; a backward pass by the library's own, with the surrogates as they are."""
+def vector_of(form: Form, case: Case, bits: int, dtype: Any) -> Vector:
+    """The arrays of one call. The results of a backward pass are the library's own, with the surrogates of the case."""
     give = words(bits).give
-    if rung.kind == "backward":
+    if form.kind == "backward":
         args = in_dtype(case.args, dtype)
-        y, cache = rung.op.forward(*args, **case.options)
-        dy = np.random.default_rng(np.size(y)).normal(size=np.shape(y)).astype(dtype)
-        found = rung.function(dy, cache)
-        gradients = found if isinstance(found, tuple) else (found,)
-        named = [p for p, a in zip(rung.parameters, args) if is_float(a)]
-        inputs = {"dout": dy, **dict(zip(rung.parameters, args))}
+        y, cache = form.op.forward(*args, **case.options)
+        dy = random_like(y).astype(dtype)
+        gradients = gradients_of(form.function(dy, cache))
+        named = [p for p, a in zip(form.parameters, args) if is_float(a)]
+        inputs = {"dout": dy, **dict(zip(form.parameters, args))}
         outputs = {f"d{p}": g for p, g in zip(named, gradients)}
         bound = SINGLE_BOUND * max(1.0, *(float(np.abs(g).max(initial=0)) for g in gradients))
         options = case.options
     else:
-        trial = next(rung.trials(case, (np.dtype(dtype),)))
-        inputs, options, bound = dict(zip(rung.parameters, trial.args)), trial.options, trial.bounds[0]
-        outputs = {"out": as_result(trial.expected[0], trial.dtype, counts=rung.kind == "packed")}
+        trial = next(form.trials(case, (np.dtype(dtype),)))
+        inputs, options, bound = dict(zip(form.parameters, trial.args)), trial.options, trial.bounds[0]
+        outputs = {"out": as_result(trial.expected[0], trial.dtype, counts=form.kind == "packed")}
     arrays: dict[str, Array] = {}
     rest: dict[str, Any] = {}
     for key, value in {**inputs, **options}.items():
@@ -77,7 +76,7 @@ def vector_of(rung: Rung, case: Case, bits: int, dtype: Any) -> Vector:
 
 
 def as_result(value: Any, dtype: Any, counts: bool) -> Any:
-    """An expected result in the dtype a kernel gives: floats as asked, words as they are, 32 bits where it counts."""
+    """An expected result in the dtype of a kernel's result: floats in ``dtype``, counts as int32, words unchanged."""
     if isinstance(value, Words):
         return value
     value = np.asarray(value)
@@ -87,7 +86,7 @@ def as_result(value: Any, dtype: Any, counts: bool) -> Any:
 
 
 def sort(key: str, value: Any, arrays: dict[str, Array], rest: dict[str, Any]) -> None:
-    """Arrays to the arrays, everything else to what JSON can say."""
+    """Put a value into ``arrays`` if it is an array, otherwise into ``rest`` in a form that JSON can hold."""
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         if hasattr(value, "name"):
             rest[key] = value.name
@@ -103,7 +102,7 @@ def sort(key: str, value: Any, arrays: dict[str, Array], rest: dict[str, Any]) -
 
 
 def sha256(calls: list[Vector]) -> str:
-    """The digest of names, dtypes, shapes, little-endian bytes and options of all calls, in order."""
+    """The digest of the names, dtypes, shapes, little-endian bytes and options of all calls, in order."""
     digest = hashlib.sha256()
     for call in calls:
         for name, a in {**call.inputs, **call.outputs}.items():

@@ -1,7 +1,7 @@
-"""Golden vectors as a C header, with a harness that runs a kernel on them and says where it is wrong.
+"""Golden vectors as a C header, with a harness that runs a kernel on them and prints where it is wrong.
 
-Four files: ``vectors.h`` describes arrays and options, ``OPERATION.h`` holds the numbers, ``harness.c`` compares, and
-``candidate.c`` is where the kernel goes: it reads its arguments by name and fills the result.
+There are four files. ``vectors.h`` declares arrays and options, ``OPERATION.h`` has the numbers, and ``harness.c``
+compares. The kernel is written into ``candidate.c``: it reads its arguments by name and fills the result.
 """
 
 from typing import Any
@@ -51,7 +51,7 @@ def header(name: str, calls: list[Vector], meta: dict[str, Any]) -> str:
 
 
 def dims(a: Array) -> str:
-    """Number of axes, their sizes, number of elements."""
+    """The number of axes, their sizes, the number of elements."""
     return f"{a.ndim}, {{{', '.join(map(str, a.shape)) or '0'}}}, {a.size}"
 
 
@@ -59,19 +59,19 @@ def numbers(a: Array) -> str:
     if a.dtype.kind == "f":
         return ", ".join(real(v) for v in a.ravel().tolist()) or "0"
     suffix = {"uint64": "ULL", "int64": "LL"}.get(a.dtype.name, "")
-    form = hex if a.dtype.kind == "u" else lambda v: str(int(v))
-    return ", ".join(form(v) + suffix for v in a.ravel().tolist()) or "0"
+    text = hex if a.dtype.kind == "u" else lambda v: str(int(v))
+    return ", ".join(text(v) + suffix for v in a.ravel().tolist()) or "0"
 
 
 def real(v: float) -> str:
-    """A float to the last bit: in hexadecimal, as C reads it."""
+    """A float in hexadecimal notation, which C reads without rounding."""
     if np.isnan(v) or np.isinf(v):
         return "NAN" if np.isnan(v) else ("-" if v < 0 else "") + "INFINITY"
     return v.hex()
 
 
 def option(key: str, value: Any) -> str:
-    """Up to eight whole numbers, a float, or a name; what is not given has no numbers."""
+    """An option: up to eight whole numbers, a float, or a name. None has no numbers."""
     items = value if isinstance(value, list) else [value]
     if any(isinstance(v, str) for v in items):
         return f'{{"{key}", 0, {{0}}, 0, "{" ".join(map(str, items))}"}}'
@@ -82,7 +82,7 @@ def option(key: str, value: Any) -> str:
 
 
 def candidate(name: str, call: Vector) -> str:
-    """A file to start from: every argument and option by name."""
+    """A file to start with: it reads every argument and option by name."""
     lines = [
         f"/* {name}: fill results[0] and return 0; any other value says that the kernel cannot do these options. */"
     ]

@@ -1,8 +1,9 @@
-"""Golden vectors for hardware: a ``.hex`` file an array for Verilog's ``$readmemh``, and a test bench that reads them.
+"""Golden vectors for hardware: a ``.hex`` file per array for Verilog's ``$readmemh``, and a test bench.
 
-The device under test is a module that bears the operation's name. Every array is one flat port, element 0 in the least
-significant bits; its sizes are parameters ``X_0``, ``X_1``, ..., and so are whole numbers and options: ``N``,
-``STRIDE_0``. Floats are their IEEE 754 bits. The module is combinational; the bench waits one unit and compares bits.
+The device under test is a module with the operation's name. Every array is one flat port, with element 0 in the least
+significant bits. Its sizes are parameters ``X_0``, ``X_1``, ..., and so are whole numbers and options: ``N``,
+``STRIDE_0``. Floats are given as their IEEE 754 bits. The module is combinational: the bench waits one unit of time
+and compares bits.
 """
 
 from typing import Any
@@ -35,7 +36,7 @@ def bits(a: Array) -> Array:
 
 
 def parameters(call: Vector) -> dict[str, int]:
-    """Sizes of arrays, whole numbers and options."""
+    """The sizes of arrays, whole numbers and options."""
     found = {f"{key}_{axis}".upper(): n for key, a in call.inputs.items() for axis, n in enumerate(a.shape)}
     for key, value in call.options.items():
         if isinstance(value, list):

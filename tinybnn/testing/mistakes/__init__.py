@@ -1,7 +1,22 @@
 """The catalogue of mistakes: wrong versions that people write, by the name of the function that they replace."""
 
-from . import activation, attention, bits, conv, course, families, loss, metrics, multibranch, norm, pool
-from . import reduced_attention, saliency, signs, upsample
+from . import (
+    activation,
+    attention,
+    bits,
+    conv,
+    course,
+    families,
+    loss,
+    metrics,
+    multibranch,
+    norm,
+    pool,
+    reduced_attention,
+    saliency,
+    signs,
+    upsample,
+)
 from .mistake import Mistake
 
 ROOMS = (

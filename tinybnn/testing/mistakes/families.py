@@ -8,7 +8,7 @@ import numpy as np
 from ...notation import Array
 from ...ops.binary_conv import conv2d_packed
 from ...ops.upsample_conv import upsample_conv2d_packed
-from ..rungs import RUNGS
+from ..forms import FORMS
 from .mistake import Mistake, substituted
 
 # fmt: off
@@ -159,7 +159,7 @@ FAMILIES: tuple[tuple[Callable, str, str, tuple[str, ...], str], ...] = (
 """How a right function is spoilt, reason, symptom, threads, and the functions."""
 
 MISTAKES = [
-    Mistake(name, reason, spoilt(RUNGS[name].function), symptom, met)
+    Mistake(name, reason, spoilt(FORMS[name].function), symptom, met)
     for spoilt, reason, symptom, met, names in FAMILIES
     for name in names.split()
 ]

@@ -4,8 +4,8 @@ import sys
 from collections.abc import Iterable
 
 from ...data.store import write_whole
+from ..forms import FORMS
 from ..ops import ROOMS
-from ..rungs import RUNGS
 from . import MISTAKES
 from .mistake import Mistake
 
@@ -58,7 +58,7 @@ def page() -> str:
 
 def names_of(ops: Iterable) -> list[str]:
     """The public functions of some operations."""
-    return [name for op in ops for name, rung in RUNGS.items() if rung.op is op]
+    return [name for op in ops for name, form in FORMS.items() if form.op is op]
 
 
 def once(entries: Iterable[Mistake]) -> list[Mistake]:

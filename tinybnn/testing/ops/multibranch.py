@@ -1,4 +1,4 @@
-"""Records of :mod:`tinybnn.ops.multibranch`."""
+"""Record of :mod:`tinybnn.ops.multibranch`."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from ...ops.binarize import clipped, sign
 from ...ops.binary_conv import pack_weights
 from ...ops.upsample import BILINEAR, NEAREST, UPSAMPLERS
 from ..laws import blind_to_doubling, doubles, images_apart
-from ..op import Case, Op, Packed, Refusal, Words
+from ..op import Case, Packed, Words, call, record, refused
 from ..strategies import (
     Limits,
     distinct,
@@ -19,6 +19,7 @@ from ..strategies import (
     integers,
     one_of,
     pad_values,
+    pair_of,
     pairs,
     quantizers,
     reals,
@@ -31,36 +32,31 @@ few = whole(1, 3)
 
 @st.composite
 def branch_cases(draw: st.DrawFn, limits: Limits, channels: Any = few) -> Case:
-    """Any number of branches, each with its own upsampler; ties at thresholds, and gates of both shapes."""
+    """Up to three branches, each with its own upsampler; values equal to thresholds; gates of both shapes."""
     rng, R, (N, F) = draw(generators()), draw(few), draw(pairs(1, 2))
     C, (H, W), (KH, KW) = draw(limits("channels", channels)), draw(distinct(2, 1, 3)), draw(distinct(2, 1, 3))
-    (SH, SW), pad = draw(limits("scale", pairs(1, 3))), draw(limits("pad", pairs(1, 2)))
+    scale, pad = draw(limits("scale", pairs(1, 3))), draw(limits("pad", pairs(1, 2)))
     ups = draw(limits("upsamplers", st.tuples(*R * [one_of(*UPSAMPLERS.values())])))
-    # Bilinear weights round, so a tie there would be decided by rounding: those thresholds lie between.
-    tau = np.stack([integers(rng, C) / 2 if up == NEAREST else reals(rng, C) for up in ups])
-    per_position = (SH * H + 2 * pad[0] - KH + 1, SW * W + 2 * pad[1] - KW + 1) if draw(st.booleans()) else ()
-    args = (
-        integers(rng, N, H, W, C) / 2,
-        tau,
-        integers(rng, R, KH, KW, C, F) / 2,
-        rng.integers(1, 9, (R, F)) / 8,
-        reals(rng, R, *per_position, F),
-    )
-    options = {"pad_value": draw(limits("pad_value", pad_values)), "scale": (SH, SW), "pad": pad, "upsamplers": ups}
-    return Case(args, options)
+    # Bilinear weights round, so rounding would decide whether a value reaches a threshold: these thresholds are reals.
+    tau = np.stack([integers(rng, C) / 2 if up == NEAREST else reals(rng, C) for up in ups or R * [NEAREST]])
+    sizes = zip(pair_of(scale), (H, W), pair_of(pad), (KH, KW))
+    per_position = [s * n + 2 * p - K + 1 for s, n, p, K in sizes] if draw(st.booleans()) else ()
+    x, w = integers(rng, N, H, W, C) / 2, integers(rng, R, KH, KW, C, F) / 2
+    alpha, theta = rng.integers(1, 9, (R, F)) / 8, reals(rng, R, *per_position, F)
+    pad_value = draw(limits("pad_value", pad_values))
+    return call(x, tau, w, alpha, theta, pad_value=pad_value, scale=scale, pad=pad, upsamplers=ups)
 
 
 @st.composite
 def trained_cases(draw: st.DrawFn, limits: Limits) -> Case:
-    case = draw(branch_cases(limits))
-    return Case(case.args, case.options | {"quantizer": draw(limits("quantizer", quantizers))})
+    args, options = draw(branch_cases(limits))
+    return call(*args, **options, quantizer=draw(limits("quantizer", quantizers)))
 
 
 @st.composite
 def packed_cases(draw: st.DrawFn, limits: Limits) -> Case:
-    case = draw(branch_cases(limits, word_edges))
-    x, tau, w, alpha, theta = case.args
-    return Case((x, tau, w, reals(draw(generators()), *alpha.shape), theta), case.options)
+    (x, tau, w, alpha, theta), options = draw(branch_cases(limits, word_edges))
+    return call(x, tau, w, reals(draw(generators()), *alpha.shape), theta, **options)
 
 
 def packed_operands(case: Case) -> Case:
@@ -71,42 +67,27 @@ def packed_operands(case: Case) -> Case:
 
 
 def example(R: int, theta: Array, **options: Any) -> Case:
-    """R branches on a small map, all of them nearest where nothing is said."""
+    """R branches on a small map; all of them use nearest upsampling unless ``options`` say otherwise."""
     rng = np.random.default_rng(R)
     args = integers(rng, 2, 2, 3, 2) / 2, integers(rng, R, 2) / 2, reals(rng, R, 3, 3, 2, 2), np.ones((R, 2)), theta
     return Case(args, {"pad_value": -1, "scale": (2, 2), "pad": (1, 1), "upsamplers": R * (NEAREST,)} | options)
 
 
-unborn = example(1, np.zeros((1, 2)))
-unborn.args[2][...] = [0.0, -0.0]  # latent weights of exactly 0
-wide_open = example(1, np.full((1, 2), np.inf))
-one_shut = example(2, np.stack([np.full(2, -np.inf), np.zeros(2)]))
+zero_weights = example(1, np.zeros((1, 2)))
+zero_weights.args[2][...] = [0.0, -0.0]
+wide_open, one_shut = example(1, np.full((1, 2), np.inf)), example(2, np.stack([np.full(2, -np.inf), np.zeros(2)]))
 mixed = example(3, reals(np.random.default_rng(0), 3, 4, 6, 2), upsamplers=(NEAREST, BILINEAR, NEAREST))
+X, TAU, KERNEL, ALPHA, THETA = one_shut.args
 
-ARGS = one_shut.args
-
+# fmt: off
 OPS = (
-    Op(
-        name="multi_branch_upsample",
-        spec=multibranch.multi_branch_upsample_loops,
-        forward=multibranch.multi_branch_upsample,
-        backward=multibranch.multi_branch_upsample_backward,
-        packed=Packed(
-            multibranch.multi_branch_upsample_packed,
-            packed_operands,
-            cases=packed_cases,
-            boundary=(wide_open, one_shut, mixed),
-        ),
-        cases=trained_cases,
-        boundary=tuple(Case(c.args, c.options | {"quantizer": clipped}) for c in (wide_open, one_shut, unborn)),
-        laws=(blind_to_doubling(0, 1), blind_to_doubling(2), doubles(3), images_apart(0)),
-        refuses=(
-            Refusal(Case(ARGS, {"pad_value": 2}), "pad_value is 2"),
-            Refusal(Case(ARGS), "pad_value"),
-            Refusal(Case((*ARGS[:3], np.ones((3, 2)), ARGS[4]), {"pad_value": 1}), "alpha has shape (3, 2)"),
-        ),
-        roundings=lambda case: len(case.args[1]) + 8,
-        axes="NHWC RC RHWIO RF RHWF -> NHWC",
-        idle=("quantizer",),
-    ),
+    record(multibranch.multi_branch_upsample, trained_cases, axes="NHWC RC RHWIO RF RHWF -> NHWC", idle=("quantizer",),
+           packed=Packed(multibranch.multi_branch_upsample_packed, packed_operands, cases=packed_cases,
+                         boundary=(wide_open, one_shut, mixed)),
+           boundary=tuple(call(*c.args, **c.options, quantizer=clipped) for c in (wide_open, one_shut, zero_weights)),
+           laws=(blind_to_doubling(0, 1), blind_to_doubling(2), doubles(3), images_apart(0)),
+           roundings=lambda case: len(case.args[1]) + 8,
+           refuses=(refused("pad_value is 2", X, TAU, KERNEL, ALPHA, THETA, pad_value=2),
+                    refused("pad_value", X, TAU, KERNEL, ALPHA, THETA),
+                    refused("alpha has shape (3, 2)", X, TAU, KERNEL, np.ones((3, 2)), THETA, pad_value=1))),
 )

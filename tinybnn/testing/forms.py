@@ -1,7 +1,7 @@
-"""Every public function of the table by its own name, and what a call of it owes: value, shape, dtype, gradient.
+"""The forms of an operation, each a public function: ``conv2d``, ``conv2d_backward`` and ``conv2d_packed``.
 
-``conv2d``, ``conv2d_backward`` and ``conv2d_packed`` are three rungs of one operation. A rung turns a case into
-trials, single calls with their expected results; the check, the cause, golden vectors and graders all read those.
+A form turns a case into trials. A trial is a single call with its expected results. The check, the search for the
+cause and the golden vectors all use trials.
 """
 
 import difflib
@@ -22,16 +22,16 @@ from .strategies import Limits
 DTYPES = (np.float64, np.float32)
 
 GRADIENT_BOUND = 1e-6
-"""Central differences in float64 are good to about 1e-9; a wrong backward pass is wrong in the first digits."""
+"""Central differences in float64 are accurate to about 1e-9; a wrong backward pass is wrong in the first digits."""
 
 SINGLE_BOUND = 1e-3
-"""Of the largest gradient, in single precision. What is wrong there alone is a dtype, or a sum that overflows."""
+"""Relative to the largest gradient, in float32. Only a wrong dtype or an overflow is not found in float64 already."""
 
 
 class Trial(NamedTuple):
-    """One call and what it owes: results by name, each within ``bounds`` (0 means ``==``), floats in ``dtype``.
+    """One call and its expected results: each result has a name and a bound (0 means ``==``); floats have ``dtype``.
 
-    ``of`` is, for a backward pass, the forward call that it belongs to.
+    For a backward pass, ``of`` is the forward call that made its cache.
     """
 
     args: tuple
@@ -44,8 +44,8 @@ class Trial(NamedTuple):
     of: Case | None = None
 
 
-class Rung(NamedTuple):
-    """One public function: ``kind`` is "forward", "backward" or "packed"."""
+class Form(NamedTuple):
+    """One public function of an operation; ``kind`` is "forward", "backward" or "packed"."""
 
     name: str
     op: Op
@@ -53,21 +53,21 @@ class Rung(NamedTuple):
 
     @property
     def packed(self) -> Packed | None:
-        """The packed form, if it is this rung."""
+        """The record of the packed form; None for the other two."""
         return self.op.packed if self.kind == "packed" else None
 
     @property
     def function(self) -> Callable:
-        """The library's own."""
+        """The library's own function."""
         if self.kind == "backward" and self.op.backward:
             return self.op.backward
         return self.packed.function if self.packed else self.op.forward
 
     @property
     def implementations(self) -> dict[str, Callable]:
-        """The library's own, and its other ways to compute the same, by name."""
-        forms = (self.packed or self.op).forms
-        return {self.name: self.function} | ({} if self.kind == "backward" else forms)
+        """The library's own function and its other functions that compute the same, by name."""
+        others = (self.packed or self.op).others
+        return {self.name: self.function} | ({} if self.kind == "backward" else others)
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -77,7 +77,7 @@ class Rung(NamedTuple):
         return tuple(p.name for p in inspect.signature(of).parameters.values() if p.kind in kinds)
 
     def cases(self, limits: Limits) -> Any:
-        """The Hypothesis strategy of the rung's cases."""
+        """The Hypothesis strategy of the form's cases."""
         own = self.packed.cases if self.packed else None
         return (own or self.op.cases)(limits)
 
@@ -87,7 +87,7 @@ class Rung(NamedTuple):
         return (self.packed or self.op).boundary
 
     def trials(self, case: Case, dtypes: tuple = DTYPES, forward: Callable | None = None) -> Iterator[Trial]:
-        """The calls of a case. A backward pass gets the cache that ``forward`` makes, the library's if None."""
+        """The calls of a case. ``forward`` makes the cache for a backward pass; None means the library's function."""
         if self.kind == "forward":
             return forward_trials(self.op, case, dtypes)
         if self.kind == "packed":
@@ -95,8 +95,8 @@ class Rung(NamedTuple):
         return backward_trials(self, case, dtypes, forward or self.op.forward)
 
 
-RUNGS = {
-    name: Rung(name, op, kind)
+FORMS = {
+    name: Form(name, op, kind)
     for op in OPS.values()
     for kind, name in (
         ("forward", op.name),
@@ -108,48 +108,20 @@ RUNGS = {
 """Every function that can be checked, by name."""
 
 
-def rung_of(name: str) -> Rung:
-    """The rung of that name; an unknown one is refused with what comes close."""
-    if name not in RUNGS:
-        close = difflib.get_close_matches(str(name), RUNGS, n=3)
+def form_of(name: str) -> Form:
+    """The form with this name; the error for an unknown name suggests similar names."""
+    if name not in FORMS:
+        close = difflib.get_close_matches(str(name), FORMS, n=3)
         hint = f"did you mean {' or '.join(close)}?" if close else "`tinybnn check --list` names them"
         raise ValueError(f"check: no operation is called {name!r}; {hint}")
-    return RUNGS[name]
+    return FORMS[name]
 
 
-# -- forward --------------------------------------------------------------------------------------------------------
-
-
-def forward_trials(op: Op, case: Case, dtypes: tuple) -> Iterator[Trial]:
-    """In each precision; then the same values in Fortran order, and as every second element of a wider array."""
-    floats = any(map(is_float, case.args))
-    for dtype in dtypes if floats else (None,):
-        args = in_dtype(case.args, dtype) if floats else case.args
-        expected = op.spec(*bare(in_dtype(args, np.float64)), **needed(op, case.options))
-        bound = bound_of(op, case, expected, dtype or np.float64)
-        if op.words:
-            expected = Words(expected, op.words(case))
-        yield Trial(args, case.options, ("y",), (expected,), (bound,), dtype, np.dtype(dtype).name if dtype else "")
-        if dtype in (None, dtypes[0]):
-            for note, other in (("in Fortran order", fortran(args)), ("not contiguous", strided(args))):
-                yield Trial(other, case.options, ("y",), (expected,), (bound,), dtype, note)
-
-
-def needed(op: Op, options: dict[str, Any]) -> dict[str, Any]:
-    """The options that the specification takes: those that change the value."""
-    return {k: v for k, v in options.items() if k not in op.idle}
-
-
-def bound_of(op: Op, case: Case, expected: Any, dtype: Any) -> float:
-    """Units in the last place of the largest value, one for each rounding of the longest chain."""
-    roundings = op.roundings(case) if callable(op.roundings) else op.roundings
-    finite = np.abs(np.asarray(expected, float))
-    largest = max(1.0, float(finite[np.isfinite(finite)].max(initial=0)))
-    return float(roundings * np.finfo(dtype).eps * largest)
+# -- memory order ---------------------------------------------------------------------------------------------------
 
 
 def each(args: tuple, change: Callable[[Array], Array]) -> tuple:
-    """``args`` with every array changed, the arrays in words and tuples included."""
+    """``args`` with every array changed, also inside words and named tuples."""
     changed = []
     for a in args:
         if isinstance(a, np.ndarray):
@@ -165,26 +137,62 @@ def fortran(args: tuple) -> tuple:
 
 
 def strided(args: tuple) -> tuple:
+    """Every array as every second element of a wider one."""
     return each(args, lambda a: np.repeat(a, 2, axis=-1)[..., ::2] if a.ndim else a)
+
+
+def orders(note: str, every: bool) -> dict[str, Callable[[tuple], tuple]]:
+    """The memory orders of a call, by the note that a message adds: the usual one, and with ``every`` the others."""
+    return {note: tuple} | ({"in Fortran order": fortran, "not contiguous": strided} if every else {})
+
+
+def name_of(dtype: Any) -> str:
+    return np.dtype(dtype).name if dtype else ""
+
+
+# -- forward --------------------------------------------------------------------------------------------------------
+
+
+def forward_trials(op: Op, case: Case, dtypes: tuple) -> Iterator[Trial]:
+    """One call in each precision; in the first precision also the other memory orders."""
+    floats = any(map(is_float, case.args))
+    for dtype in dtypes if floats else (None,):
+        args = in_dtype(case.args, dtype) if floats else case.args
+        expected = op.spec(*bare(in_dtype(args, np.float64)), **needed(op, case.options))
+        bound = bound_of(op, case, expected, dtype or np.float64)
+        if op.words:
+            expected = Words(expected, op.words(case))
+        for note, order in orders(name_of(dtype), dtype in (None, dtypes[0])).items():
+            yield Trial(order(args), case.options, ("y",), (expected,), (bound,), dtype, note)
+
+
+def needed(op: Op, options: dict[str, Any]) -> dict[str, Any]:
+    """The options that change the value: the specification takes only these."""
+    return {k: v for k, v in options.items() if k not in op.idle}
+
+
+def bound_of(op: Op, case: Case, expected: Any, dtype: Any) -> float:
+    """For each rounding of the longest chain one unit in the last place of the largest value."""
+    roundings = op.roundings(case) if callable(op.roundings) else op.roundings
+    finite = np.abs(np.asarray(expected, float))
+    largest = max(1.0, float(finite[np.isfinite(finite)].max(initial=0)))
+    return float(roundings * np.finfo(dtype).eps * largest)
 
 
 # -- packed ---------------------------------------------------------------------------------------------------------
 
 
 def packed_trials(op: Op, case: Case, dtypes: tuple) -> Iterator[Trial]:
-    """The float forward's numbers, by ``==``, in each precision.
+    """The numbers of the float forward function, by ``==``, in each precision.
 
-    The forward, not the specification, is what a packed form owes its bits to: real arithmetic after the integer, a
-    softmax or a sum of branches, rounds as the forward rounds.
+    The specification would not do: after the integers come a softmax or a sum of branches in floats, and the packed
+    form must round there as the forward function does.
     """
     if op.packed is None:
         raise TypeError(f"{op.name} has no packed form")
     for dtype in dtypes:
         real = any(map(is_float, op.packed.feed(Case(in_dtype(case.args, dtype), case.options)).args))
-        orders = {np.dtype(dtype).name if real else "": lambda args: args}
-        if dtype == dtypes[0]:
-            orders |= {"in Fortran order": fortran, "not contiguous": strided}
-        for note, order in orders.items():
+        for note, order in orders(name_of(dtype) if real else "", dtype == dtypes[0]).items():
             args = order(in_dtype(case.args, dtype))
             fed = op.packed.feed(Case(args, case.options))
             value = op.result(op.forward(*args, **case.options), case)
@@ -197,59 +205,67 @@ def packed_trials(op: Op, case: Case, dtypes: tuple) -> Iterator[Trial]:
 # -- backward -------------------------------------------------------------------------------------------------------
 
 
-def backward_trials(rung: Rung, case: Case, dtypes: tuple, forward: Callable) -> Iterator[Trial]:
-    """Central differences of the relaxed forward, on every element; twice, for a backward pass must not use up its
-    cache; from a gradient in Fortran order; and in single precision. Last, on the kinks and ties themselves, where a
-    difference has no limit and the library's own backward pass is the contract."""
-    op = rung.op
+def backward_trials(form: Form, case: Case, dtypes: tuple, forward: Callable) -> Iterator[Trial]:
+    """Central differences of the relaxed forward function, for every element, in each precision.
+
+    In the first precision there are two more calls: one with the same cache, which a backward pass must not use up,
+    and one with a gradient in Fortran order. The last trial has its inputs on kinks and ties. Differences have no
+    limit there, so it expects the gradients of the library's own backward pass.
+    """
+    op = form.op
     options = {k: v.relaxed() if isinstance(v, Quantizer) else v for k, v in case.options.items()}
     args = in_dtype(in_dtype(off_the_grid(case.args), np.float32), np.float64)
-    y = op.forward(*args, **options)[0]
-    dy = np.float64(np.float32(np.random.default_rng(np.size(y)).normal(size=np.shape(y))))
+    dy = np.float64(np.float32(random_like(op.forward(*args, **options)[0])))
     numeric = numeric_vjp(lambda *a: op.forward(*a, **options)[0], args, dy)
-    names = tuple(f"d{name}" for name, n in zip(rung.parameters, numeric) if n is not None)
+    names = tuple(f"d{name}" for name, n in zip(form.parameters, numeric) if n is not None)
     expected = tuple(n for n in numeric if n is not None)
     for dtype in dtypes:
-        cache = cache_of(rung, forward, in_dtype(args, dtype), options)
-        bounds = gradient_bounds(expected, dtype)
-        d = dy.astype(dtype)
-        calls = [(np.dtype(dtype).name, d)]
+        cache, d = cache_of(form, forward, in_dtype(args, dtype), options), dy.astype(dtype)
+        calls = [(name_of(dtype), d)]
         if dtype == dtypes[0]:
             calls += [("a second call with the same cache", d), ("dy in Fortran order", np.asfortranarray(d))]
         for note, given in calls:
+            bounds = gradient_bounds(expected, dtype)
             yield Trial((given, cache), {}, names, expected, bounds, dtype, note, Case(args, options))
     if op.backward:
         dtype, args = dtypes[0], in_dtype(case.args, dtypes[0])
         y, cache = op.forward(*args, **case.options)
-        dy = np.random.default_rng(np.size(y)).normal(size=np.shape(y)).astype(dtype)
-        gradients = op.backward(dy, cache)
-        expected = gradients if isinstance(gradients, tuple) else (gradients,)
-        cache = cache_of(rung, forward, args, case.options)
-        note = "on kinks and ties"
-        yield Trial(
-            (dy, cache), {}, names, expected, gradient_bounds(expected, dtype), dtype, note, Case(args, case.options)
-        )
+        dy = random_like(y).astype(dtype)
+        expected = gradients_of(op.backward(dy, cache))
+        cache, bounds = cache_of(form, forward, args, case.options), gradient_bounds(expected, dtype)
+        of = Case(args, case.options)
+        yield Trial((dy, cache), {}, names, expected, bounds, dtype, "on kinks and ties", of)
+
+
+def random_like(y: Any) -> Array:
+    """A random gradient for this result, the same for the same size."""
+    return np.random.default_rng(np.size(y)).normal(size=np.shape(y))
+
+
+def gradients_of(found: Any) -> tuple:
+    """The gradients that a backward pass returns, as a tuple; it may return a single array."""
+    return found if isinstance(found, tuple) else (found,)
 
 
 def gradient_bounds(expected: tuple, dtype: Any) -> tuple:
-    """Of each element's size in float64; of the largest one's in less."""
+    """Relative to the size of each element in float64, and to the size of the largest one in float32."""
     if dtype == np.float64:
         return tuple(GRADIENT_BOUND * np.maximum(1, np.abs(n)) for n in expected)
     return tuple(SINGLE_BOUND * np.abs(n).max(initial=1) for n in expected)
 
 
-def cache_of(rung: Rung, forward: Callable, args: tuple, options: dict[str, Any]) -> Any:
-    """What ``forward`` remembers for its backward pass."""
+def cache_of(form: Form, forward: Callable, args: tuple, options: dict[str, Any]) -> Any:
+    """The cache that ``forward`` makes for its backward pass."""
     try:
         out = forward(*args, **options)
     except Exception as error:
-        raise TypeError(f"{rung.name}: the forward function raised {type(error).__name__}: {error}") from error
+        raise TypeError(f"{form.name}: the forward function raised {type(error).__name__}: {error}") from error
     if not isinstance(out, tuple) or len(out) != 2:
-        raise TypeError(f"{rung.name}: the forward function returned no (y, cache) pair")
+        raise TypeError(f"{form.name}: the forward function returned no (y, cache) pair")
     return out[1]
 
 
 def off_the_grid(args: tuple) -> tuple:
-    """Move whole and half numbers, where kinks and ties sit, by less than an eighth, each by its own amount."""
+    """Whole and half numbers, where kinks and ties are, moved by less than 1/8, each by a different amount."""
     rng = np.random.default_rng(len(args))
     return tuple(a + rng.uniform(0.02, 0.12, a.shape) if is_float(a) else a for a in args)
