@@ -582,7 +582,7 @@ except Mismatch as error:
 #
 # A test is worth what it finds. So this notebook tried its tests on wrong functions. This is **mutation testing**, and
 # the library does it twice. First, `tests/test_teeth.py` demands that the check rejects each mistake of
-# [the catalogue](../docs/mistakes.md), that it accepts the right function, and that it names the cause of nine in ten
+# [the catalogue](../docs/mistakes.md), that it accepts the right function, and that it names the cause of 95 in 100
 # mistakes. Second, a program makes every small change that it knows in the library's own files, `<` to `<=`, `+` to
 # `-`, and runs the tests. [survivors.md](../tests/survivors.md) lists each change that no test noticed, with a reason.
 #

@@ -233,7 +233,7 @@ def cells(n: int, m: int) -> Array:
            [0. , 0.5, 0.5]])
     """
     i, h = np.arange(m)[:, None], np.arange(n)
-    touched = (h >= i * n // m) & (h < -(-(i + 1) * n // m))
+    touched = ((h + 1) * m > i * n) & (h * m < (i + 1) * n)  # value h is [h, h + 1) / n, cell i is [i, i + 1) / m
     return touched / touched.sum(1, keepdims=True)
 
 
