@@ -1,12 +1,11 @@
-"""The step all attention ends in, a weighted mean of values, and the ways tokens are laid out for it.
+"""The last step of all attention, a weighted mean of values, and the layouts of tokens for it.
 
-Scores say how much each query t wants of each key s. Softmax makes weights of a row of scores, positive and of sum 1,
-and :func:`attend` averages the values with them. Its backward pass is one line of calculus: with weights w and the
-gradient g that reaches them, ``dscores = w (g - sum(w g))``.
+Score (t, s) says how well key s fits query t. Softmax turns a row of scores into weights, positive and of sum 1, and
+:func:`attend` averages the values with them. With weights w and their gradient g, the gradient of the scores is
+``dscores = w (g - sum(w g))``.
 
-Tokens are (N, T, A D): head a owns the run of channels ``a D .. (a + 1) D``. :func:`split_heads` brings heads forward
-so that each is a stack of its own; :func:`transpose_heads` turns tokens into channels, and channels into tokens;
-:func:`pack_heads` keeps their signs alone, 64 to a word.
+Tokens are (N, T, A D): head a has the channels ``a D`` to ``(a + 1) D``. :func:`split_heads` gives each head an array
+of its own, :func:`transpose_heads` exchanges tokens and channels, :func:`pack_heads` keeps only signs, 64 to a word.
 """
 
 import math
@@ -41,17 +40,13 @@ def attend(scores: Array, v: Array) -> tuple[Array, AttendCache]:
     Parameters
     ----------
     scores : float ndarray of shape (N, A, T, S)
+        ``S = 0`` is refused: there is no mean of nothing.
     v : float ndarray of shape (N, A, S, D)
 
     Returns
     -------
     y : ndarray of shape (N, A, T, D)
     cache : AttendCache
-
-    Raises
-    ------
-    ValueError, TypeError
-        For shapes or dtypes that do not fit, or no values to look at.
 
     Notes
     -----
@@ -77,7 +72,7 @@ def attend(scores: Array, v: Array) -> tuple[Array, AttendCache]:
 
 
 def attend_backward(dy: Array, cache: AttendCache) -> AttendGrads:
-    """``dscores = weights * (dweights - their mean under the weights)``: a row sums to 0, as weights sum to 1."""
+    """``dscores = weights * (dweights - their mean under the weights)``. A row sums to 0, because weights sum to 1."""
     weights, v = cache
     need_shape("attend_backward", "dy", dy, " ".join(map(str, (*weights.shape[:3], v.shape[3]))))
     dweights, dv = dy @ transposed(v), transposed(weights) @ dy  # (2)
@@ -94,7 +89,7 @@ def split_heads(x: Array, heads: int) -> Array:
 
 
 def split_gradient(op: str, dy: Array, q: Array) -> Array:
-    """``dy`` as heads, once it is seen to have the shape of the tokens that ``q`` was split from."""
+    """``dy`` as heads. Its shape must be that of the tokens before they were split into the heads ``q``."""
     N, A, T, D = q.shape
     need_shape(op, "dy", dy, f"{N} {T} {A * D}")
     return split_heads(dy, A)
@@ -107,7 +102,7 @@ def merge_heads(x: Array) -> Array:
 
 
 def transpose_heads(x: Array, heads: int = 1) -> Array:
-    """Tokens for channels within each head: (N, T, A D) to (N, D, A T). Twice is the identity.
+    """Exchange tokens and channels within each head: (N, T, A D) to (N, D, A T). Twice is the identity.
 
     >>> transpose_heads(np.array([[[1, 2, 3, 4], [5, 6, 7, 8]]]), heads=2)          # heads hold 1 2 5 6 and 3 4 7 8
     array([[[1, 5, 3, 7],

@@ -1,25 +1,23 @@
-"""Attention: every token asks all others, and gets back a weighted mean of what they hold.
+"""Attention: each token gets a weighted mean of the values of all tokens.
 
-Queries ``q`` meet keys ``k`` in scores, softmax turns a row of scores into weights that sum to 1, and the weights
-average the values ``v``. With T queries, S keys, and heads of width D (in each head alike)::
+The dot products of queries ``q`` and keys ``k`` are the scores, softmax turns a row of scores into weights that sum to
+1, and the weights average the values ``v``. In each head, with T queries, S keys and width D::
 
     full     y = softmax(q k^T / sqrt(D)) v                       2 T S D multiplications
     binary   y = softmax(scale sgn(q) sgn(k)^T / sqrt(D)) v       T S D by XOR and popcount, T S D real
     linear   y = q (k^T v) / S                                    (T + S) D D: no T x S array is ever made
 
-The first two end in :func:`tinybnn.ops.attend.attend` and differ in where their scores come from. Forms that shrink S are
-in :mod:`tinybnn.ops.reduced_attention`.
+The first two differ in their scores and end in :func:`tinybnn.ops.attend.attend`. Forms that shrink S are in
+:mod:`tinybnn.ops.reduced_attention`.
 """
 
 import math
 from collections import namedtuple
-from typing import NamedTuple
 
 import numpy as np
 
 from ..notation import Array
 from .attend import (
-    AttendCache,
     attend,
     attend_backward,
     attend_loops,
@@ -49,16 +47,12 @@ def attention_loops(q: Array, k: Array, v: Array, *, heads: int = 1) -> Array:
     return y
 
 
-class AttentionCache(NamedTuple):
-    """Queries and keys, cut into heads, and how they attended."""
-
-    q: Array
-    k: Array
-    attended: AttendCache
+class AttentionCache(namedtuple("AttentionCache", "q k attended")):
+    """Queries and keys as heads, and the cache of the weighted mean."""
 
     @property
     def weights(self) -> Array:
-        """Where each query looked: (N, A, T, S)."""
+        """The weight of each key for each query: (N, A, T, S)."""
         return self.attended.weights
 
 
@@ -74,21 +68,16 @@ def attention(q: Array, k: Array, v: Array, *, heads: int = 1) -> tuple[Array, A
     k, v : float ndarrays of shape (N, S, A D)
         S may differ from T.
     heads : int
-        A; the last axis is cut into that many runs, and each attends on its own.
+        A. The last axis is cut into A runs, and each attends on its own; a width that A does not divide is refused.
 
     Returns
     -------
     y : ndarray of shape (N, T, A D)
     cache : AttentionCache
 
-    Raises
-    ------
-    ValueError, TypeError
-        For shapes or dtypes that do not fit, or a width that is not a multiple of ``heads``.
-
     Notes
     -----
-    All T x S scores of each head stand in memory at once; sqrt(D) keeps their variance at that of q and k, if it is 1.
+    All T x S scores are in memory at once. If q and k have variance 1, sqrt(D) gives their scores variance 1 too.
     Exactness: agrees with :func:`attention_loops` to the rounding of sums of D and of S terms.
     Source: Vaswani 2017, arXiv 1706.03762, eq. 1, and its heads without their projections; status exact.
     See also: :func:`tinybnn.ops.reduced_attention.pooled_attention`, whose S is small.
@@ -107,7 +96,7 @@ def attention(q: Array, k: Array, v: Array, *, heads: int = 1) -> tuple[Array, A
 
 
 def attention_backward(dy: Array, cache: AttentionCache) -> AttentionGrads:
-    """``dscores`` meets the keys on its way to the queries, and the queries on its way to the keys."""
+    """``dq`` is ``dscores`` times the keys, ``dk`` its transpose times the queries."""
     q, k, attended = cache
     dscores, dv = attend_backward(split_gradient("attention_backward", dy, q), attended)  # (2)
     dscores = dscores / math.sqrt(q.shape[-1])
@@ -133,21 +122,12 @@ def binary_attention_loops(q: Array, k: Array, v: Array, scale: Array, *, heads:
     return y
 
 
-class BinaryAttentionCache(NamedTuple):
-    """Queries and keys, cut into heads, before and after the quantizer; their dot products; how they attended."""
-
-    q: Array
-    k: Array
-    q_signs: Array
-    k_signs: Array
-    dots: Array
-    factor: Array
-    attended: AttendCache
-    quantizer: Quantizer
+class BinaryAttentionCache(namedtuple("BinaryAttentionCache", "q k q_signs k_signs dots factor attended quantizer")):
+    """Queries and keys as heads, their signs, dot products and factor; the cache of the weighted mean."""
 
     @property
     def weights(self) -> Array:
-        """Where each query looked: (N, A, T, S)."""
+        """The weight of each key for each query: (N, A, T, S)."""
         return self.attended.weights
 
 
@@ -162,7 +142,7 @@ def binary_attention(
     Parameters
     ----------
     q : float ndarray of shape (N, T, A D)
-        Latent; only signs take part.
+        Latent: only its signs are used. NaN is refused, in ``k`` too.
     k, v : float ndarrays of shape (N, S, A D)
         Keys are latent, values real.
     scale : float ndarray of shape (A,)
@@ -176,23 +156,18 @@ def binary_attention(
     y : ndarray of shape (N, T, A D)
     cache : BinaryAttentionCache
 
-    Raises
-    ------
-    ValueError, TypeError
-        As :func:`attention`, for a scale that does not fit, or NaN in q or k.
-
     Notes
     -----
-    Weights and values stay real: a softmax rounded to a bit would look at one place or at none.
+    Weights and values stay real: a weight of one bit would select a key or drop it, and could not average.
     Exactness: agrees with :func:`binary_attention_loops` to the rounding of softmax; equals
-    :func:`binary_attention_packed` by ``==``, for the integer comes first and ``scale / sqrt(D)`` after it.
-    Source: Hamming scores with learnt scales of q and k as in BinaryFormer, Heinrich 2025; that attention is binarized
-    with learnt scales is said, without equations, in arXiv 2405.17776; status reconstructed.
+    :func:`binary_attention_packed` by ``==``, because ``scale / sqrt(D)`` multiplies the same integer.
+    Source: Hamming scores with learnt scales of q and k as in BinaryFormer, Heinrich 2025. arXiv 2405.17776 says,
+    without equations, that attention is binarized with learnt scales; status reconstructed.
 
     Examples
     --------
     >>> q, k = np.array([[[0.5, -2.0]]]), np.array([[[0.1, -0.1], [-3.0, 3.0]]])           # dot products 2 and -2
-    >>> binary_attention(q, k, k, np.array([9.0]))[0].round(6)                             # looks at the first alone
+    >>> binary_attention(q, k, k, np.array([9.0]))[0].round(6)                             # the first key's value
     array([[[ 0.1, -0.1]]])
     """
     need_tokens("binary_attention", q, k, v, heads, scale=scale)
@@ -216,19 +191,8 @@ def binary_attention_backward(dy: Array, cache: BinaryAttentionCache) -> BinaryA
 
 
 def binary_attention_packed(q: Array, k: Array, v: Array, scale: Array, *, heads: int = 1) -> Array:
-    """:func:`binary_attention` forward by XOR and popcount: queries and keys are packed on the way in.
+    """:func:`binary_attention` forward by XOR and popcount, from the same arguments.
 
-    Parameters
-    ----------
-    q, k, v, scale, heads
-        As in :func:`binary_attention`, signs not yet taken.
-
-    Returns
-    -------
-    ndarray of shape (N, T, A D)
-
-    Notes
-    -----
     Exactness: equals :func:`binary_attention` with any hard quantizer by ``==``, in float32 and in float64: the same
     integers, and after them the same arithmetic in the same order.
     Source: as :func:`binary_attention`. See also: :func:`tinybnn.ops.attend.packed_dots`.
@@ -245,7 +209,7 @@ def binary_attention_packed(q: Array, k: Array, v: Array, scale: Array, *, heads
 
 
 def linear_attention_loops(q: Array, k: Array, v: Array, *, heads: int = 1) -> Array:
-    """Specification of :func:`linear_attention`: in each head a D x D table, then its reading."""
+    """Specification of :func:`linear_attention`: in each head a D x D table, then its product with q."""
     (N, T, _), (S, D) = q.shape, (k.shape[1], k.shape[2] // heads)
     y = np.zeros(q.shape, v.dtype)
     for n, a in np.ndindex(N, heads):
@@ -261,7 +225,7 @@ LinearAttentionCache = namedtuple("LinearAttentionCache", "q k v table")  # tabl
 
 
 def linear_attention(q: Array, k: Array, v: Array, *, heads: int = 1) -> tuple[Array, LinearAttentionCache]:
-    """Attention without softmax, bracketed so that no token meets another: ``y = q (k^T v) / S`` in each head.
+    """Attention without softmax, bracketed so that no query meets a key: ``y = q (k^T v) / S`` in each head.
 
     ``(q k^T) v / S`` is the same number, for 2 T S D multiplications a head instead of (T + S) D D.
 
@@ -296,7 +260,7 @@ def linear_attention(q: Array, k: Array, v: Array, *, heads: int = 1) -> tuple[A
 
 
 def linear_attention_backward(dy: Array, cache: LinearAttentionCache) -> AttentionGrads:
-    """Each product gives each factor its own, still without a T x S array."""
+    """Each of the two matrix products gives each of its factors a gradient, still without a T x S array."""
     q, k, v, table = cache
     dy = split_gradient("linear_attention_backward", dy, q)
     dq, dtable = dy @ transposed(table), transposed(q) @ dy / k.shape[2]  # (2)

@@ -1,8 +1,8 @@
-"""Sign, and what stands in for its derivative. After this page you can binarize anything and train through it.
+"""Sign, and the function that replaces its derivative. After this page you can train through a sign.
 
-``sign`` is flat: its derivative is 0 wherever it exists, so nothing would ever be learnt through it. Every
-binary network therefore runs one function forward (``hard``) and differentiates another (``soft``). A
-:class:`Quantizer` names such a pair, with the derivative written out::
+The derivative of ``sign`` is 0 wherever it exists, so nothing could be learnt through it. Every binary network runs one
+function forward (``hard``) and differentiates another one (``soft``), its **surrogate**. A :class:`Quantizer` holds
+both, and the derivative of ``soft``::
 
     name             soft(x)                           dsoft(x) = d soft / dx        source
     identity         x                                 1                             Bengio 2013
@@ -12,8 +12,8 @@ binary network therefore runs one function forward (``hard``) and differentiates
     swish_sign(b)    h + (1 - h^2) z / 2               b (1 - h^2) (2 - z h) / 2     Darabi 2018, BNN+
                      with z = b x, h = tanh(z / 2)
 
-Finite differences of ``hard`` are zero and test nothing. ``quantizer.relaxed()`` runs ``soft`` forward
-instead, and then the very same backward code must agree with finite differences.
+Finite differences of ``hard`` are zero and test nothing. A **relaxed quantizer**, ``quantizer.relaxed()``, runs
+``soft`` forward too. Then the same backward code must agree with finite differences.
 """
 
 from collections import namedtuple
@@ -40,16 +40,12 @@ def sign(x: Array) -> Array:
     Parameters
     ----------
     x : float ndarray of any shape
+        NaN has no sign and is refused.
 
     Returns
     -------
     ndarray
         Same shape and dtype, every value -1 or +1.
-
-    Raises
-    ------
-    ValueError
-        If ``x`` holds NaN, which has no sign.
 
     Notes
     -----
@@ -69,7 +65,7 @@ def sign(x: Array) -> Array:
 
 
 class Quantizer(NamedTuple):
-    """What runs forward (``hard``) beside what is differentiated (``soft``, with derivative ``dsoft``)."""
+    """What runs forward (``hard``), its surrogate (``soft``), and the derivative of the surrogate (``dsoft``)."""
 
     name: str
     hard: Callable[[Array], Array]
@@ -86,18 +82,16 @@ identity = Quantizer("identity", sign, lambda x: x, np.ones_like)
 clipped = Quantizer("clipped", sign, lambda x: np.clip(x, -1, 1), lambda x: (np.abs(x) <= 1).astype(x.dtype))
 
 polynomial = Quantizer(
-    "polynomial",
-    sign,
-    lambda x: np.clip(x, -1, 1) * (2 - np.abs(np.clip(x, -1, 1))),
-    lambda x: 2 - 2 * np.minimum(np.abs(x), 1),
-)
+    "polynomial", sign,
+    lambda x: np.clip(x, -1, 1) * (2 - np.abs(np.clip(x, -1, 1))), lambda x: 2 - 2 * np.minimum(np.abs(x), 1),
+)  # fmt: skip
 
 real = Quantizer("real", lambda x: x, lambda x: x, np.ones_like)
-"""No quantizer at all: the one switch that turns a binary network into its float twin."""
+"""No quantizer: with it a binary network is its float twin."""
 
 
 def tanh(sharpness: float) -> Quantizer:
-    """IR-Net's surrogate; raise ``sharpness`` from 0.1 to 10 while training (:func:`tanh_sharpness`)."""
+    """IR-Net's surrogate. Raise ``sharpness`` from 0.1 to 10 during training (:func:`tanh_sharpness`)."""
     t = need_number("tanh", "sharpness", sharpness, low=1e-6)
     k = max(1 / t, 1)
     return Quantizer(f"tanh({t:g})", sign, lambda x: k * np.tanh(t * x), lambda x: k * t * (1 - np.tanh(t * x) ** 2))
@@ -114,7 +108,7 @@ def tanh_sharpness(progress: float, low: float = 0.1, high: float = 10.0) -> flo
 
 
 def swish_sign(beta: float = 5.0) -> Quantizer:
-    """BNN+'s surrogate: its derivative is negative far from 0, so that no gradient passes and some turn back."""
+    """BNN+'s surrogate. Far from 0 its derivative is slightly negative: there the gradient changes its sign."""
     b = need_number("swish_sign", "beta", beta, low=1e-6)
 
     def soft(x):
@@ -129,13 +123,9 @@ def swish_sign(beta: float = 5.0) -> Quantizer:
 
 
 QUANTIZERS = {
-    "identity": identity,
-    "clipped": clipped,
-    "polynomial": polynomial,
-    "tanh": tanh(1.0),
-    "swish_sign": swish_sign(),
-}
-"""The family by name, for options and tests. Every one of them runs the same ``sign`` forward."""
+    "identity": identity, "clipped": clipped, "polynomial": polynomial, "tanh": tanh(1.0), "swish_sign": swish_sign(),
+}  # fmt: skip
+"""The surrogates by name, for options and tests. With each of them ``sign`` runs forward."""
 
 
 # -- binarization with a learned threshold -------------------------------------------------------------------------
@@ -159,10 +149,11 @@ def binarize(x: Array, tau: Array, *, quantizer: Quantizer = clipped) -> tuple[A
     Parameters
     ----------
     x : float ndarray of shape (..., C)
+        NaN is refused, as in :func:`sign`.
     tau : float ndarray of shape (C,)
         In units of ``x``. ``tau = 0`` is plain sign.
     quantizer : Quantizer
-        Which surrogate the backward pass uses; :data:`real` gives ``x - tau`` itself.
+        The surrogate for the backward pass; :data:`real` gives ``x - tau`` itself.
 
     Returns
     -------
@@ -170,15 +161,10 @@ def binarize(x: Array, tau: Array, *, quantizer: Quantizer = clipped) -> tuple[A
         Values -1 or +1.
     cache : BinarizeCache
 
-    Raises
-    ------
-    ValueError, TypeError
-        For a threshold that does not fit, mixed dtypes, or NaN.
-
     Notes
     -----
-    Exactness: equals :func:`binarize_loops` by ``==``: in IEEE arithmetic with subnormals ``x - tau`` is zero
-    only where ``x == tau``, so comparing and subtracting agree.
+    Exactness: equals :func:`binarize_loops` by ``==``, because in IEEE arithmetic with subnormals ``x - tau`` is zero
+    only where ``x == tau``.
     Source: RSign of ReActNet, Liu 2020, arXiv 2003.03488, eq. 1; status exact.
 
     Examples
@@ -193,7 +179,7 @@ def binarize(x: Array, tau: Array, *, quantizer: Quantizer = clipped) -> tuple[A
 
 
 def binarize_backward(dy: Array, cache: BinarizeCache) -> BinarizeGrads:
-    """``dx = dy * dsoft(x - tau)``, and ``dtau`` is minus its sum over everything but channels."""
+    """``dx = dy * dsoft(x - tau)``, and ``dtau`` is minus the sum of ``dx`` over all axes but channels."""
     need_shape("binarize_backward", "dy", dy, " ".join(map(str, cache.shifted.shape)))
     dx = dy * cache.quantizer.dsoft(cache.shifted)  # (2)
     dtau = -channel_sum(dx)  # (1)
@@ -201,7 +187,7 @@ def binarize_backward(dy: Array, cache: BinarizeCache) -> BinarizeGrads:
 
 
 def channel_sum(x: Array) -> Array:
-    """Sum over everything but the last axis, as a product with a row of ones; ``x.sum(0)`` is several times slower."""
+    """Sum over all axes but the last, as a product with a row of ones. ``x.sum(0)`` is several times slower."""
     rows = x.reshape(-1, x.shape[-1])
     return np.ones(len(rows), x.dtype) @ rows
 
@@ -223,13 +209,13 @@ def mean_abs_loops(w: Array) -> Array:
 def mean_abs(w: Array) -> tuple[Array, Array]:
     """The best scale of each binary filter: ``alpha[f] = mean |w[..., f]|``.
 
-    Among all ``alpha * sgn(w)`` this one is nearest to ``w``, and the squared error left over is
-    ``|w|^2 - n alpha^2`` for a filter of ``n`` weights.
+    Among all ``alpha * sgn(w)`` this one is nearest to ``w``. For a filter of ``n`` weights the squared error is
+    ``|w|^2 - n alpha^2``.
 
     Parameters
     ----------
     w : float ndarray of shape (..., F)
-        Latent weights, filters last.
+        **Latent weights**: the floats that training changes and whose signs are the binary weights. Filters last.
 
     Returns
     -------

@@ -52,7 +52,7 @@ def binary_conv2d(
     alpha : float ndarray of shape (F,)
         The scale: ``mean_abs(w)``, or a parameter of its own.
     pad_value : -1, 0 or +1
-        No default: 0 is not a binary value, and -1 and +1 are not zero.
+        No default: 0 is not a binary value, and -1 and +1 are not zero. Any other value is refused.
     stride, pad, dilation, groups
         As in :func:`tinybnn.ops.conv.conv2d`.
     quantizer : Quantizer
@@ -62,11 +62,6 @@ def binary_conv2d(
     -------
     y : ndarray of shape (N, OH, OW, F)
     cache : BinaryConvCache
-
-    Raises
-    ------
-    ValueError, TypeError
-        For another ``pad_value``, or shapes and dtypes that do not fit.
 
     Notes
     -----
@@ -126,9 +121,9 @@ def conv2d_packed(
 ) -> Array:  # fmt: skip
     """Binary convolution of packed operands: the whole number inside :func:`binary_conv2d`.
 
-    ``y = n - 2 popcount(columns ^ w)``, where ``n = KH KW C / groups`` is the number of taps, and the columns are the
-    words under each window. A padded pixel of +1 is a word of zeros, and one of -1 has a one for every channel. Padding
-    with 0 is computed as padding with +1; afterwards the weights of all taps outside the map are subtracted.
+    ``y = n - 2 popcount(columns ^ w)``, where ``n = KH KW C / groups`` is the number of products in a sum. The columns
+    are the words under each window. A padded pixel of +1 is a word of zeros, and one of -1 has a one for every channel.
+    Padding with 0 is computed as padding with +1; afterwards the weights of all taps outside the map are subtracted.
 
     Parameters
     ----------
@@ -144,11 +139,6 @@ def conv2d_packed(
     Returns
     -------
     ndarray of int32, shape (N, OH, OW, F)
-
-    Raises
-    ------
-    ValueError, TypeError
-        For words that do not fit ``C``, or another ``pad_value``.
 
     Notes
     -----

@@ -1,11 +1,12 @@
-"""Sixty-four binary values in one word: packing, and the dot product that comes out of XOR and popcount.
+"""Sixty-four binary values in one **word**, a ``uint64``: packing, and the dot product by XOR and popcount.
 
 Two values of +-1 multiply to +1 where they agree and to -1 where they differ. So a dot product of ``n`` of them
 is ``n`` minus twice the number of places where they differ, and XOR marks exactly those places::
 
     dot(a, b) = n - 2 * popcount(a ^ b)
 
-Bits: 1 means -1, the least significant bit comes first, the tail of the last word is zero (see ``notation``).
+Bit 1 means -1, and the least significant bit comes first. The **tail bits**, those of the last word that hold no value,
+are zero on both sides, so they never differ (see ``notation``).
 """
 
 import numpy as np
@@ -35,16 +36,11 @@ def pack(x: Array) -> Array:
     Parameters
     ----------
     x : float ndarray of shape (..., C)
-        Every value -1 or +1.
+        Any value but -1 and +1 is refused; binarize first.
 
     Returns
     -------
     ndarray of uint64, shape (..., ceil(C / 64))
-
-    Raises
-    ------
-    ValueError
-        If any value is neither -1 nor +1; binarize first.
 
     Notes
     -----
@@ -62,7 +58,7 @@ def pack(x: Array) -> Array:
 
 
 def pack_bits(negative: Array) -> Array:
-    """Pack booleans, True for -1, along the last axis: what :func:`pack` does once the signs are known.
+    """Pack booleans along the last axis, True for -1: the second half of :func:`pack`.
 
     >>> pack_bits(np.array([True, False, True]))
     array([5], dtype=uint64)
@@ -70,14 +66,14 @@ def pack_bits(negative: Array) -> Array:
     need_dtype("pack_bits", "negative", negative, np.bool_)
     *outer, C = negative.shape
     packed = np.zeros((*outer, 8 * words(C)), np.uint8)
-    # Where C is a multiple of 8, no byte holds bits of two rows, and one long row is packed four times as fast.
+    # If C is a multiple of 8, no byte holds bits of two rows, and one long row is packed four times as fast.
     rows = negative if C % 8 else negative.reshape(-1)
     packed[..., : ceil_div(C, 8)] = np.packbits(rows, axis=-1, bitorder="little").reshape(*outer, ceil_div(C, 8))
     return packed.view("<u8").astype(np.uint64, copy=False)
 
 
 def binarize_packed(x: Array, tau: Array) -> Array:
-    """Threshold and pack at once: the bits of ``pack(binarize(x, tau))``, with no float +-1 in between.
+    """Threshold and pack at once: the bits of ``pack(binarize(x, tau)[0])``, without the floats of +-1 in between.
 
     Parameters
     ----------
@@ -90,7 +86,7 @@ def binarize_packed(x: Array, tau: Array) -> Array:
 
     Notes
     -----
-    Exactness: equals ``pack(binarize(x, tau)[0])`` by ``==``; NaN, which has no sign, is refused here as there.
+    Exactness: equals ``pack(binarize(x, tau)[0])`` by ``==``; both refuse NaN in ``x``.
     Source: ours.
 
     Examples
@@ -120,7 +116,7 @@ def unpack(packed: Array, C: int, dtype: type | np.dtype = np.float32) -> Array:
     ----------
     packed : uint64 ndarray of shape (..., ceil(C / 64))
     C : int
-        How many values a row holds; words do not tell.
+        The number of values in a row, which the words do not tell.
     dtype : float dtype
 
     Returns
@@ -202,16 +198,11 @@ def packed_matmul(a: Array, b: Array, n: int) -> Array:
     b : uint64 ndarray of shape (F, words)
         Rows of ``ceil(n / 64)`` words, like ``a``: the *transpose* of a usual right operand.
     n : int
-        The true number of values in a row.
+        As in :func:`packed_dot`.
 
     Returns
     -------
     ndarray of int32, shape (M, F)
-
-    Raises
-    ------
-    ValueError, TypeError
-        For words that do not fit ``n``.
 
     Notes
     -----
@@ -233,9 +224,9 @@ def packed_matmul(a: Array, b: Array, n: int) -> Array:
 
 
 def differing_bits(a: Array, b: Array) -> Array:
-    """How many bits differ between every row of ``a`` (..., M, words) and every row of ``b`` (..., F, words).
+    """How many bits differ between rows of ``a`` (..., M, words) and of ``b`` (..., F, words): int32 (..., M, F).
 
-    Returns int32 (..., M, F). The loop takes one word of all rows at a time, so that no array (M, F, words) is made.
+    The loop takes one word of all rows at a time, so that no array (M, F, words) is made.
 
     >>> differing_bits(np.array([[0b111], [0b100]], np.uint64), np.array([[0b110]], np.uint64))
     array([[1],
@@ -248,7 +239,7 @@ def differing_bits(a: Array, b: Array) -> Array:
 
 
 def need_words(op: str, n: int, **rows: Array) -> None:
-    """Refuse rows that are not ``uint64`` words, or not as many as ``n`` bits take."""
+    """Refuse rows that are not ``uint64`` words, or that have another number of words than ``n`` bits take."""
     need_int(op, "n", n, 1)
     for name, array in rows.items():
         need_dtype(op, name, array, np.uint64)

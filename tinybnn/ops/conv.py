@@ -1,13 +1,13 @@
 """Convolution and its transpose: the specification, the fast pair, and why one is the other's backward pass.
 
 A convolution is a linear map, so its gradient with respect to the input is the transposed map, and the
-gradient of the transposed map is the convolution again. Two functions therefore carry four passes::
+gradient of the transposed map is the convolution again. Two functions therefore serve in four passes::
 
     y  = conv2d(x, w)                  dx = conv_transpose2d(dy, w)
     x' = conv_transpose2d(y', w)       dy' = conv2d(dx', w)
 
-and <conv2d(x, w), y> = <x, conv_transpose2d(y, w)> holds exactly on integers. "Convolution" means, as everywhere
-in this field, cross-correlation: the kernel is not flipped.
+and <conv2d(x, w), y> = <x, conv_transpose2d(y, w)> holds exactly on integers. As everywhere in this field,
+"convolution" means cross-correlation: the kernel is not flipped. A **tap** is one position (kh, kw) of the kernel.
 """
 
 from collections import namedtuple
@@ -19,7 +19,7 @@ from ..notation import HW, Array, Pair
 from ..validate import need_float, need_int, need_number, need_pair, need_shape
 
 BAND = 150_000
-"""Columns copied at a time, in elements: some 600 KB of float32, so that they are still in cache when multiplied."""
+"""Elements of columns copied at a time: some 600 KB of float32, which are still in cache when multiplied."""
 
 
 def conv2d_loops(
@@ -59,10 +59,11 @@ def conv2d(
     ----------
     x : float ndarray of shape (N, H, W, C)
     w : float ndarray of shape (KH, KW, C / groups, F)
+        A kernel larger than the padded input is refused.
     stride, pad, dilation : int or (rows, columns) pair
         ``pad`` rows and columns are added on each side.
     pad_value : float
-        What the padding holds. For a binary convolution it is -1, 0 or +1 and part of the network.
+        The value of the padding. For a binary convolution it is -1, 0 or +1 and part of the network.
     groups : int
         ``C`` and ``F`` are cut into this many runs; each run of filters sees only its run of channels.
 
@@ -71,11 +72,6 @@ def conv2d(
     y : ndarray of shape (N, OH, OW, F)
         ``OH = (H + 2 PH - DH (KH - 1) - 1) // SH + 1``, and likewise ``OW``.
     cache : ConvCache
-
-    Raises
-    ------
-    ValueError, TypeError
-        For shapes or dtypes that do not fit, or a kernel larger than the padded input.
 
     Notes
     -----
@@ -153,12 +149,12 @@ def conv_transpose2d(
     ----------
     y : float ndarray of shape (N, OH, OW, F)
     w : float ndarray of shape (KH, KW, C / groups, F)
-        The weights of the convolution of which this is the transpose: it maps ``F`` channels to ``C``.
-    stride, pad, dilation : int or (rows, columns) pair
-    groups : int
+        The weights of the convolution that is transposed: here they map ``F`` channels to ``C``.
+    stride, pad, dilation, groups
+        As in :func:`conv2d`.
     size : (H, W), optional
-        The output size. A stride maps several input sizes to one output size; the smallest is taken:
-        ``H = (OH - 1) SH + DH (KH - 1) + 1 - 2 PH``.
+        The output size, which :func:`conv2d` must map to (OH, OW). A stride maps several sizes to one; the default is
+        the smallest: ``H = (OH - 1) SH + DH (KH - 1) + 1 - 2 PH``.
 
     Returns
     -------
@@ -186,8 +182,8 @@ def conv_transpose2d(
     H, W = size or ((OH - 1) * SH + EH - 2 * PH, (OW - 1) * SW + EW - 2 * PW)
     if output_size("conv_transpose2d", (H, W), (KH, KW), checked.stride, checked.pad, checked.dilation) != (OH, OW):
         raise ValueError(f"conv_transpose2d: size is ({H}, {W}), which conv2d does not map to y's ({OH}, {OW})")
-    # Value (i, j) of y lands at (i SH + EH - 1, j SW + EW - 1) of an array that a valid convolution reduces to the
-    # padded input; the border that was padding, PH rows and PW columns, is cut off afterwards.
+    # Value (i, j) of y goes to (i SH + EH - 1, j SW + EW - 1) of an array that an unpadded convolution reduces to the
+    # padded input. The padding, PH rows and PW columns, is cut off afterwards.
     spread = np.zeros((N, H + 2 * PH + EH - 1, W + 2 * PW + EW - 1, F), y.dtype)
     spread[:, EH - 1 : EH - 1 + OH * SH : SH, EW - 1 : EW - 1 + OW * SW : SW] = y
     spread = spread[:, PH : PH + H + EH - 1, PW : PW + W + EW - 1]
@@ -198,7 +194,7 @@ def conv_transpose2d(
 
 
 def conv_transpose2d_backward(dx: Array, cache: ConvTransposeCache) -> ConvTransposeGrads:
-    """``dy`` is the convolution of ``dx``; ``dw`` is the convolution's, with the two ends exchanged."""
+    """``dy`` is the convolution of ``dx``; ``dw`` is that convolution's, with ``y`` as its output gradient."""
     y, w, stride, pad, dilation, groups = cache
     C = w.shape[2] * groups
     need_shape("conv_transpose2d_backward", "dx", dx, f"{len(y)} H W {C}")
@@ -211,7 +207,7 @@ def conv_transpose2d_backward(dx: Array, cache: ConvTransposeCache) -> ConvTrans
 
 
 def output_size(op: str, size: HW, kernel: HW, stride: HW, pad: HW, dilation: HW) -> tuple[int, ...]:
-    """Rows and columns that a convolution leaves; refuses a kernel larger than the padded input."""
+    """Rows and columns of a convolution's output. A kernel larger than the padded input is refused."""
     padded = tuple(n + 2 * p for n, p in zip(size, pad))
     extent = tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilation))
     if any(e > n for e, n in zip(extent, padded)):
@@ -220,7 +216,7 @@ def output_size(op: str, size: HW, kernel: HW, stride: HW, pad: HW, dilation: HW
 
 
 def pad2d(x: Array, pad: HW, value: float | Array) -> Array:
-    """``x`` with ``pad`` (rows, columns) of ``value`` on each side; ``x`` itself where there is nothing to add."""
+    """``x`` with ``pad`` (rows, columns) of ``value`` on each side; ``x`` itself if ``pad`` is 0."""
     (PH, PW), (N, H, W, C) = pad, x.shape
     if PH == PW == 0:
         return x
@@ -231,7 +227,7 @@ def pad2d(x: Array, pad: HW, value: float | Array) -> Array:
 
 
 def windows(x: Array, kernel: HW, size: HW, stride: HW, dilation: HW) -> Array:
-    """A view, copying nothing: the values under each placement of the kernel, (N, OH, OW, KH, KW, C)."""
+    """The values under each placement of the kernel, (N, OH, OW, KH, KW, C): a view, no copy."""
     rows, cols = (d * (k - 1) + 1 for k, d in zip(kernel, dilation))
     view = np.lib.stride_tricks.sliding_window_view(x, (rows, cols), axis=(1, 2))
     view = view[:, :: stride[0], :: stride[1], :, :: dilation[0], :: dilation[1]]
@@ -239,7 +235,7 @@ def windows(x: Array, kernel: HW, size: HW, stride: HW, dilation: HW) -> Array:
 
 
 def _bands(x: Array, kernel: HW, size: HW, stride: HW, dilation: HW) -> Iterator[tuple[tuple[slice, slice], Array]]:
-    """Pieces of the output, each with its columns (im2col): some images at once, or some rows of one image."""
+    """Pieces of the output, each with its columns (im2col): several whole images, or several rows of one image."""
     view = windows(x, kernel, size, stride, dilation)
     N, OH, OW, KH, KW, C = view.shape
     K = KH * KW * C
@@ -252,7 +248,7 @@ def _bands(x: Array, kernel: HW, size: HW, stride: HW, dilation: HW) -> Iterator
 
 
 def weight_gradient(dy: Array, cache: ConvCache) -> Array:
-    """``dw[kh, kw, c, f]``: the columns that met weight (kh, kw, c), times ``dy`` of filter f, summed."""
+    """``dw[kh, kw, c, f]``: all values that weight (kh, kw, c) multiplied, times ``dy`` of filter f, summed."""
     x, w, stride, pad, pad_value, dilation, groups = cache
     dw = np.zeros_like(w)
     for xg, dwg, dyg in _groups(groups, pad2d(x, pad, pad_value), dw, dy):

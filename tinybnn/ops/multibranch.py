@@ -1,4 +1,4 @@
-"""Multi-branch upsampling: R binary views of one map, added with learnt weights. The first idea of the paper.
+"""Multi-branch upsampling: R binary versions of one map, added with learnt weights. The first idea of the paper.
 
 One sign after an upsampling keeps one bit of each value. So the map is binarized R times, each time with another
 threshold, another binary kernel and another scale, and a gate decides how much each branch counts::
@@ -17,14 +17,14 @@ import math
 from collections import namedtuple
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ..notation import HW, Array, Pair
 from ..validate import need_choice, need_dtype, need_float, need_int, need_pair, need_shape
 from .activation import sigmoid, sigmoid_backward
-from .binarize import BinarizeCache, Quantizer, binarize, binarize_backward, clipped
+from .binarize import Quantizer, binarize, binarize_backward, clipped
 from .binary_conv import conv2d_packed
 from .bitpack import binarize_packed
 from .conv import conv2d, conv2d_backward, output_size
@@ -67,27 +67,12 @@ def multi_branch_upsample_loops(
     return y
 
 
-class Branch(NamedTuple):
-    """One branch: its upsampler, the caches of its steps, and the sum ``z`` before scale and gate.
-
-    ``upsampled`` is None where the signs were taken before upsampling.
-    """
-
-    upsampler: Upsampler
-    upsampled: Any
-    binarized: BinarizeCache
-    convolved: Any
-    z: Array
+# One branch: the caches of steps (1) to (3), and the sum z before scale and gate. upsampled is None if (2) came first.
+Branch = namedtuple("Branch", "upsampler upsampled binarized convolved z")
 
 
-class MultiBranchCache(NamedTuple):
-    """The branches, the operands that the backward pass needs, and the gates ``sigmoid(theta)``."""
-
-    branches: tuple[Branch, ...]
-    w: Array
-    alpha: Array
-    gates: Array
-    quantizer: Quantizer
+class MultiBranchCache(namedtuple("MultiBranchCache", "branches w alpha gates quantizer")):
+    """The R branches, the operands that the backward pass needs, and the gates ``sigmoid(theta)``."""
 
     @property
     def outputs(self) -> tuple[Array, ...]:
@@ -109,9 +94,9 @@ def multi_branch_upsample(
     Parameters
     ----------
     x : float ndarray of shape (N, H, W, C)
-        Real values; each branch takes their signs in its own way.
+        Real values; NaN is refused.
     tau : float ndarray of shape (R, C)
-        Each branch's thresholds. Start them apart: branches that begin equal stay equal.
+        Thresholds of each branch. They must start different: branches that begin equal stay equal.
     w : float ndarray of shape (R, KH, KW, C, F)
         Latent weights.
     alpha : float ndarray of shape (R, F)
@@ -132,17 +117,12 @@ def multi_branch_upsample(
         ``OH = SH H + 2 PH - KH + 1``, and likewise ``OW``.
     cache : MultiBranchCache
 
-    Raises
-    ------
-    ValueError, TypeError
-        For shapes, gates or upsamplers that do not fit, mixed dtypes, or NaN.
-
     Notes
     -----
     Exactness: agrees with :func:`multi_branch_upsample_loops` to the rounding of R gated terms;
     :func:`multi_branch_upsample_packed` gives the same numbers by ``==``.
-    Source: Ding 2024, arXiv 2405.17776; status **reconstructed**: the paper tells of parallel branches, learnt weights,
-    a sigmoid and a Hadamard product. Where thresholds and scales stand is ours.
+    Source: Ding 2024, arXiv 2405.17776; status **reconstructed**: the paper describes parallel branches, learnt
+    weights, a sigmoid and a Hadamard product. The places of thresholds and scales are ours.
     See also: :mod:`tinybnn.ops.upsample`.
 
     Examples
@@ -150,7 +130,7 @@ def multi_branch_upsample(
     >>> x = np.array([-2.0, 0.0, 2.0]).reshape(1, 1, 3, 1)
     >>> tau, w, alpha, theta = np.array([[-1.0], [1.0]]), np.ones((2, 1, 1, 1, 1)), np.ones((2, 1)), np.zeros((2, 1))
     >>> y, _ = multi_branch_upsample(x, tau, w, alpha, theta, pad_value=1, scale=(1, 2), pad=0)
-    >>> y.ravel()                                        # two signs, each through a half-open gate: three levels
+    >>> y.ravel()                                        # two signs, each times its gate of 1/2: three levels
     array([-1., -1.,  0.,  0.,  1.,  1.])
     """
     op = "multi_branch_upsample"
@@ -195,8 +175,8 @@ def _branch(
 ) -> Branch:
     """Steps (1), (2) and (3) of one branch.
 
-    Nearest upsampling only copies values, so it gives the same signs before and after. Taken before, they are fewer,
-    and the convolution need not make the large map.
+    Nearest upsampling only copies values, so the signs are the same before and after it. Before it there are fewer, and
+    the convolution need not make the large map.
     """
     if up == NEAREST:
         s, binarized = binarize(x, tau, quantizer=quantizer)  # (2)

@@ -1,19 +1,18 @@
 """Attention whose cost grows with the number of tokens, not with its square: two ways, and their sum.
 
-The **position part** asks fewer keys: the map is averaged over coarse grids, and T queries meet the S anchors::
+The **position part** has fewer keys: the map is averaged over coarse grids, and T queries attend to the S averages,
+the anchors. The **channel part** exchanges tokens and channels: a channel is one query of width T, and the D channels
+of a head attend to each other (:func:`tinybnn.ops.attend.transpose_heads`)::
 
-    levels 1, 3, 6, 8  ->  S = 1 + 9 + 36 + 64 = 110 anchors, whatever T        T S D instead of T T D
-
-The **channel part** exchanges tokens and channels: a channel is one query of width T, and the D channels of a head
-attend to each other, T D D. It is the same attention, read sideways (:func:`tinybnn.ops.attend.transpose_heads`)::
-
-    position   y = softmax(scale sgn(q) sgn(pool k)^T / sqrt(D)) pool v         where to look
-    channel    y = v softmax(scale sgn(q)^T sgn(k) / sqrt(T))^T                 what to look for
+    position   y = softmax(scale sgn(q) sgn(pool k)^T / sqrt(D)) pool v         T S D instead of T T D multiplications
+    channel    y = v softmax(scale sgn(q)^T sgn(k) / sqrt(T))^T                 T D D
     two-part   y = position + channel
+
+Levels 1, 3, 6, 8 give S = 1 + 9 + 36 + 64 = 110 anchors for any T.
 """
 
 from collections import namedtuple
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -44,17 +43,12 @@ def pooled_attention_loops(
     return binary_attention_loops(q, k, v, scale, heads=heads)
 
 
-class PooledAttentionCache(NamedTuple):
-    """How keys and values were pooled, on which grid, and how queries attended to the anchors."""
-
-    pooled_k: tuple
-    pooled_v: tuple
-    grid: tuple[int, int]
-    binary: BinaryAttentionCache
+class PooledAttentionCache(namedtuple("PooledAttentionCache", "pooled_k pooled_v grid binary")):
+    """The caches of the two poolings, the grid of the tokens, and the cache of the attention to the anchors."""
 
     @property
     def weights(self) -> Array:
-        """Which anchors each query looked at: (N, A, T, S)."""
+        """The weight of each anchor for each query: (N, A, T, S)."""
         return self.binary.weights
 
 
@@ -72,7 +66,7 @@ def pooled_attention(
     k, v : float ndarrays of shape (N, H W, A D)
     scale : float ndarray of shape (A,)
     grid : (H, W)
-        The map on which the tokens of ``k`` and ``v`` lie, row-major.
+        The map on which the tokens of ``k`` and ``v`` lie, row-major. ``H W`` must be their number.
     levels : tuple of int
         Of the pyramid.
     heads, quantizer
@@ -82,11 +76,6 @@ def pooled_attention(
     -------
     y : ndarray of shape (N, T, A D)
     cache : PooledAttentionCache
-
-    Raises
-    ------
-    ValueError, TypeError
-        For shapes or dtypes that do not fit, or a grid that does not hold the tokens.
 
     Notes
     -----
@@ -108,7 +97,7 @@ def pooled_attention(
 
 
 def pooled_attention_backward(dy: Array, cache: PooledAttentionCache) -> BinaryAttentionGrads:
-    """Anchors hand their gradients back to the pixels they averaged."""
+    """The gradient of an anchor goes to all pixels that it averages."""
     dq, dpk, dpv, dscale = binary_attention_backward(dy, cache.binary)  # (2)
     (N, _, D), (H, W) = dpk.shape, cache.grid
     dk = pyramid_pool_backward(dpk, cache.pooled_k).reshape(N, H * W, D)  # (1)
@@ -153,6 +142,7 @@ def channel_attention(
     Parameters
     ----------
     q, k, v : float ndarrays of shape (N, T, A D)
+        Unlike in other attention, there must be as many keys as queries.
     scale : float ndarray of shape (A,)
     heads, quantizer
         As in :func:`tinybnn.ops.attention.binary_attention`.
@@ -163,15 +153,9 @@ def channel_attention(
     cache : BinaryAttentionCache
         Of the exchanged operands: its weights are the affinities (N, A, D, D).
 
-    Raises
-    ------
-    ValueError, TypeError
-        For shapes or dtypes that do not fit; there must be as many keys as queries.
-
     Notes
     -----
-    A channel's signs over the image are what it is compared by, and cost is linear in T. Scores are divided by sqrt(T),
-    the width of what is compared here.
+    Two channels are compared by their signs over the whole image, T of them, so scores are divided by sqrt(T).
     Exactness: agrees with :func:`channel_attention_loops` to the rounding of softmax; equals the packed form by ``==``.
     Source: arXiv 2405.17776 names a two-part attention without its equations; the channel affinity is that of dual
     attention, Fu 2018, arXiv 1809.02983, with binary scores; status reconstructed.
@@ -179,7 +163,7 @@ def channel_attention(
     Examples
     --------
     >>> x = np.array([[[3.0, 5.0], [-3.0, 1.0]]])
-    >>> channel_attention(x, x, x, np.array([100.0]))[0].round(12)       # each channel looks at itself alone
+    >>> channel_attention(x, x, x, np.array([100.0]))[0].round(12)       # each channel gets its own values
     array([[[ 3.,  5.],
             [-3.,  1.]]])
     """
@@ -190,7 +174,7 @@ def channel_attention(
 
 
 def channel_attention_backward(dy: Array, cache: BinaryAttentionCache) -> BinaryAttentionGrads:
-    """An exchange is a permutation, so its backward pass is the exchange back."""
+    """Exchanging tokens and channels is a permutation, so its backward pass exchanges them again."""
     heads = cache.q.shape[1]
     need_shape("channel_attention_backward", "dy", dy, f"{len(cache.q)} {cache.q.shape[3]} {heads * cache.q.shape[2]}")
     dq, dk, dv, dscale = binary_attention_backward(transpose_heads(dy, heads), cache)  # (3), (2)
@@ -225,7 +209,7 @@ def two_part_attention(
     q: Array, k: Array, v: Array, scale_position: Array, scale_channel: Array, *,
     grid: tuple[int, int], levels: tuple[int, ...] = LEVELS, heads: int = 1, quantizer: Quantizer = clipped,
 ) -> tuple[Array, TwoPartCache]:  # fmt: skip
-    """Where to look, plus what to look for: ``y = pooled_attention(q, k, v) + channel_attention(q, k, v)``.
+    """The sum of both parts: ``y = pooled_attention(q, k, v) + channel_attention(q, k, v)``.
 
     Parameters
     ----------
@@ -238,11 +222,6 @@ def two_part_attention(
     -------
     y : ndarray of shape (N, H W, A D)
     cache : TwoPartCache
-
-    Raises
-    ------
-    ValueError, TypeError
-        As its parts.
 
     Notes
     -----
@@ -265,7 +244,7 @@ def two_part_attention(
 
 
 def two_part_attention_backward(dy: Array, cache: TwoPartCache) -> TwoPartGrads:
-    """Both parts read q, k and v: their gradients add."""
+    """Both parts use q, k and v, so their gradients add."""
     p = pooled_attention_backward(dy, cache.position)
     c = channel_attention_backward(dy, cache.channel)
     return TwoPartGrads(p.dq + c.dq, p.dk + c.dk, p.dv + c.dv, p.dscale, c.dscale)
@@ -275,7 +254,7 @@ def two_part_attention_packed(
     q: Array, k: Array, v: Array, scale_position: Array, scale_channel: Array, *,
     grid: tuple[int, int], levels: tuple[int, ...] = LEVELS, heads: int = 1,
 ) -> Array:  # fmt: skip
-    """:func:`two_part_attention` forward from packed signs: by token in one part, by channel in the other."""
+    """:func:`two_part_attention` forward from packed signs: packed by token in one part, by channel in the other."""
     position = pooled_attention_packed(q, k, v, scale_position, grid=grid, levels=levels, heads=heads)
     return position + channel_attention_packed(q, k, v, scale_channel, heads=heads)
 
