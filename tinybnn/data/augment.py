@@ -31,6 +31,8 @@ def random_crop(image: Array, label: Array, size: Pair, rng: np.random.Generator
     An image that is smaller than the window lies at a random place inside it. Around it the window holds the mirrored
     image and the label 255, so that no invented pixel is scored.
 
+    Exactness: equals by ``==`` a window of ``np.pad(image, ..., mode="symmetric")``. Source: ours.
+
     Parameters
     ----------
     image : float ndarray of shape (H, W, C)
@@ -41,11 +43,6 @@ def random_crop(image: Array, label: Array, size: Pair, rng: np.random.Generator
     Returns
     -------
     image, label : ndarrays of shape (rows, columns, C) and (rows, columns)
-
-    Notes
-    -----
-    Exactness: equals by ``==`` a window of ``np.pad(image, ..., mode="symmetric")``.
-    Source: ours.
 
     Examples
     --------
@@ -98,6 +95,10 @@ def resize(image: Array, label: Array, size: Pair) -> tuple[Array, Array]:
     Labels are not interpolated, because the mean of the classes 3 and 5 is not class 4. In both maps the centre of
     pixel i is at ``i + 1/2``, so image and label stay aligned.
 
+    Exactness: the label equals ``label[floor((i + 1/2) H / OH), floor((j + 1/2) W / OW)]`` by ``==``, except where that
+    point is on the border of two pixels. The image is that of Pillow, in float32; Pillow averages when it shrinks.
+    Source: ours.
+
     Parameters
     ----------
     image : float ndarray of shape (H, W, C)
@@ -107,12 +108,6 @@ def resize(image: Array, label: Array, size: Pair) -> tuple[Array, Array]:
     Returns
     -------
     image, label : ndarrays of shape (rows, columns, C) and (rows, columns)
-
-    Notes
-    -----
-    Exactness: the label equals ``label[floor((i + 1/2) H / OH), floor((j + 1/2) W / OW)]`` by ``==``, except where that
-    point is on the border of two pixels. The image is that of Pillow, in float32; Pillow averages when it shrinks.
-    Source: ours.
     """
     from PIL import Image
 
@@ -167,6 +162,9 @@ def draw_batch(
 ) -> tuple[Array, Array]:  # fmt: skip
     """One training batch: draw samples with replacement; scale, crop, flip and recolour each of them.
 
+    Exactness: the same state of the generator gives the same bits.
+    Source: ours; scaling, cropping and flipping are common practice.
+
     Parameters
     ----------
     samples : sequence of Sample, or of (image, label) pairs
@@ -182,11 +180,6 @@ def draw_batch(
     -------
     x : float32 ndarray of shape (batch_size, rows, columns, C)
     labels : uint8 ndarray of shape (batch_size, rows, columns); 255 is ignored
-
-    Notes
-    -----
-    Exactness: the same state of the generator gives the same bits.
-    Source: ours; scaling, cropping and flipping are common practice.
     """
     N = need_int("draw_batch", "batch_size", batch_size, 1)
     size = need_pair("draw_batch", "crop", crop, 1)

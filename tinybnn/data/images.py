@@ -42,14 +42,11 @@ def read_image(path: Path | str) -> Array:
     are traced on what a viewer shows. A file that is missing, truncated, no image, or has more than 8 bits a channel
     raises a :class:`DataError`, here and in the functions below.
 
+    Exactness: ``rint(255 image)`` equals Pillow's ``convert("RGB")`` by ``==``. Source: ours.
+
     Returns
     -------
     float32 ndarray of shape (H, W, 3); the stored bytes over 255
-
-    Notes
-    -----
-    Exactness: ``rint(255 image)`` equals Pillow's ``convert("RGB")`` by ``==``.
-    Source: ours.
     """
     modes = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
     return _rgb(_open(path, modes, "8 bits a channel")).astype(np.float32) / np.float32(255)
@@ -100,14 +97,12 @@ def city_label(path: Path) -> Array:
     palette. Other ids than these are refused: labelIds are 0..33 and 255, which stands for the licence plate's -1;
     trainIds are 0..18 and 255.
 
+    Exactness: equals ``Image.point`` with the same table by ``==``.
+    Source: Cordts 2016, arXiv 1604.01685, and the label table of the official scripts; status exact.
+
     Returns
     -------
     uint8 ndarray of shape (H, W); 0..18 or 255
-
-    Notes
-    -----
-    Exactness: equals ``Image.point`` with the same table by ``==``.
-    Source: Cordts 2016, arXiv 1604.01685, and the label table of the official scripts; status exact.
     """
     image = _open(path, ("L", "P"), "one 8-bit channel of label ids")
     if image.mode == "P" and not _coloured(_palette(image)).any():
@@ -127,15 +122,13 @@ def road_label(path: Path) -> Array:
 
     Magenta is road, red is another place that counts, and **black is ignored: it is not background**.
 
-    Returns
-    -------
-    uint8 ndarray of shape (H, W); 0 (non-road), 1 (road) or 255
-
-    Notes
-    -----
     Exactness: the rule by ``==``.
     Source: the KITTI road development kit of Fritsch 2013; status from code. The official scores are computed in
     bird's-eye view, ours in the perspective image.
+
+    Returns
+    -------
+    uint8 ndarray of shape (H, W); 0 (non-road), 1 (road) or 255
     """
     rgb = _rgb(_open(path, ("RGB", "RGBA", "P"), "colours: red valid, magenta road, black ignored"))
     road = (rgb[..., 2] > 0).astype(np.uint8)
@@ -149,14 +142,12 @@ def object_label(path: Path) -> Array:
     palette has a colour. Then the file is a map of labels and is read as its indices: 0 is background, 255 is ignored
     (some data sets mark borders so), and every other index is object. Colours without a palette are refused.
 
+    Exactness: the rule by ``==``.
+    Source: grey > 128 as in PySODMetrics, status from code; the rule for palettes is ours.
+
     Returns
     -------
     uint8 ndarray of shape (H, W); 0 (background) or 1 (object), or 255 from a palette of colours
-
-    Notes
-    -----
-    Exactness: the rule by ``==``.
-    Source: grey > 128 as in PySODMetrics, status from code; the rule for palettes is ours.
     """
     mask = _open(path, ("1", "L", "LA", "P", "RGB", "RGBA"), "8 bits of grey")
     rgb = _rgb(mask)

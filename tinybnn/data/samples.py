@@ -120,6 +120,9 @@ def load(spec: str, split: str) -> Dataset:
     An unknown kind or split, a missing folder, an empty split, an image without its label or a label without its image
     raises a :class:`~tinybnn.data.images.DataError`; ``dataset[i]`` raises it for a file with unexpected contents.
 
+    Source: the layouts are the publishers', status exact; the splits of kitti-road and ecssd are ours.
+    See also: :func:`tinybnn.data.augment.draw_batch`.
+
     Parameters
     ----------
     spec : str; ``KIND:PATH``, KIND a key of :data:`LAYOUTS`; or ``photos`` or ``street`` alone, for the shipped samples
@@ -128,11 +131,6 @@ def load(spec: str, split: str) -> Dataset:
     Returns
     -------
     Dataset; sorted by path, and no image has been read yet
-
-    Notes
-    -----
-    Source: the layouts are the publishers', status exact; the splits of kitti-road and ecssd are ours.
-    See also: :func:`tinybnn.data.augment.draw_batch`.
     """
     kind, colon, path = str(spec).partition(":")
     if kind not in LAYOUTS:

@@ -390,6 +390,9 @@ def street_scene(
 ) -> tuple[Array, Array]:
     """Draw one street and its exact labels.
 
+    Exactness: label_ids[i, j] is the id of the first thing that the ray through the middle of pixel (i, j) meets.
+    Source: ours; the ids are those of Cordts 2016, arXiv 1604.01685, status exact.
+
     Parameters
     ----------
     rng : numpy.random.Generator
@@ -405,11 +408,6 @@ def street_scene(
         uint8, RGB.
     label_ids : ndarray of shape (H, W)
         uint8, each one of :data:`LABELS`.
-
-    Notes
-    -----
-    Exactness: label_ids[i, j] is the id of the first thing that the ray through the middle of pixel (i, j) meets.
-    Source: ours; the ids are those of Cordts 2016, arXiv 1604.01685, status exact.
 
     Examples
     --------

@@ -33,6 +33,9 @@ def confusion_matrix_loops(predicted: Array, labels: Array, L: int, *, ignore: i
 def confusion_matrix(predicted: Array, labels: Array, L: int, *, ignore: int = IGNORE) -> Array:
     """How many pixels of class r were predicted as class c: ``counts[r, c] = #{i : labels[i] = r, predicted[i] = c}``.
 
+    Exactness: equals :func:`confusion_matrix_loops` by ``==``.
+    Source: textbook; status exact. Rows and columns as in scikit-learn and in the Cityscapes scorer.
+
     Parameters
     ----------
     predicted : integer ndarray of any shape; 0..L-1 wherever the label counts, any number elsewhere
@@ -42,11 +45,6 @@ def confusion_matrix(predicted: Array, labels: Array, L: int, *, ignore: int = I
     Returns
     -------
     ndarray of int64, shape (L, L)
-
-    Notes
-    -----
-    Exactness: equals :func:`confusion_matrix_loops` by ``==``.
-    Source: textbook; status exact. Rows and columns as in scikit-learn and in the Cityscapes scorer.
 
     Examples
     --------
@@ -80,6 +78,9 @@ def iou_per_class_loops(confusion: Array) -> Array:
 def iou_per_class(confusion: Array) -> Array:
     """Intersection over union of each class: ``iou[c] = TP / (TP + FP + FN)``.
 
+    Exactness: equals :func:`iou_per_class_loops` by ``==``. Exchanging truth and prediction changes nothing.
+    Source: Everingham 2010 (Pascal VOC), and the scorer of Cityscapes, Cordts 2016, arXiv 1604.01685; status exact.
+
     Parameters
     ----------
     confusion : integer ndarray of shape (L, L); summed over all images
@@ -87,11 +88,6 @@ def iou_per_class(confusion: Array) -> Array:
     Returns
     -------
     ndarray of float64, shape (L,); NaN for a class that neither occurs nor is predicted, 0 if it is only predicted
-
-    Notes
-    -----
-    Exactness: equals :func:`iou_per_class_loops` by ``==``. Exchanging truth and prediction changes nothing.
-    Source: Everingham 2010 (Pascal VOC), and the scorer of Cityscapes, Cordts 2016, arXiv 1604.01685; status exact.
 
     Examples
     --------
@@ -113,8 +109,6 @@ def mean_iou_loops(confusion: Array) -> float:
 def mean_iou(confusion: Array) -> float:
     """The mean of :func:`iou_per_class` over the classes whose IoU is not NaN; NaN where no pixel counts.
 
-    Notes
-    -----
     Exactness: agrees with :func:`mean_iou_loops` to the rounding of one sum.
     Source: as :func:`iou_per_class`; status exact.
 
@@ -139,8 +133,6 @@ def pixel_accuracy(confusion: Array) -> float:
 
     Large classes dominate it: in a street, road and buildings alone are most of the pixels.
 
-    Notes
-    -----
     Exactness: equals :func:`pixel_accuracy_loops` by ``==``.
     Source: textbook; status exact.
 
@@ -182,6 +174,10 @@ def threshold_counts(probability: Array, labels: Array, *, ignore: int = IGNORE)
     Probabilities and thresholds are first rounded to float32. So ``p = k / 255`` is always positive at ``k``: in
     float32, in float64, and from an 8-bit image. A float64 up to 3e-8 below a threshold is positive there too.
 
+    Exactness: equals :func:`threshold_counts_loops` by ``==``.
+    Source: Fritsch 2013 and the KITTI road devkit; status from code. The rounding to float32 is ours.
+    See also: :func:`road_scores`; :func:`tinybnn.metrics.saliency.f_curve`.
+
     Parameters
     ----------
     probability : float ndarray of any shape; the probability of class 1, in [0, 1] wherever the label counts
@@ -191,12 +187,6 @@ def threshold_counts(probability: Array, labels: Array, *, ignore: int = IGNORE)
     Returns
     -------
     ndarray of int64, shape (256, 4); columns TP, FP, FN, TN
-
-    Notes
-    -----
-    Exactness: equals :func:`threshold_counts_loops` by ``==``.
-    Source: Fritsch 2013 and the KITTI road devkit; status from code. The rounding to float32 is ours.
-    See also: :func:`road_scores`; :func:`tinybnn.metrics.saliency.f_curve`.
 
     Examples
     --------
@@ -255,16 +245,6 @@ def road_scores(counts: Array) -> RoadScores:
         FPR = FP / (FP + TN)                average_precision = 1/11 sum over r = 0, 1/10, ..., 1
         FNR = FN / (TP + FN)                                    of the largest P among thresholds with R >= r
 
-    Parameters
-    ----------
-    counts : integer ndarray of shape (256, 4); of :func:`threshold_counts`, summed over all images of a category
-
-    Returns
-    -------
-    RoadScores of float64; all are NaN where no pixel is road, and ``fpr`` is NaN where every pixel is
-
-    Notes
-    -----
     P is 0 where no pixel is positive. Of thresholds with the same F, the lowest counts.
     Exactness: agrees with :func:`road_scores_loops` to the rounding of one mean.
     Source: Fritsch 2013 and the KITTI road devkit; status from code, with two differences. No 1e-10 is added to
@@ -272,6 +252,14 @@ def road_scores(counts: Array) -> RoadScores:
     recall of exactly 3/10, 6/10 or 7/10; that changed the average precision of 13 of 400 random maps, by up to 7.3e-4.
     All other scores agreed to 1e-10. The official scores are computed in bird's-eye view; those of the image are called
     "perspective".
+
+    Parameters
+    ----------
+    counts : integer ndarray of shape (256, 4); of :func:`threshold_counts`, summed over all images of a category
+
+    Returns
+    -------
+    RoadScores of float64; all are NaN where no pixel is road, and ``fpr`` is NaN where every pixel is
 
     Examples
     --------

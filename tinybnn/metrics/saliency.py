@@ -34,6 +34,9 @@ def mae_loops(probability: Array, target: Array) -> float:
 def mae(probability: Array, target: Array) -> np.floating:
     """Mean absolute error of one image: ``mean |p - t|``.
 
+    Exactness: agrees with :func:`mae_loops` to the rounding of one sum.
+    Source: Perazzi 2012; status exact.
+
     Parameters
     ----------
     probability : float ndarray of shape (H, W); in [0, 1]
@@ -42,11 +45,6 @@ def mae(probability: Array, target: Array) -> np.floating:
     Returns
     -------
     scalar of the dtype of ``probability``, in [0, 1]
-
-    Notes
-    -----
-    Exactness: agrees with :func:`mae_loops` to the rounding of one sum.
-    Source: Perazzi 2012; status exact.
 
     Examples
     --------
@@ -74,6 +72,12 @@ def f_curve_loops(probability: Array, target: Array, *, beta2: float = 0.3) -> A
 def f_curve(probability: Array, target: Array, *, beta2: float = 0.3) -> Array:
     """F of one image at each threshold ``k / 255``: ``F[k] = (1 + beta2) P R / (beta2 P + R)``.
 
+    A pixel is positive where ``p >= k / 255``, rounded as in :func:`tinybnn.metrics.labels.threshold_counts`.
+    Exactness: agrees with :func:`f_curve_loops` to a few roundings.
+    Source: Achanta 2009; thresholds and the empty mask as in ``py_sod_metrics``, whose curve begins with k = 255;
+    status from code.
+    See also: :func:`max_f`.
+
     Parameters
     ----------
     probability, target : ndarrays of shape (H, W); as in :func:`mae`
@@ -82,14 +86,6 @@ def f_curve(probability: Array, target: Array, *, beta2: float = 0.3) -> Array:
     Returns
     -------
     ndarray of shape (256,); 0 where no pixel of the object is found, so all 0 for an empty mask
-
-    Notes
-    -----
-    A pixel is positive where ``p >= k / 255``, rounded as in :func:`tinybnn.metrics.labels.threshold_counts`.
-    Exactness: agrees with :func:`f_curve_loops` to a few roundings.
-    Source: Achanta 2009; thresholds and the empty mask as in ``py_sod_metrics``, whose curve begins with k = 255;
-    status from code.
-    See also: :func:`max_f`.
 
     Examples
     --------
@@ -114,6 +110,10 @@ def max_f_loops(curves: Array | Sequence[Array]) -> float:
 def max_f(curves: Array | Sequence[Array]) -> np.floating:
     """The F of a data set at its best threshold, which all images share: ``max over k of (mean over images of F[k])``.
 
+    Exactness: agrees with :func:`max_f_loops` to the rounding of one mean.
+    Source: as ``py_sod_metrics``; status from code. Two other numbers have the same name: one F from the precision and
+    recall averaged over the images (older), and the mean of each image's own maximum, which is never below this number.
+
     Parameters
     ----------
     curves : float ndarray of shape (images, 256), or a sequence of curves
@@ -121,12 +121,6 @@ def max_f(curves: Array | Sequence[Array]) -> np.floating:
     Returns
     -------
     scalar of the dtype of the curves
-
-    Notes
-    -----
-    Exactness: agrees with :func:`max_f_loops` to the rounding of one mean.
-    Source: as ``py_sod_metrics``; status from code. Two other numbers have the same name: one F from the precision and
-    recall averaged over the images (older), and the mean of each image's own maximum, which is never below this number.
 
     Examples
     --------
@@ -166,17 +160,15 @@ def e_curve(probability: Array, target: Array) -> Array:
         a = mask - mean(mask)          E[k] = 1 / (n - 1) sum over pixels of (1 + 2 a b / (a^2 + b^2))^2 / 4
         b = t - mean(t)
 
-    Returns
-    -------
-    ndarray of shape (256,); in [0, n / (n - 1)], where n is the number of pixels
-        For an empty or a full mask, the number of pixels on which both masks agree, over n - 1.
-
-    Notes
-    -----
     Pixels are positive as in :func:`f_curve`. For a single pixel, n - 1 is replaced by 1.
     Exactness: agrees with :func:`e_curve_loops` to a few roundings.
     Source: Fan 2018, arXiv 1805.10421; status from code. The paper divides by n. The MATLAB code, ``py_sod_metrics``
     and this function divide by n - 1, so a perfect mask scores n / (n - 1).
+
+    Returns
+    -------
+    ndarray of shape (256,); in [0, n / (n - 1)], where n is the number of pixels
+        For an empty or a full mask, the number of pixels on which both masks agree, over n - 1.
 
     Examples
     --------
@@ -206,8 +198,6 @@ def e_measure(probability: Array, target: Array) -> np.floating:
     The maximum E of a data set is :func:`max_f` of the curves of its images. The adaptive E, at twice the mean
     probability, is not here. Papers report any of the three as "E-measure", so say which one you report.
 
-    Notes
-    -----
     Exactness: agrees with :func:`e_measure_loops` to the rounding of one mean.
     Source: as :func:`e_curve`; status from code.
 
@@ -263,6 +253,13 @@ def s_measure(probability: Array, target: Array, *, alpha: float = 0.5) -> np.fl
         S_region = sum over four parts of (size / n) Q(part)       cut behind the row and the column of the centroid
         Q        = 4 x y s_xy / ((x^2 + y^2) (s_xx + s_yy))        means, variances, covariance of p and t; 1 for 0/0
 
+    Variances divide by n - 1; the variance of a single value is 0. The centroid is rounded half to even, as in
+    ``py_sod_metrics``; MATLAB rounds half up. If the centroid is in the last row or column, some parts have no pixel.
+    They count 0 here; ``py_sod_metrics`` gives NaN. S is not continuous: a part without object counts 1 if p is
+    constant in it, and 0 otherwise.
+    Exactness: agrees with :func:`s_measure_loops` to the rounding of sums.
+    Source: Fan 2017, arXiv 1708.00786; rounding and n - 1 as in ``py_sod_metrics``; status from code.
+
     Parameters
     ----------
     probability, target : ndarrays of shape (H, W); as in :func:`mae`
@@ -271,15 +268,6 @@ def s_measure(probability: Array, target: Array, *, alpha: float = 0.5) -> np.fl
     Returns
     -------
     scalar of the dtype of ``probability``, in [0, 1]; ``1 - MAE`` for an empty and for a full mask
-
-    Notes
-    -----
-    Variances divide by n - 1; the variance of a single value is 0. The centroid is rounded half to even, as in
-    ``py_sod_metrics``; MATLAB rounds half up. If the centroid is in the last row or column, some parts have no pixel.
-    They count 0 here; ``py_sod_metrics`` gives NaN. S is not continuous: a part without object counts 1 if p is
-    constant in it, and 0 otherwise.
-    Exactness: agrees with :func:`s_measure_loops` to the rounding of sums.
-    Source: Fan 2017, arXiv 1708.00786; rounding and n - 1 as in ``py_sod_metrics``; status from code.
 
     Examples
     --------

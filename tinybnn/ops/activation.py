@@ -33,6 +33,10 @@ def hardtanh_loops(x: Array) -> Array:
 def hardtanh(x: Array) -> tuple[Array, Array]:
     """Clip to [-1, 1]: ``y = min(max(x, -1), 1)``.
 
+    Exactness: equals :func:`hardtanh_loops` by ``==``.
+    Source: Hubara 2016, arXiv 1602.02830, section 1.3; status exact. A clipped value keeps its sign, so before a binary
+    layer hardtanh changes no result; it only stops gradients.
+
     Parameters
     ----------
     x : float ndarray of any shape
@@ -41,12 +45,6 @@ def hardtanh(x: Array) -> tuple[Array, Array]:
     -------
     y : ndarray of the shape and dtype of ``x``
     cache : ``x`` itself
-
-    Notes
-    -----
-    Exactness: equals :func:`hardtanh_loops` by ``==``.
-    Source: Hubara 2016, arXiv 1602.02830, section 1.3; status exact. A clipped value keeps its sign, so before a binary
-    layer hardtanh changes no result; it only stops gradients.
 
     Examples
     --------
@@ -80,6 +78,9 @@ def prelu(x: Array, slope: Array) -> tuple[Array, PReLUCache]:
 
     ``y[..., c] = max(x[..., c], 0) + slope[c] min(x[..., c], 0)``
 
+    Exactness: equals :func:`prelu_loops` by ``==`` for finite values, because one of the two terms is always 0.
+    Source: He 2015, arXiv 1502.01852, eq. 1; status exact.
+
     Parameters
     ----------
     x : float ndarray of shape (..., C)
@@ -88,12 +89,6 @@ def prelu(x: Array, slope: Array) -> tuple[Array, PReLUCache]:
     Returns
     -------
     y : ndarray of shape (..., C)
-    cache : PReLUCache
-
-    Notes
-    -----
-    Exactness: equals :func:`prelu_loops` by ``==`` for finite values, because one of the two terms is always 0.
-    Source: He 2015, arXiv 1502.01852, eq. 1; status exact.
 
     Examples
     --------
@@ -132,6 +127,10 @@ RPReLUGrads = namedtuple("RPReLUGrads", "dx dshift_in dslope dshift_out")
 def rprelu(x: Array, shift_in: Array, slope: Array, shift_out: Array) -> tuple[Array, PReLUCache]:
     """PReLU with a movable kink in each channel: ``y = prelu(x - shift_in, slope) + shift_out``.
 
+    Exactness: agrees with :func:`rprelu_loops` to one rounding each of shift, slope and shift.
+    Source: ReActNet, Liu 2020, arXiv 2003.03488, eq. 2; status exact.
+    See also: :func:`tinybnn.ops.binarize.binarize`, the shifted sign of the same paper.
+
     Parameters
     ----------
     x : float ndarray of shape (..., C)
@@ -141,12 +140,6 @@ def rprelu(x: Array, shift_in: Array, slope: Array, shift_out: Array) -> tuple[A
     -------
     y : ndarray of shape (..., C)
     cache : PReLUCache of ``x - shift_in``
-
-    Notes
-    -----
-    Exactness: agrees with :func:`rprelu_loops` to one rounding each of shift, slope and shift.
-    Source: ReActNet, Liu 2020, arXiv 2003.03488, eq. 2; status exact.
-    See also: :func:`tinybnn.ops.binarize.binarize`, the shifted sign of the same paper.
 
     Examples
     --------
@@ -179,6 +172,10 @@ def sigmoid_loops(x: Array) -> Array:
 def sigmoid(x: Array) -> tuple[Array, Array]:
     """A gate between 0 and 1: ``y = 1 / (1 + exp(-x)) = (1 + tanh(x / 2)) / 2``.
 
+    Exactness: the difference to :func:`sigmoid_loops` is at most a few roundings of 1, so a smaller value may become 0.
+    The hyperbolic tangent cannot overflow.
+    Source: textbook; status exact.
+
     Parameters
     ----------
     x : float ndarray of any shape; infinite values close or open a gate completely
@@ -187,12 +184,6 @@ def sigmoid(x: Array) -> tuple[Array, Array]:
     -------
     y : ndarray of the shape and dtype of ``x``
     cache : ``y`` itself, because the derivative is ``y (1 - y)``
-
-    Notes
-    -----
-    Exactness: the difference to :func:`sigmoid_loops` is at most a few roundings of 1, so a smaller value may become 0.
-    The hyperbolic tangent cannot overflow.
-    Source: textbook; status exact.
 
     Examples
     --------

@@ -37,6 +37,10 @@ AttendGrads = namedtuple("AttendGrads", "dscores dv")
 def attend(scores: Array, v: Array) -> tuple[Array, AttendCache]:
     """Average the values with softmax weights: ``y[t] = sum over s of softmax(scores[t])[s] v[s]``.
 
+    A constant added to a row of scores changes nothing; the row's maximum is subtracted, so that exp never overflows.
+    Exactness: agrees with :func:`attend_loops` to the rounding of a sum of S terms.
+    Source: Vaswani 2017, arXiv 1706.03762, eq. 1; status exact.
+
     Parameters
     ----------
     scores : float ndarray of shape (N, A, T, S)
@@ -46,13 +50,6 @@ def attend(scores: Array, v: Array) -> tuple[Array, AttendCache]:
     Returns
     -------
     y : ndarray of shape (N, A, T, D)
-    cache : AttendCache
-
-    Notes
-    -----
-    A constant added to a row of scores changes nothing; the row's maximum is subtracted, so that exp never overflows.
-    Exactness: agrees with :func:`attend_loops` to the rounding of a sum of S terms.
-    Source: Vaswani 2017, arXiv 1706.03762, eq. 1; status exact.
 
     Examples
     --------

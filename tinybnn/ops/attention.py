@@ -62,6 +62,11 @@ AttentionGrads = namedtuple("AttentionGrads", "dq dk dv")
 def attention(q: Array, k: Array, v: Array, *, heads: int = 1) -> tuple[Array, AttentionCache]:
     """Full softmax attention, in each head: ``y = softmax(q k^T / sqrt(D)) v``.
 
+    All T x S scores are in memory at once. If q and k have variance 1, sqrt(D) gives their scores variance 1 too.
+    Exactness: agrees with :func:`attention_loops` to the rounding of sums of D and of S terms.
+    Source: Vaswani 2017, arXiv 1706.03762, eq. 1, and its heads without their projections; status exact.
+    See also: :func:`tinybnn.ops.reduced_attention.pooled_attention`, whose S is small.
+
     Parameters
     ----------
     q : float ndarray of shape (N, T, A D)
@@ -73,14 +78,6 @@ def attention(q: Array, k: Array, v: Array, *, heads: int = 1) -> tuple[Array, A
     Returns
     -------
     y : ndarray of shape (N, T, A D)
-    cache : AttentionCache
-
-    Notes
-    -----
-    All T x S scores are in memory at once. If q and k have variance 1, sqrt(D) gives their scores variance 1 too.
-    Exactness: agrees with :func:`attention_loops` to the rounding of sums of D and of S terms.
-    Source: Vaswani 2017, arXiv 1706.03762, eq. 1, and its heads without their projections; status exact.
-    See also: :func:`tinybnn.ops.reduced_attention.pooled_attention`, whose S is small.
 
     Examples
     --------
@@ -139,6 +136,12 @@ def binary_attention(
 ) -> tuple[Array, BinaryAttentionCache]:
     """Attention whose scores count agreeing signs: ``y = softmax(scale[a] (sgn(q) sgn(k)^T) / sqrt(D)) v``.
 
+    Weights and values stay real: a weight of one bit would select a key or drop it, and could not average.
+    Exactness: agrees with :func:`binary_attention_loops` to the rounding of softmax; equals
+    :func:`binary_attention_packed` by ``==``, because ``scale / sqrt(D)`` multiplies the same integer.
+    Source: Hamming scores with learnt scales of q and k as in BinaryFormer, Heinrich 2025. arXiv 2405.17776 says,
+    without equations, that attention is binarized with learnt scales; status reconstructed.
+
     Parameters
     ----------
     q : float ndarray of shape (N, T, A D)
@@ -154,15 +157,6 @@ def binary_attention(
     Returns
     -------
     y : ndarray of shape (N, T, A D)
-    cache : BinaryAttentionCache
-
-    Notes
-    -----
-    Weights and values stay real: a weight of one bit would select a key or drop it, and could not average.
-    Exactness: agrees with :func:`binary_attention_loops` to the rounding of softmax; equals
-    :func:`binary_attention_packed` by ``==``, because ``scale / sqrt(D)`` multiplies the same integer.
-    Source: Hamming scores with learnt scales of q and k as in BinaryFormer, Heinrich 2025. arXiv 2405.17776 says,
-    without equations, that attention is binarized with learnt scales; status reconstructed.
 
     Examples
     --------
@@ -229,6 +223,11 @@ def linear_attention(q: Array, k: Array, v: Array, *, heads: int = 1) -> tuple[A
 
     ``(q k^T) v / S`` is the same number, for 2 T S D multiplications a head instead of (T + S) D D.
 
+    Exactness: equals :func:`linear_attention_loops`, and the other bracketing, by ``==`` on small integers when S is a
+    power of two; otherwise agrees to the rounding of its sums.
+    Source: Efficient Attention, Shen 2018, arXiv 1812.01243, without its softmax: weights may be negative and need not
+    sum to 1; status reconstructed.
+
     Parameters
     ----------
     q : float ndarray of shape (N, T, A D)
@@ -238,14 +237,6 @@ def linear_attention(q: Array, k: Array, v: Array, *, heads: int = 1) -> tuple[A
     Returns
     -------
     y : ndarray of shape (N, T, A D)
-    cache : LinearAttentionCache
-
-    Notes
-    -----
-    Exactness: equals :func:`linear_attention_loops`, and the other bracketing, by ``==`` on small integers when S is a
-    power of two; otherwise agrees to the rounding of its sums.
-    Source: Efficient Attention, Shen 2018, arXiv 1812.01243, without its softmax: weights may be negative and need not
-    sum to 1; status reconstructed.
 
     Examples
     --------

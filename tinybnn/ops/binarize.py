@@ -37,6 +37,11 @@ def sign_loops(x: Array) -> Array:
 def sign(x: Array) -> Array:
     """The sign of every element, with no third value: ``y = +1 if x >= 0 else -1``.
 
+    Exactness: equals :func:`sign_loops` by ``==``.
+    Source: Hubara 2016, arXiv 1602.02830, eq. 1; status exact. ``np.sign``, ``torch.sign`` and ONNX ``Sign``
+    differ: they give 0 at 0, and a network that uses them is ternary.
+    See also: :func:`tinybnn.ops.bitpack.pack`.
+
     Parameters
     ----------
     x : float ndarray of any shape
@@ -46,13 +51,6 @@ def sign(x: Array) -> Array:
     -------
     ndarray
         Same shape and dtype, every value -1 or +1.
-
-    Notes
-    -----
-    Exactness: equals :func:`sign_loops` by ``==``.
-    Source: Hubara 2016, arXiv 1602.02830, eq. 1; status exact. ``np.sign``, ``torch.sign`` and ONNX ``Sign``
-    differ: they give 0 at 0, and a network that uses them is ternary.
-    See also: :func:`tinybnn.ops.bitpack.pack`.
 
     Examples
     --------
@@ -146,6 +144,10 @@ BinarizeGrads = namedtuple("BinarizeGrads", "dx dtau")
 def binarize(x: Array, tau: Array, *, quantizer: Quantizer = clipped) -> tuple[Array, BinarizeCache]:
     """Binarize against a threshold learnt per channel: ``y[..., c] = sign(x[..., c] - tau[c])``.
 
+    Exactness: equals :func:`binarize_loops` by ``==``, because in IEEE arithmetic with subnormals ``x - tau`` is zero
+    only where ``x == tau``.
+    Source: RSign of ReActNet, Liu 2020, arXiv 2003.03488, eq. 1; status exact.
+
     Parameters
     ----------
     x : float ndarray of shape (..., C)
@@ -159,13 +161,6 @@ def binarize(x: Array, tau: Array, *, quantizer: Quantizer = clipped) -> tuple[A
     -------
     y : ndarray of shape (..., C)
         Values -1 or +1.
-    cache : BinarizeCache
-
-    Notes
-    -----
-    Exactness: equals :func:`binarize_loops` by ``==``, because in IEEE arithmetic with subnormals ``x - tau`` is zero
-    only where ``x == tau``.
-    Source: RSign of ReActNet, Liu 2020, arXiv 2003.03488, eq. 1; status exact.
 
     Examples
     --------
@@ -212,6 +207,9 @@ def mean_abs(w: Array) -> tuple[Array, Array]:
     Among all ``alpha * sgn(w)`` this one is nearest to ``w``. For a filter of ``n`` weights the squared error is
     ``|w|^2 - n alpha^2``.
 
+    Exactness: agrees with :func:`mean_abs_loops` to the rounding of one sum.
+    Source: XNOR-Net, Rastegari 2016, arXiv 1603.05279, eq. 6; status exact.
+
     Parameters
     ----------
     w : float ndarray of shape (..., F)
@@ -222,11 +220,6 @@ def mean_abs(w: Array) -> tuple[Array, Array]:
     alpha : ndarray of shape (F,)
     cache : ndarray
         ``w`` itself.
-
-    Notes
-    -----
-    Exactness: agrees with :func:`mean_abs_loops` to the rounding of one sum.
-    Source: XNOR-Net, Rastegari 2016, arXiv 1603.05279, eq. 6; status exact.
 
     Examples
     --------

@@ -42,6 +42,11 @@ def binary_conv2d(
 
     ``y[..., f] = alpha[f] * conv2d(x, sgn(w))[..., f]``
 
+    Exactness: equals :func:`binary_conv2d_loops` by ``==`` in float64, and to one rounding in float32. In both it
+    equals ``alpha * conv2d_packed(...)`` by ``==``.
+    Source: XNOR-Net, Rastegari 2016, arXiv 1603.05279, without its input scale; status exact.
+    See also: :func:`conv2d_packed`.
+
     Parameters
     ----------
     x : float ndarray of shape (N, H, W, C)
@@ -61,14 +66,6 @@ def binary_conv2d(
     Returns
     -------
     y : ndarray of shape (N, OH, OW, F)
-    cache : BinaryConvCache
-
-    Notes
-    -----
-    Exactness: equals :func:`binary_conv2d_loops` by ``==`` in float64, and to one rounding in float32. In both it
-    equals ``alpha * conv2d_packed(...)`` by ``==``.
-    Source: XNOR-Net, Rastegari 2016, arXiv 1603.05279, without its input scale; status exact.
-    See also: :func:`conv2d_packed`.
 
     Examples
     --------
@@ -125,6 +122,10 @@ def conv2d_packed(
     are the words under each window. A padded pixel of +1 is a word of zeros, and one of -1 has a one for every channel.
     Padding with 0 is computed as padding with +1; afterwards the weights of all taps outside the map are subtracted.
 
+    Exactness: equals :func:`tinybnn.ops.conv.conv2d_loops` on the unpacked signs by ``==``.
+    Source: Rastegari 2016 for XNOR and popcount; the correction for padding with 0 is ours.
+    See also: :func:`tinybnn.fast.conv.conv2d_packed`, which gives the same integers faster.
+
     Parameters
     ----------
     x : uint64 ndarray of shape (N, H, W, groups * ceil(C / groups / 64))
@@ -139,12 +140,6 @@ def conv2d_packed(
     Returns
     -------
     ndarray of int32, shape (N, OH, OW, F)
-
-    Notes
-    -----
-    Exactness: equals :func:`tinybnn.ops.conv.conv2d_loops` on the unpacked signs by ``==``.
-    Source: Rastegari 2016 for XNOR and popcount; the correction for padding with 0 is ours.
-    See also: :func:`tinybnn.fast.conv.conv2d_packed`, which gives the same integers faster.
 
     Examples
     --------

@@ -33,6 +33,9 @@ def pack_loops(x: Array) -> Array:
 def pack(x: Array) -> Array:
     """Pack values of -1 and +1 along the last axis into ``uint64`` words.
 
+    Exactness: equals :func:`pack_loops` by ``==``, on little- and big-endian machines.
+    Source: ours. The bytes are those of Larq Compute Engine, whose words have 32 bits.
+
     Parameters
     ----------
     x : float ndarray of shape (..., C)
@@ -41,11 +44,6 @@ def pack(x: Array) -> Array:
     Returns
     -------
     ndarray of uint64, shape (..., ceil(C / 64))
-
-    Notes
-    -----
-    Exactness: equals :func:`pack_loops` by ``==``, on little- and big-endian machines.
-    Source: ours. The bytes are those of Larq Compute Engine, whose words have 32 bits.
 
     Examples
     --------
@@ -75,6 +73,8 @@ def pack_bits(negative: Array) -> Array:
 def binarize_packed(x: Array, tau: Array) -> Array:
     """Threshold and pack at once: the bits of ``pack(binarize(x, tau)[0])``, without the floats of +-1 in between.
 
+    Exactness: equals ``pack(binarize(x, tau)[0])`` by ``==``; both refuse NaN in ``x``. Source: ours.
+
     Parameters
     ----------
     x : float ndarray of shape (..., C)
@@ -83,11 +83,6 @@ def binarize_packed(x: Array, tau: Array) -> Array:
     Returns
     -------
     ndarray of uint64, shape (..., ceil(C / 64))
-
-    Notes
-    -----
-    Exactness: equals ``pack(binarize(x, tau)[0])`` by ``==``; both refuse NaN in ``x``.
-    Source: ours.
 
     Examples
     --------
@@ -112,6 +107,8 @@ def unpack_loops(packed: Array, C: int) -> Array:
 def unpack(packed: Array, C: int, dtype: type | np.dtype = np.float32) -> Array:
     """Undo :func:`pack`: the ``C`` values of -1 and +1 in each row of words.
 
+    Exactness: equals :func:`unpack_loops` by ``==``; ``unpack(pack(x), C)`` is ``x``. Source: ours.
+
     Parameters
     ----------
     packed : uint64 ndarray of shape (..., ceil(C / 64))
@@ -122,11 +119,6 @@ def unpack(packed: Array, C: int, dtype: type | np.dtype = np.float32) -> Array:
     Returns
     -------
     ndarray of ``dtype``, shape (..., C)
-
-    Notes
-    -----
-    Exactness: equals :func:`unpack_loops` by ``==``; ``unpack(pack(x), C)`` is ``x``.
-    Source: ours.
 
     Examples
     --------
@@ -152,6 +144,9 @@ def packed_dot_loops(a: Array, b: Array, n: int) -> Array:
 def packed_dot(a: Array, b: Array, n: int) -> Array:
     """Dot products of packed rows: ``n - 2 popcount(a ^ b)``, summed over the words.
 
+    Exactness: equals :func:`packed_dot_loops`, and the dot product of the unpacked rows, by ``==``.
+    Source: Hubara 2016, arXiv 1602.02830; status exact.
+
     Parameters
     ----------
     a, b : uint64 ndarrays of shape (..., ceil(n / 64))
@@ -163,11 +158,6 @@ def packed_dot(a: Array, b: Array, n: int) -> Array:
     -------
     ndarray of int64, shape (...)
         Between ``-n`` and ``n``, with the parity of ``n``.
-
-    Notes
-    -----
-    Exactness: equals :func:`packed_dot_loops`, and the dot product of the unpacked rows, by ``==``.
-    Source: Hubara 2016, arXiv 1602.02830; status exact.
 
     Examples
     --------
@@ -192,6 +182,10 @@ def packed_matmul_loops(a: Array, b: Array, n: int) -> Array:
 def packed_matmul(a: Array, b: Array, n: int) -> Array:
     """The matrix product of packed rows: ``y[m, f] = n - 2 popcount(a[m] ^ b[f])``.
 
+    Exactness: equals :func:`packed_matmul_loops` by ``==``.
+    Source: Hubara 2016, arXiv 1602.02830; status exact.
+    See also: :mod:`tinybnn.fast.product`, which gives the same integers faster.
+
     Parameters
     ----------
     a : uint64 ndarray of shape (M, words)
@@ -203,12 +197,6 @@ def packed_matmul(a: Array, b: Array, n: int) -> Array:
     Returns
     -------
     ndarray of int32, shape (M, F)
-
-    Notes
-    -----
-    Exactness: equals :func:`packed_matmul_loops` by ``==``.
-    Source: Hubara 2016, arXiv 1602.02830; status exact.
-    See also: :mod:`tinybnn.fast.product`, which gives the same integers faster.
 
     Examples
     --------

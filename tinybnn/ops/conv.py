@@ -55,6 +55,11 @@ def conv2d(
     ``y[n, i, j, f] = sum over kh, kw, c of x[n, i SH + kh DH - PH, j SW + kw DW - PW, c] w[kh, kw, c, f]``,
     where positions outside ``x`` read ``pad_value``.
 
+    Exactness: equals :func:`conv2d_loops` by ``==`` while every partial sum is a whole number below 2**24 (float32)
+    or 2**53 (float64), as with binary operands; otherwise to the rounding of a sum of KH KW C terms.
+    Source: textbook; status exact.
+    See also: :func:`tinybnn.ops.binary_conv.conv2d_packed`.
+
     Parameters
     ----------
     x : float ndarray of shape (N, H, W, C)
@@ -71,14 +76,6 @@ def conv2d(
     -------
     y : ndarray of shape (N, OH, OW, F)
         ``OH = (H + 2 PH - DH (KH - 1) - 1) // SH + 1``, and likewise ``OW``.
-    cache : ConvCache
-
-    Notes
-    -----
-    Exactness: equals :func:`conv2d_loops` by ``==`` while every partial sum is a whole number below 2**24 (float32)
-    or 2**53 (float64), as with binary operands; otherwise to the rounding of a sum of KH KW C terms.
-    Source: textbook; status exact.
-    See also: :func:`tinybnn.ops.binary_conv.conv2d_packed`.
 
     Examples
     --------
@@ -145,6 +142,10 @@ def conv_transpose2d(
     ``x[n, i SH + kh DH - PH, j SW + kw DW - PW, c] += y[n, i, j, f] w[kh, kw, c, f]``. With stride 2 it is an
     upsampling whose kernel is learnt.
 
+    Exactness: as :func:`conv2d`. The input is spread with ``S - 1`` zeros between its values and convolved with the
+    kernel turned by 180 degrees: at stride 1 gathering is faster than adding overlapping stamps.
+    Source: textbook; status exact.
+
     Parameters
     ----------
     y : float ndarray of shape (N, OH, OW, F)
@@ -159,13 +160,6 @@ def conv_transpose2d(
     Returns
     -------
     x : ndarray of shape (N, H, W, C)
-    cache : ConvTransposeCache
-
-    Notes
-    -----
-    Exactness: as :func:`conv2d`. The input is spread with ``S - 1`` zeros between its values and convolved with the
-    kernel turned by 180 degrees: at stride 1 gathering is faster than adding overlapping stamps.
-    Source: textbook; status exact.
 
     Examples
     --------

@@ -30,6 +30,9 @@ class Threshold(NamedTuple):
 def fold_threshold(levels_to_real: Callable[[Array], Array], n: int, F: int) -> Threshold:
     """Replace ``sign(f(z))``, for integers ``z`` from ``-n`` to ``n``, by one integer comparison for each filter.
 
+    Exactness: equals ``sign(f(z))`` by ``==`` for every ``z``, because ``f`` is evaluated at all of them.
+    Source: ours, after FINN, Umuroglu 2017, arXiv 1612.07119.
+
     Parameters
     ----------
     levels_to_real : callable
@@ -41,11 +44,6 @@ def fold_threshold(levels_to_real: Callable[[Array], Array], n: int, F: int) -> 
     Returns
     -------
     Threshold
-
-    Notes
-    -----
-    Exactness: equals ``sign(f(z))`` by ``==`` for every ``z``, because ``f`` is evaluated at all of them.
-    Source: ours, after FINN, Umuroglu 2017, arXiv 1612.07119.
 
     Examples
     --------
@@ -70,6 +68,9 @@ def fold_batch_norm(
 ) -> Threshold:
     """Fold scale, batch norm and sign: ``sign(batch_norm_inference(alpha * z, ...))``.
 
+    Exactness: equals the sign of the float expression by ``==`` for every ``z``, also at ties and for gamma <= 0.
+    Source: as :func:`fold_threshold`; status ours.
+
     Parameters
     ----------
     alpha, gamma, beta, mean, var : float ndarrays of shape (F,); the scale of each filter and its batch norm
@@ -79,11 +80,6 @@ def fold_batch_norm(
     Returns
     -------
     Threshold
-
-    Notes
-    -----
-    Exactness: equals the sign of the float expression by ``==`` for every ``z``, also at ties and for gamma <= 0.
-    Source: as :func:`fold_threshold`; status ours.
 
     Examples
     --------
@@ -108,6 +104,9 @@ def threshold_sign_loops(z: Array, threshold: Threshold) -> Array:
 def threshold_sign(z: Array, threshold: Threshold) -> Array:
     """Where a folded sign is -1, as booleans to be packed: ``(z >= t) == flip``.
 
+    Exactness: equals :func:`threshold_sign_loops` by ``==``.
+    Source: FINN, Umuroglu 2017, arXiv 1612.07119, for a comparison in place of batch norm; the flip is ours.
+
     Parameters
     ----------
     z : integer ndarray of shape (..., F)
@@ -116,11 +115,6 @@ def threshold_sign(z: Array, threshold: Threshold) -> Array:
     Returns
     -------
     ndarray of bool, of the shape of ``z``
-
-    Notes
-    -----
-    Exactness: equals :func:`threshold_sign_loops` by ``==``.
-    Source: FINN, Umuroglu 2017, arXiv 1612.07119, for a comparison in place of batch norm; the flip is ours.
 
     Examples
     --------

@@ -51,6 +51,12 @@ def cross_entropy(
     ``loss = (sum over i of v[t_i] (log(sum over l of exp(z[i, l])) - z[i, t_i])) / (sum over i of v[t_i])`` over the
     counted pixels ``i``, where ``t_i`` is the label of a pixel and ``v`` holds the weights of the classes.
 
+    Exactness: agrees with :func:`cross_entropy_loops` to the rounding of one sum. Adding one number to all logits of
+    a pixel changes nothing; the gradient of a pixel sums to 0 over its classes.
+    Source: textbook; status exact. As in PyTorch, the denominator is the sum of the weights; another convention takes
+    the number of pixels. If the weights of all counted pixels are 0, the loss is 0.
+    See also: :func:`binary_cross_entropy`, which is the case of the logits (0, z).
+
     Parameters
     ----------
     logits : float ndarray of shape (..., L)
@@ -61,15 +67,6 @@ def cross_entropy(
     Returns
     -------
     loss : scalar of the dtype of ``logits``
-    cache : CrossEntropyCache
-
-    Notes
-    -----
-    Exactness: agrees with :func:`cross_entropy_loops` to the rounding of one sum. Adding one number to all logits of
-    a pixel changes nothing; the gradient of a pixel sums to 0 over its classes.
-    Source: textbook; status exact. As in PyTorch, the denominator is the sum of the weights; another convention takes
-    the number of pixels. If the weights of all counted pixels are 0, the loss is 0.
-    See also: :func:`binary_cross_entropy`, which is the case of the logits (0, z).
 
     Examples
     --------
@@ -130,6 +127,9 @@ def binary_cross_entropy(logits: Array, targets: Array, *, ignore: int = IGNORE)
 
     ``loss = (sum over i of max(z_i, 0) - t_i z_i + log(1 + exp(-|z_i|))) / P`` over the P counted pixels.
 
+    Exactness: agrees with :func:`binary_cross_entropy_loops` to the rounding of one sum.
+    Source: textbook; status exact.
+
     Parameters
     ----------
     logits : float ndarray of any shape
@@ -139,12 +139,6 @@ def binary_cross_entropy(logits: Array, targets: Array, *, ignore: int = IGNORE)
     Returns
     -------
     loss : scalar of the dtype of ``logits``
-    cache : BinaryCache
-
-    Notes
-    -----
-    Exactness: agrees with :func:`binary_cross_entropy_loops` to the rounding of one sum.
-    Source: textbook; status exact.
 
     Examples
     --------
@@ -188,6 +182,10 @@ def dice(logits: Array, targets: Array, *, smooth: float = 1.0, ignore: int = IG
     The sums run over the counted pixels of the whole batch, so a small object in one image counts little next to a
     large one in another. But the background cannot outweigh an object, however few pixels the object has.
 
+    Exactness: agrees with :func:`dice_loops` to the rounding of the sums.
+    Source: Milletari 2016 (V-Net), arXiv 1606.04797; status ours: the paper squares ``p`` in the denominator and has no
+    ``smooth``.
+
     Parameters
     ----------
     logits, targets, ignore : as in :func:`binary_cross_entropy`
@@ -196,13 +194,6 @@ def dice(logits: Array, targets: Array, *, smooth: float = 1.0, ignore: int = IG
     Returns
     -------
     loss : scalar of the dtype of ``logits``, in [0, 1]
-    cache : DiceCache
-
-    Notes
-    -----
-    Exactness: agrees with :func:`dice_loops` to the rounding of the sums.
-    Source: Milletari 2016 (V-Net), arXiv 1606.04797; status ours: the paper squares ``p`` in the denominator and has no
-    ``smooth``.
 
     Examples
     --------

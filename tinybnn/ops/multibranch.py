@@ -91,6 +91,12 @@ def multi_branch_upsample(
 
     ``y = sum over r of sigmoid(theta_r) alpha_r * (sgn(up_r(x) - tau_r) conv sgn(w_r))``
 
+    Exactness: agrees with :func:`multi_branch_upsample_loops` to the rounding of R gated terms;
+    :func:`multi_branch_upsample_packed` gives the same numbers by ``==``.
+    Source: Ding 2024, arXiv 2405.17776; status **reconstructed**: the paper describes parallel branches, learnt
+    weights, a sigmoid and a Hadamard product. The places of thresholds and scales are ours.
+    See also: :mod:`tinybnn.ops.upsample`.
+
     Parameters
     ----------
     x : float ndarray of shape (N, H, W, C)
@@ -115,15 +121,6 @@ def multi_branch_upsample(
     -------
     y : ndarray of shape (N, OH, OW, F)
         ``OH = SH H + 2 PH - KH + 1``, and likewise ``OW``.
-    cache : MultiBranchCache
-
-    Notes
-    -----
-    Exactness: agrees with :func:`multi_branch_upsample_loops` to the rounding of R gated terms;
-    :func:`multi_branch_upsample_packed` gives the same numbers by ``==``.
-    Source: Ding 2024, arXiv 2405.17776; status **reconstructed**: the paper describes parallel branches, learnt
-    weights, a sigmoid and a Hadamard product. The places of thresholds and scales are ours.
-    See also: :mod:`tinybnn.ops.upsample`.
 
     Examples
     --------
@@ -204,6 +201,10 @@ def multi_branch_upsample_packed(
 ) -> Array:  # fmt: skip
     """The value of :func:`multi_branch_upsample`, from packed weights.
 
+    Exactness: equals :func:`multi_branch_upsample` by ``==`` in float32 and float64, because the counts are whole
+    numbers, and scale, gate and sum follow in the same order.
+    Source: ours.
+
     Parameters
     ----------
     x, tau, alpha, theta, pad_value, scale, pad, upsamplers
@@ -214,12 +215,6 @@ def multi_branch_upsample_packed(
     Returns
     -------
     ndarray of shape (N, OH, OW, F), of the dtype of ``x``
-
-    Notes
-    -----
-    Exactness: equals :func:`multi_branch_upsample` by ``==`` in float32 and float64, because the counts are whole
-    numbers, and scale, gate and sum follow in the same order.
-    Source: ours.
 
     Examples
     --------

@@ -41,6 +41,11 @@ def batch_norm(x: Array, gamma: Array, beta: Array, *, eps: float = 1e-5) -> tup
     ``y[..., c] = gamma[c] (x[..., c] - mean[c]) / sqrt(var[c] + eps) + beta[c]``, with ``mean`` and the biased ``var``
     over all axes but the channels.
 
+    Exactness: agrees with :func:`batch_norm_loops` to the rounding of its sums. The mean is subtracted before squaring:
+    ``mean(x^2) - mean(x)^2`` would lose every digit of a small variance around a large mean.
+    Source: Ioffe and Szegedy 2015, arXiv 1502.03167, algorithm 1; status exact.
+    See also: :func:`update_running`, :func:`batch_norm_inference`.
+
     Parameters
     ----------
     x : float ndarray of shape (..., C); at least one value
@@ -50,14 +55,6 @@ def batch_norm(x: Array, gamma: Array, beta: Array, *, eps: float = 1e-5) -> tup
     Returns
     -------
     y : ndarray of shape (..., C)
-    cache : BatchNormCache
-
-    Notes
-    -----
-    Exactness: agrees with :func:`batch_norm_loops` to the rounding of its sums. The mean is subtracted before squaring:
-    ``mean(x^2) - mean(x)^2`` would lose every digit of a small variance around a large mean.
-    Source: Ioffe and Szegedy 2015, arXiv 1502.03167, algorithm 1; status exact.
-    See also: :func:`update_running`, :func:`batch_norm_inference`.
 
     Examples
     --------
@@ -109,6 +106,10 @@ def update_running_loops(mean: Array, var: Array, x: Array, *, momentum: float =
 def update_running(mean: Array, var: Array, cache: BatchNormCache, *, momentum: float = 0.9) -> tuple[Array, Array]:
     """The running statistics after one more batch, as new arrays: ``momentum * old + (1 - momentum) * batch``.
 
+    Exactness: agrees with :func:`update_running_loops` to the rounding of its sums.
+    Source: Ioffe and Szegedy 2015, arXiv 1502.03167, algorithm 2; status exact. The variance is the unbiased one,
+    ``n / (n - 1) var``, as in PyTorch; Keras uses the biased one unless its fused kernel runs.
+
     Parameters
     ----------
     mean, var : float ndarrays of shape (C,)
@@ -118,12 +119,6 @@ def update_running(mean: Array, var: Array, cache: BatchNormCache, *, momentum: 
     Returns
     -------
     (mean, var) : ndarrays of shape (C,)
-
-    Notes
-    -----
-    Exactness: agrees with :func:`update_running_loops` to the rounding of its sums.
-    Source: Ioffe and Szegedy 2015, arXiv 1502.03167, algorithm 2; status exact. The variance is the unbiased one,
-    ``n / (n - 1) var``, as in PyTorch; Keras uses the biased one unless its fused kernel runs.
 
     Examples
     --------
@@ -153,6 +148,11 @@ def batch_norm_inference_loops(
 def batch_norm_inference(x: Array, gamma: Array, beta: Array, mean: Array, var: Array, *, eps: float = 1e-5) -> Array:
     """Batch norm with fixed statistics: ``y[..., c] = x[..., c] scale[c] + shift[c]``, with :func:`scale_shift`.
 
+    Exactness: **is** ``x * scale + shift`` in the dtype of ``x``, so packed code can give the same bits. Agrees with
+    :func:`batch_norm_inference_loops` to a few roundings of ``mean * scale``.
+    Source: Ioffe and Szegedy 2015, arXiv 1502.03167, algorithm 2; status exact.
+    See also: :func:`tinybnn.ops.fold.fold_batch_norm`.
+
     Parameters
     ----------
     x : float ndarray of shape (..., C)
@@ -162,13 +162,6 @@ def batch_norm_inference(x: Array, gamma: Array, beta: Array, mean: Array, var: 
     Returns
     -------
     ndarray of shape (..., C)
-
-    Notes
-    -----
-    Exactness: **is** ``x * scale + shift`` in the dtype of ``x``, so packed code can give the same bits. Agrees with
-    :func:`batch_norm_inference_loops` to a few roundings of ``mean * scale``.
-    Source: Ioffe and Szegedy 2015, arXiv 1502.03167, algorithm 2; status exact.
-    See also: :func:`tinybnn.ops.fold.fold_batch_norm`.
 
     Examples
     --------

@@ -36,6 +36,10 @@ MaxPoolCache = namedtuple("MaxPoolCache", "padded y kernel stride pad")  # padde
 def max_pool2d(x: Array, *, kernel: Pair = 2, stride: Pair | None = None, pad: Pair = 0) -> tuple[Array, MaxPoolCache]:
     """The largest value in each window: ``y[n, i, j, c] = max over kh, kw of x[n, i SH + kh - PH, j SW + kw - PW, c]``.
 
+    Exactness: equals :func:`max_pool2d_loops` by ``==``. It commutes with ``sign`` and every other rising function.
+    Source: textbook; status exact.
+    See also: :func:`max_pool2d_packed`.
+
     Parameters
     ----------
     x : float ndarray of shape (N, H, W, C)
@@ -46,13 +50,6 @@ def max_pool2d(x: Array, *, kernel: Pair = 2, stride: Pair | None = None, pad: P
     Returns
     -------
     y : ndarray of shape (N, OH, OW, C); ``OH = (H + 2 PH - KH) // SH + 1``, and likewise ``OW``
-    cache : MaxPoolCache
-
-    Notes
-    -----
-    Exactness: equals :func:`max_pool2d_loops` by ``==``. It commutes with ``sign`` and every other rising function.
-    Source: textbook; status exact.
-    See also: :func:`max_pool2d_packed`.
 
     Examples
     --------
@@ -88,6 +85,9 @@ def max_pool2d_backward(dy: Array, cache: MaxPoolCache) -> Array:
 def max_pool2d_packed(words: Array, *, kernel: Pair = 2, stride: Pair | None = None) -> Array:
     """The largest of packed signs: -1 only where all signs are -1. A bit of 1 means -1, so it is AND.
 
+    Exactness: ``max_pool2d_packed(pack(x))`` equals ``pack(max_pool2d(x))`` by ``==`` for ``x`` of -1 and +1.
+    Source: ours. The mean of signs is not a sign, so average pooling has no packed form.
+
     Parameters
     ----------
     words : uint64 ndarray of shape (N, H, W, ceil(C / 64))
@@ -96,11 +96,6 @@ def max_pool2d_packed(words: Array, *, kernel: Pair = 2, stride: Pair | None = N
     Returns
     -------
     ndarray of uint64, shape (N, OH, OW, ceil(C / 64))
-
-    Notes
-    -----
-    Exactness: ``max_pool2d_packed(pack(x))`` equals ``pack(max_pool2d(x))`` by ``==`` for ``x`` of -1 and +1.
-    Source: ours. The mean of signs is not a sign, so average pooling has no packed form.
 
     Examples
     --------
@@ -129,6 +124,9 @@ AvgPoolCache = namedtuple("AvgPoolCache", "size kernel stride")  # size is that 
 def avg_pool2d(x: Array, *, kernel: Pair = 2, stride: Pair | None = None) -> tuple[Array, AvgPoolCache]:
     """The mean of each window: ``y[n, i, j, c] = sum over kh, kw of x[n, i SH + kh, j SW + kw, c] / (KH KW)``.
 
+    Exactness: agrees with :func:`avg_pool2d_loops` to the rounding of KH KW terms.
+    Source: textbook; status exact.
+
     Parameters
     ----------
     x : float ndarray of shape (N, H, W, C)
@@ -137,12 +135,6 @@ def avg_pool2d(x: Array, *, kernel: Pair = 2, stride: Pair | None = None) -> tup
     Returns
     -------
     y : ndarray of shape (N, OH, OW, C); ``OH = (H - KH) // SH + 1``, and likewise ``OW``
-    cache : AvgPoolCache
-
-    Notes
-    -----
-    Exactness: agrees with :func:`avg_pool2d_loops` to the rounding of KH KW terms.
-    Source: textbook; status exact.
 
     Examples
     --------
@@ -188,6 +180,10 @@ def adaptive_avg_pool2d(x: Array, *, size: Pair) -> tuple[Array, AdaptivePoolCac
     Output row ``i`` is the mean of the input rows ``floor(i H / OH)`` to ``ceil((i + 1) H / OH) - 1``, which are all
     rows it touches; so neighbours share a row if OH does not divide H. Columns likewise.
 
+    Exactness: agrees with :func:`adaptive_avg_pool2d_loops` to a few roundings; at its own size, a map is copied.
+    Source: cells as in PyTorch; status exact. The two matrices are ours.
+    See also: :func:`tinybnn.ops.pyramid.pyramid_pool`.
+
     Parameters
     ----------
     x : float ndarray of shape (N, H, W, C)
@@ -196,13 +192,6 @@ def adaptive_avg_pool2d(x: Array, *, size: Pair) -> tuple[Array, AdaptivePoolCac
     Returns
     -------
     y : ndarray of shape (N, OH, OW, C)
-    cache : AdaptivePoolCache
-
-    Notes
-    -----
-    Exactness: agrees with :func:`adaptive_avg_pool2d_loops` to a few roundings; at its own size, a map is copied.
-    Source: cells as in PyTorch; status exact. The two matrices are ours.
-    See also: :func:`tinybnn.ops.pyramid.pyramid_pool`.
 
     Examples
     --------

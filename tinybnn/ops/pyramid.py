@@ -32,6 +32,10 @@ def pyramid_pool_loops(x: Array, *, levels: tuple[int, ...] = LEVELS) -> Array:
 def pyramid_pool(x: Array, *, levels: tuple[int, ...] = LEVELS) -> tuple[Array, tuple]:
     """Average a map over grids: one anchor for each cell of each level, level after level.
 
+    Exactness: agrees with :func:`pyramid_pool_loops` to the rounding of its sums. A level H on an H x H map copies it.
+    Source: asymmetric non-local networks, Zhu 2019, arXiv 1908.07678; status exact. Cells as in PyTorch.
+    See also: :func:`tinybnn.ops.pool.adaptive_avg_pool2d`.
+
     Parameters
     ----------
     x : float ndarray of shape (N, H, W, C)
@@ -41,12 +45,6 @@ def pyramid_pool(x: Array, *, levels: tuple[int, ...] = LEVELS) -> tuple[Array, 
     -------
     y : ndarray of shape (N, S, C); ``S`` is the sum of the squares of the levels, and cells are in row-major order
     cache : the levels and the pooling cache of each
-
-    Notes
-    -----
-    Exactness: agrees with :func:`pyramid_pool_loops` to the rounding of its sums. A level H on an H x H map copies it.
-    Source: asymmetric non-local networks, Zhu 2019, arXiv 1908.07678; status exact. Cells as in PyTorch.
-    See also: :func:`tinybnn.ops.pool.adaptive_avg_pool2d`.
 
     Examples
     --------

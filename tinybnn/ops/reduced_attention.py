@@ -60,6 +60,10 @@ def pooled_attention(
 
     ``y = binary_attention(q, pyramid_pool(k), pyramid_pool(v), scale)``. Keys are averaged first, then binarized.
 
+    Exactness: agrees with :func:`pooled_attention_loops` to the rounding of pooling and softmax; equals
+    :func:`tinybnn.ops.attention.binary_attention` by ``==`` on an H x H grid with ``levels=(H,)``.
+    Source: asymmetric non-local networks, Zhu 2019, arXiv 1908.07678, with binary scores; status reconstructed.
+
     Parameters
     ----------
     q : float ndarray of shape (N, T, A D)
@@ -75,13 +79,6 @@ def pooled_attention(
     Returns
     -------
     y : ndarray of shape (N, T, A D)
-    cache : PooledAttentionCache
-
-    Notes
-    -----
-    Exactness: agrees with :func:`pooled_attention_loops` to the rounding of pooling and softmax; equals
-    :func:`tinybnn.ops.attention.binary_attention` by ``==`` on an H x H grid with ``levels=(H,)``.
-    Source: asymmetric non-local networks, Zhu 2019, arXiv 1908.07678, with binary scores; status reconstructed.
 
     Examples
     --------
@@ -139,6 +136,11 @@ def channel_attention(
 ) -> tuple[Array, BinaryAttentionCache]:
     """Binary attention with tokens and channels exchanged: ``y = v softmax(scale[a] sgn(q)^T sgn(k) / sqrt(T))^T``.
 
+    Two channels are compared by their signs over the whole image, T of them, so scores are divided by sqrt(T).
+    Exactness: agrees with :func:`channel_attention_loops` to the rounding of softmax; equals the packed form by ``==``.
+    Source: arXiv 2405.17776 names a two-part attention without its equations; the channel affinity is that of dual
+    attention, Fu 2018, arXiv 1809.02983, with binary scores; status reconstructed.
+
     Parameters
     ----------
     q, k, v : float ndarrays of shape (N, T, A D)
@@ -152,13 +154,6 @@ def channel_attention(
     y : ndarray of shape (N, T, A D)
     cache : BinaryAttentionCache
         Of the exchanged operands: its weights are the affinities (N, A, D, D).
-
-    Notes
-    -----
-    Two channels are compared by their signs over the whole image, T of them, so scores are divided by sqrt(T).
-    Exactness: agrees with :func:`channel_attention_loops` to the rounding of softmax; equals the packed form by ``==``.
-    Source: arXiv 2405.17776 names a two-part attention without its equations; the channel affinity is that of dual
-    attention, Fu 2018, arXiv 1809.02983, with binary scores; status reconstructed.
 
     Examples
     --------
@@ -211,6 +206,11 @@ def two_part_attention(
 ) -> tuple[Array, TwoPartCache]:  # fmt: skip
     """The sum of both parts: ``y = pooled_attention(q, k, v) + channel_attention(q, k, v)``.
 
+    Per head, scores and averages take 2 T (S + D) D multiplications against 2 T T D for full attention.
+    Exactness: agrees with :func:`two_part_attention_loops` to the rounding of its parts; equals
+    :func:`two_part_attention_packed` by ``==``.
+    Source: arXiv 2405.17776 names two parts and their cost; both parts here are ours; status reconstructed.
+
     Parameters
     ----------
     q, k, v : float ndarrays of shape (N, H W, A D)
@@ -221,14 +221,6 @@ def two_part_attention(
     Returns
     -------
     y : ndarray of shape (N, H W, A D)
-    cache : TwoPartCache
-
-    Notes
-    -----
-    Per head, scores and averages take 2 T (S + D) D multiplications against 2 T T D for full attention.
-    Exactness: agrees with :func:`two_part_attention_loops` to the rounding of its parts; equals
-    :func:`two_part_attention_packed` by ``==``.
-    Source: arXiv 2405.17776 names two parts and their cost; both parts here are ours; status reconstructed.
 
     Examples
     --------

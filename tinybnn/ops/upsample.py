@@ -38,6 +38,11 @@ NearestCache = namedtuple("NearestCache", "size scale")  # size is that of the i
 def upsample_nearest(x: Array, *, scale: Pair = 2) -> tuple[Array, NearestCache]:
     """Copy each value into a block of SH x SW: ``y[n, i, j, c] = x[n, i // SH, j // SW, c]``.
 
+    Exactness: equals :func:`upsample_nearest_loops` by ``==``. It commutes with every function of single pixels, as
+    ``sign``, a threshold or a 1x1 convolution; before the upsampling, such a step costs SH SW times less.
+    Source: textbook; status exact.
+    See also: :func:`upsample_nearest_packed`.
+
     Parameters
     ----------
     x : float ndarray of shape (N, H, W, C)
@@ -46,14 +51,6 @@ def upsample_nearest(x: Array, *, scale: Pair = 2) -> tuple[Array, NearestCache]
     Returns
     -------
     y : ndarray of shape (N, SH H, SW W, C)
-    cache : NearestCache
-
-    Notes
-    -----
-    Exactness: equals :func:`upsample_nearest_loops` by ``==``. It commutes with every function of single pixels, as
-    ``sign``, a threshold or a 1x1 convolution; before the upsampling, such a step costs SH SW times less.
-    Source: textbook; status exact.
-    See also: :func:`upsample_nearest_packed`.
 
     Examples
     --------
@@ -78,6 +75,9 @@ def upsample_nearest_backward(dy: Array, cache: NearestCache) -> Array:
 def upsample_nearest_packed(words: Array, *, scale: Pair = 2) -> Array:
     """Nearest upsampling of packed signs: it repeats words, each of which holds 64 channels.
 
+    Exactness: ``upsample_nearest_packed(pack(sign(x)))`` equals ``pack(sign(upsample_nearest(x)))`` by ``==``.
+    Source: ours. Bilinear upsampling has no packed form, because the signs of its result depend on the values.
+
     Parameters
     ----------
     words : uint64 ndarray of shape (N, H, W, ceil(C / 64))
@@ -86,11 +86,6 @@ def upsample_nearest_packed(words: Array, *, scale: Pair = 2) -> Array:
     Returns
     -------
     ndarray of uint64, shape (N, SH H, SW W, ceil(C / 64))
-
-    Notes
-    -----
-    Exactness: ``upsample_nearest_packed(pack(sign(x)))`` equals ``pack(sign(upsample_nearest(x)))`` by ``==``.
-    Source: ours. Bilinear upsampling has no packed form, because the signs of its result depend on the values.
 
     Examples
     --------
@@ -135,6 +130,11 @@ def upsample_bilinear(x: Array, *, scale: Pair = 2, align_corners: bool = False)
         align_corners=False    p = (i + 1/2) / SH - 1/2, clamped to [0, H - 1]    half-pixel centres: pixels are squares
         align_corners=True     p = i (H - 1) / (SH H - 1)                         pixels are points
 
+    Exactness: agrees with :func:`upsample_bilinear_loops` to a few roundings; for integers, with half-pixel centres and
+    a scale that is a power of two, by ``==``. It does **not** commute with sign: weights 1/4 and 3/4 make +1/4 of
+    ``[4, -1]``, and -1/2 of its signs.
+    Source: textbook; status exact. ``align_corners`` as in PyTorch; OpenCV and Pillow do what False does.
+
     Parameters
     ----------
     x : float ndarray of shape (N, H, W, C)
@@ -144,14 +144,6 @@ def upsample_bilinear(x: Array, *, scale: Pair = 2, align_corners: bool = False)
     Returns
     -------
     y : ndarray of shape (N, SH H, SW W, C)
-    cache : BilinearCache
-
-    Notes
-    -----
-    Exactness: agrees with :func:`upsample_bilinear_loops` to a few roundings; for integers, with half-pixel centres and
-    a scale that is a power of two, by ``==``. It does **not** commute with sign: weights 1/4 and 3/4 make +1/4 of
-    ``[4, -1]``, and -1/2 of its signs.
-    Source: textbook; status exact. ``align_corners`` as in PyTorch; OpenCV and Pillow do what False does.
 
     Examples
     --------
@@ -231,6 +223,11 @@ def space_to_depth_loops(x: Array, *, scale: Pair = 2) -> Array:
 def depth_to_space(x: Array, *, scale: Pair = 2) -> tuple[Array, tuple[int, int]]:
     """Distribute the channels of a pixel over a block: ``y[n, h SH + a, w SW + b, c] = x[n, h, w, (a SW + b) C + c]``.
 
+    After a convolution to SH SW C channels this is sub-pixel upsampling.
+    Exactness: equals :func:`depth_to_space_loops` by ``==``; :func:`space_to_depth` is the inverse permutation.
+    Source: Shi 2016, arXiv 1609.05158; status exact. The order is block-major, as in TensorFlow and in ONNX ``DCR``.
+    PyTorch's ``pixel_shuffle`` is channel-major, ``x[..., c SH SW + a SW + b]``: weights need reordering.
+
     Parameters
     ----------
     x : float ndarray of shape (N, H, W, SH SW C)
@@ -240,13 +237,6 @@ def depth_to_space(x: Array, *, scale: Pair = 2) -> tuple[Array, tuple[int, int]
     -------
     y : ndarray of shape (N, SH H, SW W, C)
     cache : (SH, SW)
-
-    Notes
-    -----
-    After a convolution to SH SW C channels this is sub-pixel upsampling.
-    Exactness: equals :func:`depth_to_space_loops` by ``==``; :func:`space_to_depth` is the inverse permutation.
-    Source: Shi 2016, arXiv 1609.05158; status exact. The order is block-major, as in TensorFlow and in ONNX ``DCR``.
-    PyTorch's ``pixel_shuffle`` is channel-major, ``x[..., c SH SW + a SW + b]``: weights need reordering.
 
     Examples
     --------

@@ -41,6 +41,12 @@ def upsample_conv2d(
 ) -> tuple[Array, UpsampleConvCache]:
     """Convolve a nearest-upsampled map: ``conv2d(upsample_nearest(x, scale), w, pad, pad_value)``, at small size.
 
+    Exactness: equals :func:`upsample_conv2d_loops` by ``==`` while every sum is an integer below 2**24 (float32) or
+    2**53 (float64), as with binary operands; otherwise to the rounding of a sum of KH KW C terms.
+    Source: ours. Shi 2016, arXiv 1609.07009, uses the same regrouping of learnt kernels to relate sub-pixel convolution
+    to deconvolution.
+    See also: :func:`upsample_conv2d_packed`.
+
     Parameters
     ----------
     x : float ndarray of shape (N, H, W, C)
@@ -51,15 +57,6 @@ def upsample_conv2d(
     Returns
     -------
     y : ndarray of shape (N, OH, OW, F); ``OH = SH H + 2 PH - KH + 1``, and likewise ``OW``
-    cache : UpsampleConvCache
-
-    Notes
-    -----
-    Exactness: equals :func:`upsample_conv2d_loops` by ``==`` while every sum is an integer below 2**24 (float32) or
-    2**53 (float64), as with binary operands; otherwise to the rounding of a sum of KH KW C terms.
-    Source: ours. Shi 2016, arXiv 1609.07009, uses the same regrouping of learnt kernels to relate sub-pixel convolution
-    to deconvolution.
-    See also: :func:`upsample_conv2d_packed`.
 
     Examples
     --------
@@ -89,6 +86,9 @@ def upsample_conv2d_backward(dy: Array, cache: UpsampleConvCache) -> UpsampleCon
 def upsample_conv2d_packed(x: Array, w: Array, C: int, *, pad_value: int, scale: Pair = 2, pad: Pair = 0) -> Array:
     """The same of packed signs: repeat the words, then count the bits that differ.
 
+    Exactness: equals :func:`upsample_conv2d_loops` on the unpacked signs by ``==``. Source: ours.
+    See also: :func:`tinybnn.fast.conv.upsample_conv2d_packed`, which gives the same integers faster.
+
     Parameters
     ----------
     x, w, C, pad_value : as in :func:`tinybnn.ops.binary_conv.conv2d_packed`, with one group
@@ -97,12 +97,6 @@ def upsample_conv2d_packed(x: Array, w: Array, C: int, *, pad_value: int, scale:
     Returns
     -------
     ndarray of int32, shape (N, OH, OW, F)
-
-    Notes
-    -----
-    Exactness: equals :func:`upsample_conv2d_loops` on the unpacked signs by ``==``.
-    Source: ours.
-    See also: :func:`tinybnn.fast.conv.upsample_conv2d_packed`, which gives the same integers faster.
 
     Examples
     --------
