@@ -56,9 +56,11 @@ def page(rows, examples):
 
 
 def merged(old, new):
-    """The old page, with the new lines of the functions that were checked again or for the first time."""
-    lines = {line.split("|")[1]: line for line in new.splitlines() if line.startswith("| `")}
-    kept = [lines.pop(line.split("|")[1] if "|" in line else "", line) for line in old.splitlines()]
+    """The old page with the new lines; a function that no longer exists loses its line."""
+    lines = {line.split("`")[1]: line for line in new.splitlines() if line.startswith("| `")}
+    exist = {name for form in FORMS.values() for name in form.implementations}
+    kept = [line for line in old.splitlines() if not line.startswith("| `") or line.split("`")[1] in exist]
+    kept = [lines.pop(line.split("`")[1], line) if line.startswith("| `") else line for line in kept]
     return "\n".join([*kept, *lines.values()]) + "\n"
 
 
