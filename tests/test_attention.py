@@ -1,4 +1,4 @@
-"""Attention's laws, exact where they can be, SciPy's softmax as an outside witness, and what is refused."""
+"""Attention: its laws, exact if possible; comparison with SciPy's softmax; and refused arguments."""
 
 import re
 
@@ -52,7 +52,7 @@ def tokens(**options):
 
 
 def heads_of(x):
-    """(N, tokens, A, D), by its own road: no code shared with split_heads."""
+    """(N, tokens, A, D), without the code of split_heads."""
     return np.stack([x[:, :, a * D : (a + 1) * D] for a in range(A)], axis=2)
 
 
@@ -60,7 +60,7 @@ def close(got, expected):
     np.testing.assert_allclose(got, expected, rtol=0, atol=ATOL)
 
 
-# -- outside witness ------------------------------------------------------------------------------------------------
+# -- against SciPy --------------------------------------------------------------------------------------------------
 
 
 def scipy_attention(q, k, v, factor):
@@ -69,13 +69,13 @@ def scipy_attention(q, k, v, factor):
     return np.einsum("nats,nsad->ntad", softmax(scores, axis=-1), v).reshape(N, -1, A * D)
 
 
-def test_full_attention_is_what_scipy_says():
+def test_full_attention_agrees_with_scipy():
     q, k, v = tokens()
     expected = scipy_attention(*(heads_of(x) for x in (q, k, v)), np.full(A, 1 / np.sqrt(D)))
     close(attention(q, k, v, heads=A)[0], expected)
 
 
-def test_binary_attention_is_what_scipy_says():
+def test_binary_attention_agrees_with_scipy():
     q, k, v = tokens()
     scale = np.array([0.5, 1.0, 3.0])
     q_signs, k_signs = (np.where(heads_of(x) >= 0, 1.0, -1.0) for x in (q, k))
@@ -106,14 +106,14 @@ def test_a_row_of_the_scores_gradient_sums_to_zero():
     assert np.abs(dscores).max() > 0.1
 
 
-def test_one_key_returns_its_value_whatever_is_asked():
+def test_with_one_key_every_query_gets_its_value():
     q, k, v = draw((N, T, A * D), (N, 1, A * D), (N, 1, A * D))
     expected = np.broadcast_to(v, q.shape)
     assert (attention(q, k, v, heads=A)[0] == expected).all()
     assert (binary_attention(q, k, v, np.ones(A), heads=A)[0] == expected).all()
 
 
-def test_equal_keys_give_the_mean_and_one_far_best_key_its_value():
+def test_equal_keys_give_the_mean_and_one_much_better_key_gives_its_value():
     q, k, v = whole((N, T, D), (N, S, D), (N, S, D))
     mean = np.broadcast_to(v.mean(1, keepdims=True), q.shape)  # exact: S is a power of two
     assert (attention(q, np.ones_like(k), v)[0] == mean).all()
@@ -139,14 +139,14 @@ def test_heads_are_attention_on_each_run_of_channels():
         run = np.s_[..., a * D : (a + 1) * D]
         close(y[run], attention(q[run], k[run], v[run])[0])
     assert (merge_heads(split_heads(q, A)) == q).all()
-    assert (transpose_heads(q) == q.swapaxes(1, 2)).all(), "all channels are one head unless told"
-    assert (transposed(q) == q.swapaxes(1, 2)).all(), "the last two axes, however many stand before them"
+    assert (transpose_heads(q) == q.swapaxes(1, 2)).all(), "all channels are one head by default"
+    assert (transposed(q) == q.swapaxes(1, 2)).all(), "the last two axes, for any number of axes"
 
 
 # -- binary scores --------------------------------------------------------------------------------------------------
 
 
-def test_binary_scores_are_bounded_have_their_parity_and_forget_size():
+def test_binary_scores_are_bounded_have_the_parity_of_D_and_ignore_magnitudes():
     q, k, v = tokens()
     scale = np.array([0.5, 1.0, 3.0])
     y, cache = binary_attention(q, k, v, scale, heads=A)
@@ -167,7 +167,7 @@ def test_without_quantizer_it_is_float_attention_with_a_temperature():
           attention(2 * q, k, v, heads=A)[0])  # fmt: skip
 
 
-def test_the_surrogate_stops_what_lies_outside():
+def test_the_surrogate_passes_no_gradient_outside_minus_one_to_one():
     q, k, v = tokens()
     y, cache = binary_attention(q, k, v, np.ones(A), heads=A)
     grads = binary_attention_backward(np.ones_like(y) + v[:, :T], cache)
@@ -188,7 +188,7 @@ def test_packed_dots_of_heads_of_several_words_are_the_products_of_signs(S, D):
 # -- linear ---------------------------------------------------------------------------------------------------------
 
 
-def test_linear_attention_is_the_quadratic_order_rebracketed():
+def test_linear_attention_equals_the_other_bracketing():
     q, k, v = whole((N, T, A * D), (N, S, A * D), (N, S, A * D))
     y = linear_attention(q, k, v, heads=A)[0]
     scores = np.einsum("ntad,nsad->nats", heads_of(q), heads_of(k))
@@ -213,7 +213,7 @@ def test_linear_attention_is_linear_in_each_operand_with_the_exact_transpose():
 # -- dtypes and refusals --------------------------------------------------------------------------------------------
 
 
-def test_specifications_answer_in_the_dtype_of_the_values():
+def test_specifications_return_the_dtype_of_the_values():
     q, k, v = tokens(dtype=np.float32)
     scale, scores = np.ones(A, np.float32), np.zeros((N, T, S), np.float32)
     assert binary_attention_loops(q, k, v, scale, heads=A).dtype == attend_loops(scores, v).dtype == np.float32
@@ -221,7 +221,7 @@ def test_specifications_answer_in_the_dtype_of_the_values():
 
 
 def refused(kind, message):
-    """The error starts with these very words."""
+    """The error starts with ``message``."""
     return pytest.raises(kind, match=f"^{re.escape(message)}")
 
 

@@ -1,4 +1,4 @@
-"""Ties, masks and scales: the contracts of sign, the surrogates' shapes, and why the scale is mean |w|."""
+"""Signs of zero and NaN, the shapes of the surrogates, and why the best scale is mean |w|."""
 
 import numpy as np
 import pytest
@@ -45,9 +45,9 @@ def test_nan_has_no_sign():
 @pytest.mark.parametrize(
     "quantizer", [*QUANTIZERS.values(), tanh(0.1), tanh(10.0), swish_sign(1.0)], ids=lambda q: q.name
 )
-def test_every_surrogate_carries_its_own_derivative(quantizer):
+def test_dsoft_is_the_derivative_of_soft(quantizer):
     x = GRID[np.abs(np.abs(GRID) - 1) > 1e-3]
-    x = x[np.abs(x) > 1e-3]  # between the kinks
+    x = x[np.abs(x) > 1e-3]  # not at the kinks, where the slope jumps
     (numeric,) = numeric_vjp(quantizer.soft, (x,), np.ones_like(x))
     assert np.abs(numeric - quantizer.dsoft(x)).max() < 1e-7
     assert np.array_equal(quantizer.hard(x), sign(x))
@@ -66,7 +66,7 @@ def test_the_mask_is_on_x_and_passes_at_one():
     assert identity.dsoft(np.array([-9.0, 9.0])).tolist() == [1, 1]
 
 
-def test_thresholds_go_with_the_last_axis_however_many_stand_before_it():
+def test_thresholds_belong_to_the_last_axis():
     x, tau = np.arange(-12.0, 12.0).reshape(2, 3, 4), np.array([-9.0, -3.0, 0.0, 5.0])
     assert np.array_equal(binarize_loops(x, tau), binarize(x, tau)[0])
 
@@ -77,8 +77,8 @@ def test_the_gradient_itself_is_not_clipped():
 
 
 @pytest.mark.parametrize("make, parameter", [(tanh, 0.5), (tanh, 2.0), (swish_sign, 0.5), (swish_sign, 2.0)])
-def test_a_surrogate_of_any_sharpness_carries_its_derivative_and_its_name(make, parameter):
-    """Made here and not when the file is read: from 0.5 on both sides of 1, where tanh's scale changes."""
+def test_surrogates_of_other_sharpness_have_the_right_derivative_and_name(make, parameter):
+    """Sharpness on both sides of 1, where the scale of tanh changes."""
     quantizer = make(parameter)
     (numeric,) = numeric_vjp(quantizer.soft, (GRID,), np.ones_like(GRID))
     assert np.abs(numeric - quantizer.dsoft(GRID)).max() < 1e-7
@@ -86,21 +86,21 @@ def test_a_surrogate_of_any_sharpness_carries_its_derivative_and_its_name(make, 
     assert quantizer.name == f"{make.__name__}({parameter:g})"
 
 
-def test_soft_is_steepest_at_zero_and_ends_at_one_as_the_page_says():
+def test_slope_of_soft_at_zero_and_its_limits():
     assert [tanh(t).dsoft(np.zeros(1)).item() for t in (0.5, 2.0)] == [1, 2]
     assert swish_sign(2.0).dsoft(np.zeros(1)).item() == 2
     far = np.array([-40.0, 40.0])
     assert tanh(0.5).soft(far).tolist() == [-2, 2] and swish_sign(1.0).soft(10 * far).tolist() == [-1, 1]
 
 
-def test_tanh_grows_from_a_line_into_a_sign():
+def test_tanh_changes_from_a_line_to_a_sign():
     x = np.array([-0.5, 0.5])
     np.testing.assert_allclose(tanh(tanh_sharpness(0)).soft(x), x, rtol=1e-3)
     np.testing.assert_allclose(tanh(tanh_sharpness(1)).soft(x), np.sign(x), rtol=1e-3)
     np.testing.assert_allclose([tanh_sharpness(p) for p in (0, 0.5, 1)], [0.1, 1, 10], rtol=1e-15)
 
 
-def test_swish_sign_turns_gradients_back_far_from_zero():
+def test_the_derivative_of_swish_sign_is_negative_far_from_zero():
     assert swish_sign().dsoft(np.array([0.0]))[0] == 5 and swish_sign().dsoft(np.array([0.8]))[0] < 0
 
 
@@ -112,7 +112,7 @@ def test_relaxed_runs_soft_and_keeps_dsoft():
 @law
 @given(st.integers(0, 2**16), st.floats(-1, 1))
 def test_no_other_scale_is_nearer_than_mean_abs(seed, delta):
-    """|w - alpha sgn(w)|^2 = |w|^2 - n alpha^2 at its least, and n delta^2 more beside it (Rastegari 2016)."""
+    """The least |w - alpha sgn(w)|^2 is |w|^2 - n alpha^2; at alpha + delta it is n delta^2 more (Rastegari 2016)."""
     w = np.random.default_rng(seed).normal(size=(3, 2, 4, 1))
     (alpha,), _ = mean_abs(w)
 

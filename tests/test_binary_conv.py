@@ -1,4 +1,4 @@
-"""Binary convolution: what padding really is, the two paths of the gradient, and packed words refused when they lie."""
+"""Binary convolution: the three paddings, the two paths of the gradient, and refused words."""
 
 import numpy as np
 import pytest
@@ -28,19 +28,19 @@ def test_the_three_paddings_are_three_different_networks():
     assert np.array_equal(outputs[1], (outputs[0] + outputs[2]) / 2), "zero is the mean of the two"
 
 
-def test_zero_padding_breaks_the_parity_that_binary_values_have():
-    """A sum of n values of +-1 has the parity of n; with zeros among them it may not: the third value shows."""
+def test_zero_padding_breaks_the_parity_of_binary_sums():
+    """A sum of n values of +-1 has the parity of n; with zeros among them it may not."""
     parity = [set(np.unique(binary_conv2d(X, W, ALPHA, pad=1, pad_value=v)[0] % 2)) for v in (-1, 0, 1)]
     assert parity[0] == parity[2] == {1.0} and parity[1] == {0.0, 1.0}
 
 
-def test_latent_weights_count_by_their_sign_alone():
+def test_only_the_signs_of_latent_weights_matter():
     latent = W * RNG.uniform(0.01, 9, W.shape)
     same = [binary_conv2d(X, w, ALPHA, pad_value=1)[0] for w in (W, latent)]
     assert np.array_equal(*same)
 
 
-def test_a_latent_weight_of_zero_of_either_sign_is_plus_one_to_the_specification_too():
+def test_the_specification_takes_both_zeros_as_plus_one():
     latent = np.where(W > 0, 0.0, -0.0)
     assert np.array_equal(
         binary_conv2d_loops(X, latent, ALPHA, pad_value=1), binary_conv2d(X, abs(W), ALPHA, pad_value=1)[0]
@@ -50,7 +50,7 @@ def test_a_latent_weight_of_zero_of_either_sign_is_plus_one_to_the_specification
     )
 
 
-def test_where_alpha_is_mean_abs_the_weights_get_both_paths():
+def test_if_alpha_is_mean_abs_the_weights_get_two_gradients():
     w = RNG.uniform(-0.9, 0.9, W.shape)
     soft = polynomial.relaxed()
 
@@ -66,15 +66,15 @@ def test_where_alpha_is_mean_abs_the_weights_get_both_paths():
 
 
 @pytest.mark.parametrize("C", [1, 63, 64, 65, 127, 130])
-def test_all_disagree_and_all_agree_across_word_edges(C):
+def test_sums_of_n_and_minus_n_at_word_edges(C):
     x, w = np.ones((1, 3, 3, C)), np.ones((3, 3, C, 1))
     for s in (1, -1):
         y = conv2d_packed(pack_activations(x), pack_weights(s * w), C, pad_value=1)
         assert y.item() == s * 9 * C
 
 
-def test_the_count_in_float32_is_exact_where_it_is_used():
-    """The largest layer that float32 adds exactly has 2**24 taps; 3x3 over 2048 channels has 18 432."""
+def test_sums_in_float32_are_exact():
+    """Float32 adds up to 2**24 signs exactly; 3x3 over 2048 channels has 18 432."""
     x, w = signs(RNG, 1, 3, 3, 2048).astype(np.float32), signs(RNG, 3, 3, 2048, 2).astype(np.float32)
     exact = np.einsum("nijc,ijcf->nf", x.astype(np.int64), w.astype(np.int64))
     assert np.array_equal(conv2d(x, w)[0][:, 0, 0], exact)
@@ -121,7 +121,7 @@ def test_errors_name_what_came_and_what_was_expected(call, message):
         call()
 
 
-def test_there_is_no_harmless_padding_and_so_no_default():
+def test_pad_value_has_no_default():
     with pytest.raises(TypeError, match="pad_value"):
         binary_conv2d(X, W, ALPHA)
     assert set(np.unique(sign(np.zeros(3)))) == {1.0}

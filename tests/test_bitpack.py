@@ -1,4 +1,4 @@
-"""Bits: which one means what, what the tail holds, and the words of other implementations from first principles."""
+"""The meaning and order of bits, the zero tail, and the words of Larq Compute Engine computed by hand."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def test_packing_and_unpacking_lose_nothing(C, rng):
 
 
 @pytest.mark.parametrize("outer", [(), (3,), (2, 5)])
-def test_any_axes_may_stand_before_the_one_that_is_packed(outer):
+def test_the_last_axis_is_packed_for_any_number_of_axes(outer):
     x, y = (signs(np.random.default_rng(seed), *outer, 65) for seed in (0, 1))
     a, b = pack(x), pack(y)
     assert np.array_equal(a, pack_loops(x)) and np.array_equal(unpack(a, 65), unpack_loops(a, 65))
@@ -69,7 +69,7 @@ def test_binarize_packed_is_pack_of_binarize_with_ties_and_both_zeros():
     assert np.array_equal(binarize_packed(x, tau), pack(binarize(x, tau)[0]))
 
 
-def test_a_zero_is_refused_and_not_taken_for_a_side():
+def test_pack_refuses_zero():
     with pytest.raises(ValueError, match=r"pack: x\[2\] is 0.0, expected every value to be -1 or \+1"):
         pack(np.array([1.0, -1.0, 0.0]))
     assert pack(sign(np.array([1.0, -1.0, 0.0])))[0] == 2

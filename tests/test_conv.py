@@ -28,7 +28,7 @@ def test_one_channel_is_scipys_correlation_and_not_its_convolution():
     assert not np.array_equal(y, convolve2d(x, w, "valid"))
 
 
-def test_padding_is_zero_unless_told():
+def test_padding_is_zero_by_default():
     rng = np.random.default_rng(7)
     x, w = integers(rng, 1, 4, 5, 2), integers(rng, 3, 3, 2, 2)
     wide = conv2d(np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0))), w)[0]
@@ -51,7 +51,7 @@ def test_transposed_convolution_is_scipys_full_convolution():
     assert np.array_equal(x, convolve2d(y, w, "full"))
 
 
-def test_without_a_size_the_transpose_is_as_small_as_it_may_be():
+def test_the_default_size_of_the_transpose_is_the_smallest():
     rng = np.random.default_rng(6)
     y, w, options = (
         integers(rng, 2, 3, 4, 3),

@@ -13,7 +13,7 @@ from tinybnn.ops.reduced_attention import channel_attention_loops, pooled_attent
 
 
 class Counted:
-    """A number that counts its products: those of two values of +-1 apart from those with a real number in them."""
+    """A number that counts its products: binary ones of two values of +-1, and real ones."""
 
     binary = real = 0
 
@@ -135,7 +135,7 @@ def test_attention(name, heads):
 
 @pytest.mark.parametrize("name", ATTENTIONS)
 def test_counted_cost_is_linear_in_the_tokens_for_reduced_forms_and_quadratic_for_full(name):
-    """As many more from 16 to 24 tokens as from 8 to 16; of full attention four times as many from 8 to 16."""
+    """Linear: equal steps from 8 to 16 and to 24 tokens. Quadratic: 4 and 9 times as many as for 8."""
     small, middle, large = (sum(attention_run(name, T, 4, 1)[0]) for T in (8, 16, 24))
     if name in ("full", "binary"):
         assert middle == 4 * small and large == 9 * small
@@ -174,7 +174,7 @@ def test_the_layer_table_agrees_with_the_network(change):
     assert len(rows) == len(caches) and rows[-1].shape == (1, 16, 24, 2)
 
 
-def test_the_networks_own_attention_is_the_formula_of_its_kind():
+def test_the_attention_of_the_network_costs_what_its_formula_says():
     for kind, formula in (("full", cost.attention_count(1, 96, 96, 64, binary=True)),
                           ("pooled", cost.attention_count(1, 96, 14, 64, binary=True)),
                           ("two-part", cost.two_part_count(1, 96, 14, 64, binary=True)),

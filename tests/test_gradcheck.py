@@ -1,4 +1,4 @@
-"""The tool that judges gradients is judged here: it finds what is wrong, and through a sign it finds nothing."""
+"""The gradient check itself: it finds wrong gradients, and through a sign it sees only zeros."""
 
 import numpy as np
 import pytest
@@ -15,11 +15,11 @@ def test_central_differences_are_good_to_eight_digits():
     np.testing.assert_allclose(numeric, np.cos(x) * dy, atol=1e-8)
 
 
-def test_a_function_that_hands_back_its_argument_is_differentiated_too():
+def test_a_function_that_returns_its_argument_is_differentiated_too():
     assert numeric_vjp(lambda x: x, (np.zeros(2),), np.array([3.0, 4.0]))[0].round(6).tolist() == [3, 4]
 
 
-def test_arguments_are_left_alone_and_integers_have_no_gradient():
+def test_arguments_are_not_changed_and_integers_have_no_gradient():
     x, k = np.ones(2), np.array([1, 2])
     gradients = numeric_vjp(lambda x, k, s: x * k * s, (x, k, "ab".__len__()), np.ones(2))
     assert gradients[1] is gradients[2] is None and gradients[0].round(6).tolist() == [2, 4]

@@ -61,7 +61,7 @@ def test_a_gate_at_minus_infinity_removes_its_branch(case):
 
 @law
 @given(branch_cases(Limits()))
-def test_gates_at_zero_give_half_the_sum_and_wide_open_ones_the_sum(case):
+def test_gates_at_zero_give_half_the_sum_and_open_gates_the_sum(case):
     x, tau, w, alpha, theta = case.args
     whole, cache = multi_branch_upsample(x, tau, w, alpha, np.full_like(theta, np.inf), **case.options)
     np.testing.assert_array_equal(whole, sum(cache.outputs))
@@ -83,7 +83,7 @@ def test_one_branch_with_its_gate_open_is_plain_binary_upsampling(case):
 @law
 @given(branch_cases(Limits()))
 def test_linear_in_every_branch(case):
-    """Doubling one branch's scale adds that branch once more; its gate stays where it was."""
+    """Doubling the scale of one branch adds that branch once more, times its gate."""
     x, tau, w, alpha, theta = case.args
     y, cache = multi_branch_upsample(x, tau, w, alpha, theta, **case.options)
     for r in range(len(tau)):
@@ -105,7 +105,7 @@ def test_a_gates_gradient_is_g_times_1_minus_g_times_its_branch():
     np.testing.assert_allclose(got, expected, rtol=1e-14, atol=0)
 
 
-def test_gates_per_channel_are_gates_per_position_that_agree():
+def test_gates_per_channel_equal_gates_per_position_that_are_all_alike():
     rng = np.random.default_rng(1)
     x, tau, w, alpha, theta = arguments(rng)
     spread = np.broadcast_to(theta[:, None, None], (3, 6, 8, 2)).copy()
@@ -118,7 +118,7 @@ def test_gates_per_channel_are_gates_per_position_that_agree():
     np.testing.assert_allclose(per_position.sum((1, 2)), per_channel, rtol=1e-12, atol=1e-12)
 
 
-# -- what the branches see ------------------------------------------------------------------------------------------
+# -- the signs of the branches --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("R", [1, 2, 5, 8])
@@ -139,7 +139,7 @@ def test_a_bilinear_branch_takes_signs_after_interpolating():
     np.testing.assert_array_equal(simulated(x, *args, **options, upsamplers=(NEAREST,)).ravel(), [1, 1, -1, -1])
 
 
-def test_nearest_is_what_every_branch_does_unless_told():
+def test_the_default_upsampler_is_nearest():
     args = arguments(np.random.default_rng(2))
     told = simulated(*args, pad_value=-1, upsamplers=(NEAREST,) * 3)
     np.testing.assert_array_equal(simulated(*args, pad_value=-1), told)
@@ -162,7 +162,7 @@ def test_without_a_quantizer_it_is_a_float_layer():
 
 
 @pytest.mark.parametrize("quantizer", [clipped, polynomial, real], ids=lambda q: q.name)
-def test_single_precision_stays_single_there_and_back(quantizer):
+def test_single_precision_stays_single_forward_and_backward(quantizer):
     args = arguments(np.random.default_rng(4), dtype=np.float32)
     ups = NEAREST, BILINEAR, BILINEAR_CORNERS
     y, cache = multi_branch_upsample(*args, pad_value=1, upsamplers=ups, quantizer=quantizer)
@@ -176,7 +176,7 @@ def test_single_precision_stays_single_there_and_back(quantizer):
 @pytest.mark.parametrize(
     "kinds", [(NEAREST, BILINEAR, BILINEAR_CORNERS, NEAREST), (NEAREST, BILINEAR) * 2, (BILINEAR,) * 4]
 )
-def test_packed_gives_the_same_bits_on_a_map_of_some_size(dtype, pad_value, kinds):
+def test_packed_gives_the_same_bits_on_a_larger_map(dtype, pad_value, kinds):
     rng = np.random.default_rng(5)
     args = arguments(rng, R=4, H=9, W=11, C=70, F=6, dtype=dtype)
     options = {"pad_value": pad_value, "upsamplers": kinds}
@@ -189,7 +189,7 @@ def test_packed_gives_the_same_bits_on_a_map_of_some_size(dtype, pad_value, kind
 
 
 class Counted(float):
-    """A number that counts the multiplications it takes part in."""
+    """A number that counts its multiplications."""
 
     multiplications = 0
 
@@ -260,7 +260,7 @@ def test_errors_name_what_came_and_what_was_expected(form, changes, message):
         form(*args, **options)
 
 
-def test_weights_of_another_number_of_branches_are_refused_in_either_form():
+def test_weights_of_another_number_of_branches_are_refused():
     (x, tau, w, alpha, theta), options = changed()
     with pytest.raises(
         ValueError, match=r"upsample: w has shape \(2, .*expected \(R, KH, KW, C, F\) with R = 3 from tau"
@@ -275,7 +275,7 @@ def test_weights_of_another_number_of_branches_are_refused_in_either_form():
         multi_branch_upsample_packed(x, tau, w, alpha, theta, **options)
 
 
-def test_a_gradient_of_the_low_resolution_is_refused():
+def test_a_gradient_of_the_low_resolution_map_is_refused():
     args, options = changed()
     _, cache = multi_branch_upsample(*args, **options)
     with pytest.raises(ValueError, match=r"multi_branch_upsample_backward: dy has shape \(2, 3, 4, 2\), expected"):

@@ -31,7 +31,7 @@ VARIANTS = {
 
 
 def start(config, seed=0):
-    """Parameters off their symmetric start, statistics, and a batch, all float64."""
+    """Parameters moved away from their symmetric start, statistics, and a batch, all float64."""
     rng = np.random.default_rng(seed)
     params, state = net.init(config, rng, np.float64)
     params = {k: v + rng.normal(0, 0.1, v.shape) for k, v in params.items()}
@@ -75,7 +75,7 @@ def test_the_gradient_check_of_the_network_can_fail():
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_every_loss_has_the_gradient_it_says(loss):
+def test_the_gradient_of_every_loss(loss):
     rng = np.random.default_rng(1)
     logits, labels = rng.normal(size=(2, 3, 4, 2)), rng.integers(0, 2, (2, 3, 4)).astype(np.uint8)
     labels[0, 0, 0] = 255
@@ -84,7 +84,7 @@ def test_every_loss_has_the_gradient_it_says(loss):
     assert worst < 1e-8
 
 
-def test_the_float_twin_is_one_switch_away():
+def test_binary_false_gives_the_float_twin():
     params, state, x, _ = start(TINY)
     twin, *_ = net.forward(params, state, x, TINY._replace(binary=False))
     switched, *_ = net.forward(params, state, x, TINY, quantizer=real)
@@ -92,7 +92,7 @@ def test_the_float_twin_is_one_switch_away():
     assert np.array_equal(twin, switched) and not np.array_equal(twin, binary)
 
 
-def test_binary_weights_are_seen_by_their_signs_alone():
+def test_only_the_signs_of_binary_weights_matter():
     params, state, x, _ = start(TINY)
     halved = {k: v / 2 if k in net.binary_weights(params) else v for k, v in params.items()}
     assert np.array_equal(net.forward(params, state, x, TINY)[0], net.forward(halved, state, x, TINY)[0])
@@ -119,7 +119,7 @@ def test_one_float_dtype_from_image_to_gradient(name, dtype):
     assert {a.dtype for a in (logits, *new.values(), *gradients.values())} == {np.dtype(dtype)}
 
 
-def test_any_multiple_of_the_stride_and_no_other_size():
+def test_image_sizes_are_multiples_of_the_stride():
     params, state, _, _ = start(TINY)
     for size in ((4, 4), (8, 20), (12, 4)):
         assert net.forward(params, state, np.zeros((1, *size, 3)), TINY)[0].shape == (1, *size, 2)

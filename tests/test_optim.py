@@ -1,4 +1,4 @@
-"""Optimizers against a step done by hand, and the laws of latent weights."""
+"""Optimizers against steps computed by hand, and why latent weights are clipped."""
 
 import numpy as np
 import pytest
@@ -78,8 +78,8 @@ def test_clipping_touches_latent_weights_only():
     assert p["w"].tolist() == [-1, 0.5, 1] and p["b"][0] == 7
 
 
-def test_a_latent_weight_beyond_one_needs_clipping_to_come_back_in_time():
-    """The reason for the clip: without it a weight that has run off takes as many steps to return."""
+def test_a_clipped_latent_weight_flips_back_sooner():
+    """Without the clip, a weight that has grown for 100 steps needs as many steps to return."""
 
     def steps_to_flip(clip):
         p, s, optimizer = {"w": np.array([0.5])}, {}, sgd(0.0)

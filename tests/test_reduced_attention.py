@@ -1,4 +1,4 @@
-"""Anchors, and attention to them, over channels and in two parts: laws, an outside witness, and what is refused."""
+"""Attention to anchors, over channels and in two parts: laws, comparison with SciPy, and refused arguments."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ from tinybnn.ops.reduced_attention import (
 )
 
 
-def test_channel_attention_is_what_scipy_says():
+def test_channel_attention_agrees_with_scipy():
     q, k, v = (heads_of(x) for x in draw(*[(N, S, A * D)] * 3))
     scale = np.array([0.5, 1.0, 3.0])
     scores = np.einsum("ntac,ntad->nacd", np.where(q >= 0, 1, -1), np.where(k >= 0, 1, -1))
@@ -51,7 +51,7 @@ def test_the_pyramid_has_its_exact_transpose():
     assert adjoint_gap(lambda a: pyramid_pool(a, levels=levels)[0], backward, x, dy) == 0
 
 
-def test_a_cell_a_pixel_makes_pooled_attention_full():
+def test_with_one_cell_a_pixel_pooled_attention_is_full():
     q, k, v = draw((N, T, A * D), (N, 9, A * D), (N, 9, A * D))
     scale = np.array([0.5, 1.0, 3.0])
     pooled, cache = pooled_attention(q, k, v, scale, grid=(3, 3), levels=(3,), heads=A)
@@ -65,13 +65,13 @@ def test_one_anchor_gives_every_query_the_mean_of_the_map():
     close(y, np.broadcast_to(v.mean(1, keepdims=True), y.shape))
 
 
-def test_specifications_answer_in_the_dtype_of_the_values():
+def test_specifications_return_the_dtype_of_the_values():
     x = draw((N, S, A * D), dtype=np.float32)[0]
     assert channel_attention_loops(x, x, x, np.ones(A, np.float32), heads=A).dtype == np.float32
     assert pyramid_pool_loops(x.reshape(N, 2, 4, -1), levels=(1, 2)).dtype == np.float32
 
 
-def test_exchanging_twice_is_the_identity_and_turns_one_attention_into_the_other():
+def test_transposing_heads_twice_is_the_identity_and_turns_one_attention_into_the_other():
     q, k, v, dy = draw(*[(N, S, A * D)] * 4)
     scale = np.array([0.5, 1.0, 3.0])
     assert transpose_heads(q, A).shape == (N, D, A * S) and (transpose_heads(transpose_heads(q, A), A) == q).all()
@@ -82,7 +82,7 @@ def test_exchanging_twice_is_the_identity_and_turns_one_attention_into_the_other
     assert (transpose_heads(gradients.dq, A) == channel_attention_backward(dy, channels_cache).dq).all()
 
 
-def test_channels_do_not_care_in_which_order_tokens_stand():
+def test_channel_attention_does_not_depend_on_the_order_of_tokens():
     q, k, v = draw(*[(N, S, A * D)] * 3)
     order = np.random.default_rng(1).permutation(S)
     y = channel_attention(q, k, v, np.ones(A), heads=A)[0]
@@ -99,7 +99,7 @@ def test_two_parts_are_the_sum_of_the_two():
     assert (cache.position.weights == cache_p.weights).all() and (cache.channel.weights == cache_c.weights).all()
 
 
-def test_two_packed_parts_have_one_head_unless_told():
+def test_two_packed_parts_have_one_head_by_default():
     x, (p, c) = draw((N, 12, D))[0], (np.array([0.5]), np.array([2.0]))
     got = two_part_attention_packed(x, x, x, p, c, grid=(3, 4))
     assert (got == two_part_attention(x, x, x, p, c, grid=(3, 4), heads=1)[0]).all()
@@ -120,7 +120,7 @@ GRID = {"grid": (16, 16)}
 )
 def test_packed_gives_the_same_bits_at_the_size_of_a_network(form, packed, parts, options, dtype):
     q, k, v = draw(*[(2, 16 * 16, 130)] * 3, dtype=dtype)
-    k[:, ::7] = 0  # ties: the sign of 0 is +1 on both roads
+    k[:, ::7] = 0  # the sign of 0 is +1 in both forms
     scales = np.array([[0.3, 1.7], [2.1, 0.9]], dtype)[:parts]
     got, expected = packed(q, k, v, *scales, heads=2, **options), form(q, k, v, *scales, heads=2, **options)[0]
     assert got.dtype == dtype and (got == expected).all()

@@ -1,11 +1,11 @@
-"""Composite pairs: what a network is made of. Each reads top-down going forward and bottom-up coming back.
+"""Composite pairs, the parts of a network. The forward of each reads top-down, the backward bottom-up.
 
 A block takes its input, a dict ``p`` of parameters and a dict ``s`` of running statistics, and returns its output,
-its cache and the new statistics; its backward takes the gradient and the cache, and returns the input's gradient and
-a dict with the keys of ``p``. Which parameters are there says which variant runs: with ``alpha`` the weight scales
-are learnt, without it they are ``mean |w|``; ``slope`` makes the activation a PReLU, and ``shift_in`` an RPReLU.
+its cache and the new statistics. Its backward takes the gradient and the cache, and returns the input's gradient and
+a dict with the keys of ``p``. These keys choose the variant: with ``alpha`` the weight scales are learnt, without it
+they are ``mean |w|``; ``slope`` makes the activation a PReLU, and ``shift_in`` an RPReLU.
 
-Where a value forks, the two gradients meet in a ``+`` that is written here, and nowhere else.
+Where two paths use one value, its two gradients are added, by a ``+`` that is written here and nowhere else.
 """
 
 from collections.abc import Callable
@@ -14,34 +14,13 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from ..notation import Array
+from ..ops import attention, reduced_attention
 from ..ops.activation import hardtanh, hardtanh_backward, prelu, prelu_backward, rprelu, rprelu_backward
-from ..ops.attention import (
-    binary_attention,
-    binary_attention_backward,
-    binary_attention_packed,
-    linear_attention,
-    linear_attention_backward,
-)
 from ..ops.binarize import Quantizer, binarize, binarize_backward, mean_abs, mean_abs_backward
 from ..ops.binary_conv import binary_conv2d, binary_conv2d_backward
 from ..ops.multibranch import multi_branch_upsample, multi_branch_upsample_backward
-from ..ops.norm import (
-    BatchNormCache,
-    batch_norm,
-    batch_norm_backward,
-    batch_norm_inference,
-    scale_shift,
-    update_running,
-)
+from ..ops.norm import batch_norm, batch_norm_backward, batch_norm_inference, scale_shift, update_running
 from ..ops.pool import avg_pool2d, avg_pool2d_backward
-from ..ops.reduced_attention import (
-    pooled_attention,
-    pooled_attention_backward,
-    pooled_attention_packed,
-    two_part_attention,
-    two_part_attention_backward,
-    two_part_attention_packed,
-)
 from ..ops.upsample import Upsampler
 
 Arrays: TypeAlias = dict[str, Array]
@@ -50,8 +29,8 @@ Arrays: TypeAlias = dict[str, Array]
 # -- the small parts ------------------------------------------------------------------------------------------------
 
 
-def normalise(x: Array, p: Arrays, s: Arrays, train: bool) -> tuple[Array, BatchNormCache | None, Arrays]:
-    """Batch norm: by the batch's statistics while training, by the running ones afterwards."""
+def normalise(x: Array, p: Arrays, s: Arrays, train: bool) -> tuple[Array, Any, Arrays]:
+    """Batch norm: with the batch's statistics in training, with the running ones afterwards."""
     if not train:
         return batch_norm_inference(x, p["gamma"], p["beta"], s["mean"], s["var"]), None, s
     y, cache = batch_norm(x, p["gamma"], p["beta"])
@@ -60,9 +39,9 @@ def normalise(x: Array, p: Arrays, s: Arrays, train: bool) -> tuple[Array, Batch
 
 
 def scale_and_shift(p: Arrays, norm: Arrays, s: Arrays, train: bool) -> tuple[Array, Array | None]:
-    """Alpha, and None; or, where batch norm's statistics are fixed, alpha times its scale, and its shift.
+    """In training alpha, and None. Otherwise batch norm is fixed: alpha times its scale, and its shift.
 
-    One multiplication and one addition a channel are then all that stands between an integer and the activation.
+    Then one multiplication and one addition a channel turn the integer of a convolution into the activation's input.
     """
     alpha = weight_scale(p)
     if train:
@@ -72,18 +51,18 @@ def scale_and_shift(p: Arrays, norm: Arrays, s: Arrays, train: bool) -> tuple[Ar
 
 
 def shift_or_normalise(z: Array, p: Arrays, s: Arrays, shift: Array | None) -> tuple[Array, Any, Arrays]:
-    """What :func:`scale_and_shift` left to do: the shift, or all of batch norm."""
+    """The rest after :func:`scale_and_shift`: the shift, or all of batch norm."""
     return normalise(z, p, s, train=True) if shift is None else (z + shift, None, s)
 
 
-def normalise_backward(dy: Array, cache: BatchNormCache) -> tuple[Array, Arrays]:
+def normalise_backward(dy: Array, cache: Any) -> tuple[Array, Arrays]:
     """The gradients of :func:`normalise`: of its input, and of its parameters by name."""
     dx, dgamma, dbeta = batch_norm_backward(dy, cache)
     return dx, {"gamma": dgamma, "beta": dbeta}
 
 
 def activate(x: Array, p: Arrays) -> tuple[Array, Any]:
-    """RPReLU, PReLU or hardtanh, as the parameters say."""
+    """RPReLU, PReLU or hardtanh, by the parameters in ``p``."""
     if "shift_in" in p:
         return rprelu(x, p["shift_in"], p["slope"], p["shift_out"])
     return prelu(x, p["slope"]) if "slope" in p else hardtanh(x)
@@ -109,7 +88,7 @@ def weight_scale(p: Arrays) -> Array:
 
 
 def weight_scale_backward(dw: Array, dalpha: Array, p: Arrays) -> Arrays:
-    """Send ``dalpha`` to where ``alpha`` came from: its own parameter, or the weights."""
+    """Send ``dalpha`` to the origin of ``alpha``: its own parameter, or the weights."""
     if "alpha" in p:
         return {"w": dw, "alpha": dalpha}
     per_bank = zip(dalpha.reshape(-1, dalpha.shape[-1]), banks(p["w"]))
@@ -122,7 +101,7 @@ def banks(w: Array) -> Array:
 
 
 def gates(p: Arrays, F: int, dtype: type | np.dtype) -> Array:
-    """The gates of an upsampling: learnt, or, where there is no ``theta``, wide open: sigmoid(inf) = 1."""
+    """The gates of an upsampling before the sigmoid: learnt, or, without ``theta``, fully open: sigmoid(inf) = 1."""
     return p["theta"] if "theta" in p else np.full((len(p["tau"]), F), np.inf, dtype)
 
 
@@ -133,7 +112,7 @@ def shortcut(x: Array, F: int, stride: int) -> tuple[Array, Any]:
 
 
 def shortcut_backward(dy: Array, cache: tuple) -> Array:
-    """The gradients of the copies added up, and spread over what was pooled."""
+    """The sum of the copies' gradients, spread over the pixels that were pooled."""
     pooling, C = cache
     dx: Any = sum(np.split(dy, dy.shape[-1] // C, axis=-1))
     return dx if pooling is None else avg_pool2d_backward(dx, pooling)
@@ -182,7 +161,7 @@ def residual_block_backward(dy: Array, cache: tuple) -> tuple[Array, Arrays]:
 
 
 class AttentionKind(NamedTuple):
-    """One way to attend: the pair and the packed form, the learnt scales, and whether it pools on a grid."""
+    """One kind of attention: the pair and the packed form, the learnt scales, and whether it pools on a grid."""
 
     forward: Callable
     backward: Callable
@@ -191,55 +170,58 @@ class AttentionKind(NamedTuple):
     pools: bool
 
     def operands(self, n: Array, p: Arrays) -> tuple[Array, ...]:
-        """Queries, keys and values side by side in the channels of a map, as tokens; then the learnt scales."""
+        """Queries, keys and values, side by side in the channels of ``n``, as tokens; then the learnt scales."""
         N, H, W, C = n.shape
         tokens = (t.reshape(N, H * W, C // 3) for t in np.split(n, 3, axis=-1))
         return (*tokens, *(p[name] for name in self.scales))
 
     def options(self, grid: tuple[int, int], levels: tuple[int, ...], heads: int) -> dict[str, Any]:
-        """What this kind wants to know beside its operands."""
+        """The options that this kind takes beside its operands."""
         return {"heads": heads} | ({"grid": grid, "levels": levels} if self.pools else {})
 
 
 POSITION, BOTH = ("scale",), ("scale_position", "scale_channel")
 
 ATTENTION = {
-    "full": AttentionKind(binary_attention, binary_attention_backward, binary_attention_packed, POSITION, False),
-    "pooled": AttentionKind(pooled_attention, pooled_attention_backward, pooled_attention_packed, POSITION, True),
-    "two-part": AttentionKind(two_part_attention, two_part_attention_backward, two_part_attention_packed, BOTH, True),
-    # No signs in its scores, so nothing to pack: it runs as it is.
-    "linear": AttentionKind(
-        linear_attention,
-        linear_attention_backward,
-        lambda *qkv, heads: linear_attention(*qkv, heads=heads)[0],
-        (),
-        False,
+    "full": AttentionKind(
+        attention.binary_attention, attention.binary_attention_backward, attention.binary_attention_packed,
+        scales=POSITION, pools=False,
     ),
-}
+    "pooled": AttentionKind(
+        reduced_attention.pooled_attention, reduced_attention.pooled_attention_backward,
+        reduced_attention.pooled_attention_packed, scales=POSITION, pools=True,
+    ),
+    "two-part": AttentionKind(
+        reduced_attention.two_part_attention, reduced_attention.two_part_attention_backward,
+        reduced_attention.two_part_attention_packed, scales=BOTH, pools=True,
+    ),
+    "linear": AttentionKind(
+        attention.linear_attention, attention.linear_attention_backward,
+        lambda *qkv, heads: attention.linear_attention(*qkv, heads=heads)[0],  # no signs in it: nothing to pack
+        scales=(), pools=False,
+    ),
+}  # fmt: skip
 
 
 def attention_block(
     x: Array, p: Arrays, s: Arrays, *, quantizer: Quantizer, train: bool, kind: str, heads: int, levels: tuple[int, ...]
 ) -> tuple[Array, tuple, Arrays]:
-    """Binary projections to queries, keys and values; attention; batch norm; the input added back.
+    """Binary projections to queries, keys and values; attention; batch norm; the input added as a shortcut.
 
     One 1x1 convolution makes all three: ``q, k, v = split(bn_qkv(alpha * (sgn(x - tau) conv sgn(w))))`` and
     ``y = x + bn_out(attention(q, k, v))``.
     """
-    attention = ATTENTION[kind]
-    options = attention.options(x.shape[1:3], levels, heads) | ({"quantizer": quantizer} if attention.scales else {})
-    alpha, shift = scale_and_shift(p, without_prefix(p, "qkv"), without_prefix(s, "qkv"), train)
+    attend, (p_qkv, s_qkv), (p_out, s_out) = ATTENTION[kind], parts(p, s, "qkv"), parts(p, s, "out")
+    options = attend.options(x.shape[1:3], levels, heads) | ({"quantizer": quantizer} if attend.scales else {})
+    alpha, shift = scale_and_shift(p, p_qkv, s_qkv, train)
     b, binary = binarize(x, p["tau"], quantizer=quantizer)  # (1)
     z, conv = binary_conv2d(b, p["w"], alpha, pad_value=1, quantizer=quantizer)  # (2)
-    n, norm, s_qkv = shift_or_normalise(z, without_prefix(p, "qkv"), without_prefix(s, "qkv"), shift)  # (3)
-    operands = attention.operands(n, p)  # (4)
-    a, attended = attention.forward(*operands, **options)  # (5)
-    o, norm_out, s_out = normalise(a.reshape(x.shape), without_prefix(p, "out"), without_prefix(s, "out"), train)  # (6)
-    return (
-        x + o,
-        (p, binary, conv, norm, attended, norm_out, kind),
-        with_prefix(s_qkv, "qkv") | with_prefix(s_out, "out"),
-    )  # (7)
+    n, norm, s_qkv = shift_or_normalise(z, p_qkv, s_qkv, shift)  # (3)
+    operands = attend.operands(n, p)  # (4)
+    a, attended = attend.forward(*operands, **options)  # (5)
+    o, norm_out, s_out = normalise(a.reshape(x.shape), p_out, s_out, train)  # (6)
+    s = with_prefix(s_qkv, "qkv") | with_prefix(s_out, "out")
+    return x + o, (p, binary, conv, norm, attended, norm_out, kind), s  # (7)
 
 
 def attention_block_backward(dy: Array, cache: tuple) -> tuple[Array, Arrays]:
@@ -262,22 +244,14 @@ def attention_block_backward(dy: Array, cache: tuple) -> tuple[Array, Arrays]:
 def up_block(
     x: Array, p: Arrays, s: Arrays, *, quantizer: Quantizer, pad_value: int, upsampler: Upsampler, train: bool
 ) -> tuple[Array, tuple, Arrays]:
-    """Multi-branch upsampling by 2, batch norm, activation. No shortcut: all that passes, passes the binary branches.
+    """Multi-branch upsampling by 2, batch norm, activation. There is no shortcut around the binary branches.
 
-    Without ``theta`` the single branch's gate stands wide open, sigmoid(inf) = 1: plain binary upsampling.
+    Without ``theta`` the gate of the single branch is fully open (:func:`gates`): plain binary upsampling.
     """
     theta = gates(p, p["w"].shape[-1], x.dtype)
     alpha, shift = scale_and_shift(p, p, s, train)
-    u, branches = multi_branch_upsample(  # (1)
-        x,
-        p["tau"],
-        p["w"],
-        alpha,
-        theta,
-        pad_value=pad_value,
-        upsamplers=(upsampler,) * len(theta),
-        quantizer=quantizer,
-    )
+    options: dict[str, Any] = {"upsamplers": (upsampler,) * len(theta), "quantizer": quantizer}
+    u, branches = multi_branch_upsample(x, p["tau"], p["w"], alpha, theta, pad_value=pad_value, **options)  # (1)
     n, norm, s = shift_or_normalise(u, p, s, shift)  # (2)
     y, act = activate(n, p)  # (3)
     return y, (p, branches, norm, act), s
@@ -299,6 +273,11 @@ def up_block_backward(dy: Array, cache: tuple) -> tuple[Array, Arrays]:
 def without_prefix(d: Arrays, name: str) -> Arrays:
     """The entries whose key starts with ``name.``, without it."""
     return {k[len(name) + 1 :]: v for k, v in d.items() if k.startswith(f"{name}.")}
+
+
+def parts(p: Arrays, s: Arrays, name: str) -> tuple[Arrays, Arrays]:
+    """The parameters and the running statistics of the part ``name`` of a block."""
+    return without_prefix(p, name), without_prefix(s, name)
 
 
 def with_prefix(d: Arrays, name: str) -> Arrays:

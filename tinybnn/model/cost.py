@@ -1,13 +1,13 @@
 """What a network costs, counted exactly: multiplications by kind, parameters, bits, bytes.
 
-Three kinds of multiplication, because they cost so differently:
+There are three kinds of multiplication, because their costs differ so much:
 
 - **binary**: +-1 times +-1 inside a dot product. Sixty-four of them are one XOR and one popcount.
 - **real**: a float multiply-accumulate.
 - **scale**: one float multiplication an output, by a weight scale, a gate or an attention temperature.
 
-Padded taps count: the loops multiply them too. The counts of this page equal, to the last one, those taken by running
-the loop specifications with a number type that counts its multiplications (``tests/test_cost.py``).
+A tap (a position of the kernel) outside the map counts, because the loops multiply it too. ``tests/test_cost.py`` runs
+the loop specifications with numbers that count their multiplications, and its counts equal those of this page.
 """
 
 from typing import NamedTuple
@@ -31,7 +31,7 @@ class Count(NamedTuple):
 def conv2d_count(
     N: int, OH: int, OW: int, KH: int, KW: int, C: int, F: int, *, groups: int = 1, binary: bool = False
 ) -> Count:
-    """A convolution: a product for every output, tap and channel of its group; if binary, a scale for every output."""
+    """A product for every output, tap and channel of its group; if binary, a scale for every output."""
     outputs = N * OH * OW * F
     products = outputs * KH * KW * (C // groups)
     return Count(binary=products, scale=outputs) if binary else Count(real=products)
@@ -61,18 +61,17 @@ def channel_attention_count(N: int, T: int, D: int, *, heads: int = 1, binary: b
 
 def two_part_count(N: int, T: int, S: int, D: int, *, heads: int = 1, binary: bool = False) -> Count:
     """The position part over S anchors and the channel part."""
-    return attention_count(N, T, S, D, heads=heads, binary=binary) + channel_attention_count(
-        N, T, D, heads=heads, binary=binary
-    )
+    position = attention_count(N, T, S, D, heads=heads, binary=binary)
+    return position + channel_attention_count(N, T, D, heads=heads, binary=binary)
 
 
 def linear_attention_count(N: int, T: int, S: int, D: int, *, heads: int = 1) -> Count:
-    """``q (k^T v)``: a D / heads square per head, built from S tokens and read by T."""
+    """``q (k^T v)``: in each head, S tokens make a square of D / heads, and T queries are multiplied by it."""
     return Count(real=N * (S + T) * D * (D // heads))
 
 
 def anchors(levels: tuple[int, ...]) -> int:
-    """S, the pooled tokens of a pyramid: the sum of its squares."""
+    """S, the pooled tokens of a pyramid: the sum of its squared levels."""
     return sum(level * level for level in levels)
 
 
@@ -123,10 +122,8 @@ def layers(config: net.Config, size: tuple[int, int], batch: int = 1) -> list[La
         row(name, f"{kind} residual 3x3", (batch, h, w, F), conv2d_count(batch, h, w, 3, 3, C, F, binary=binary))
     if config.attention != "none":
         C = config.width * 2**config.stages
-        projections = conv2d_count(batch, h, w, 1, 1, C, 3 * C, binary=binary)
-        row(
-            "att", f"{config.attention} attention", (batch, h, w, C), projections + attention_part(config, h * w, batch)
-        )
+        count = conv2d_count(batch, h, w, 1, 1, C, 3 * C, binary=binary) + attention_part(config, h * w, batch)
+        row("att", f"{config.attention} attention", (batch, h, w, C), count)
     for name, C, F, _ in net.decoder(config):
         count = multi_branch_count(batch, h, w, 3, 3, C, F, config.branches, binary=binary)
         h, w = 2 * h, 2 * w
@@ -150,7 +147,5 @@ def attention_part(config: net.Config, T: int, batch: int = 1) -> Count:
 
 def total(rows: list[Layer]) -> tuple[int, int, Count]:
     """The sum of a table: (parameters, weight bits, Count)."""
-    count = Count()
-    for layer in rows:
-        count = count + layer.multiplications
+    count = sum((r.multiplications for r in rows), Count())
     return sum(r.parameters for r in rows), sum(r.weight_bits for r in rows), count

@@ -1,4 +1,4 @@
-"""Scores of any predictor on any data set: what a prediction is worth, by the metrics of the data set's own task."""
+"""Scores of any predictor on any data set, by the metrics of the data set's own task."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ from ..validate import need_int, need_pair, need_shape
 
 
 def pad_to_multiple(image: Array, m: int) -> tuple[Array, HW]:
-    """Continue the image below and to the right by its mirror image until both sides are multiples of ``m``.
+    """Mirror the image below and to the right until both sides are multiples of ``m``.
 
     A network that halves its input three times needs multiples of 8, and photographs are 321 x 481.
     :func:`crop_back` removes the padding.
@@ -29,6 +29,7 @@ def pad_to_multiple(image: Array, m: int) -> tuple[Array, HW]:
     Returns
     -------
     padded : ndarray of shape (m ceil(H / m), m ceil(W / m), C)
+        ``padded[:H, :W]`` equals ``image`` by ``==``.
     size : (H, W)
 
     Examples
@@ -53,17 +54,9 @@ def crop_back(array: Array, size: Pair) -> Array:
 
 
 def predict(logits_of: Callable[[Array], Array], image: Array, stride: int) -> Array:
-    """Logits of one image of any size: pad it to a multiple of ``stride``, predict, and crop the logits.
+    """Logits (H, W, L) of an image (H, W, 3) of any size: pad it to a multiple of ``stride``, predict, crop the logits.
 
-    Parameters
-    ----------
-    logits_of : callable
-        From a batch (1, H, W, 3) to logits (1, H, W, L).
-    image : ndarray of shape (H, W, 3)
-
-    Returns
-    -------
-    ndarray of shape (H, W, L)
+    ``logits_of`` is a function from a batch (1, H, W, 3) to logits (1, H, W, L).
     """
     padded, size = pad_to_multiple(image, stride)
     return crop_back(logits_of(padded[None])[0], size)
@@ -78,30 +71,25 @@ def differing_logits(
 
 
 def probability(logits: Array) -> Array:
-    """Of class 1 against class 0, for networks of two classes: ``sigmoid(z1 - z0)``."""
+    """The probability of class 1, for networks of two classes: ``sigmoid(z1 - z0)``."""
     return sigmoid(logits[..., 1] - logits[..., 0])[0]
 
 
 def evaluate(
-    logits_of: Callable[[Array], Array],
-    samples: Dataset | Sequence[Sample],
-    *,
-    task: str,
-    classes: Sequence[str],
-    stride: int,
-) -> dict[str, float]:
-    """Scores by name, each a float, in the order in which they are worth reading.
+    logits_of: Callable[[Array], Array], samples: Dataset | Sequence[Sample], *,
+    task: str, classes: Sequence[str], stride: int,
+) -> dict[str, float]:  # fmt: skip
+    """Scores by name, each a float; the most important comes first.
 
     Parameters
     ----------
-    logits_of : callable
+    logits_of, stride
         As in :func:`predict`.
     samples : sequence of Sample
     task : "labels", "road" or "saliency"
         Labels: mIoU and the IoU of each class. Road: MaxF, AP and the rest, in perspective view. Saliency: IoU of the
         object, MAE, max-F, S-measure, E-measure.
     classes : sequence of str
-    stride : int
     """
     confusion = np.zeros((len(classes), len(classes)), np.int64)
     counts: Any = 0
@@ -120,10 +108,5 @@ def evaluate(
     if task == "road":
         return {"IoU": float(ious[1])} | {k: float(v) for k, v in road_scores(counts)._asdict().items()}
     errors, curves, s, e = zip(*rows)
-    return {
-        "IoU": float(ious[1]),
-        "MAE": float(np.mean(errors)),
-        "max-F": float(max_f(curves)),
-        "S": float(np.mean(s)),
-        "E": float(np.mean(e)),
-    }
+    scores = {"IoU": ious[1], "MAE": np.mean(errors), "max-F": max_f(curves), "S": np.mean(s), "E": np.mean(e)}
+    return {name: float(value) for name, value in scores.items()}

@@ -1,11 +1,11 @@
-"""Is a backward pass the derivative of its forward pass? Three ways to ask.
+"""Is a backward pass the derivative of its forward pass? Three ways to find out.
 
 1. :func:`numeric_vjp`: central differences on every element of every argument, against a random cotangent.
 2. :func:`adjoint_gap`: for a linear map, <A x, y> - <x, A^T y>, which is exactly 0 on small integers.
 3. :func:`check_gradients`: (1) for a whole network, given as a loss of a dict of parameters.
 
-Through ``sign`` all of them would only ever see zero, so relax the quantizers first
-(:meth:`tinybnn.ops.binarize.Quantizer.relaxed`). Everything here is for float64.
+A cotangent is the gradient ``dy`` that a backward pass gets. Differences through ``sign`` are always zero, so relax the
+quantizers first (:meth:`tinybnn.ops.binarize.Quantizer.relaxed`). Everything here is for float64.
 """
 
 from collections.abc import Callable, Sequence
@@ -37,7 +37,7 @@ def numeric_vjp(f: Callable[..., Array], args: Sequence[Any], dy: Array, step: f
         for i in np.ndindex(a.shape):
             here = a[i]
             a[i] = here + step
-            above = np.array(f(*args))  # a copy: f may hand back its argument, which changes below
+            above = np.array(f(*args))  # a copy: f may return its argument, which changes below
             a[i] = here - step
             below = np.array(f(*args))
             a[i] = here
@@ -57,17 +57,15 @@ def adjoint_gap(forward: Callable[[Array], Array], backward: Callable[[Array], A
 
 
 def check_gradients(
-    loss: Callable[[dict[str, Array]], float],
-    parameters: dict[str, Array],
-    gradients: dict[str, Array],
+    loss: Callable[[dict[str, Array]], float], parameters: dict[str, Array], gradients: dict[str, Array],
     step: float = STEP,
-) -> tuple[float, str]:
-    """The worst disagreement between ``gradients`` and central differences of ``loss``, over every single parameter.
+) -> tuple[float, str]:  # fmt: skip
+    """The largest difference between ``gradients`` and central differences of ``loss``, over every single parameter.
 
     Parameters
     ----------
     loss : callable
-        Takes the dict of parameters, returns a number. Its quantizers are relaxed.
+        From the dict of parameters to a number. Its quantizers are relaxed.
     parameters, gradients : dict of float64 ndarrays with the same keys
 
     Returns
@@ -85,9 +83,11 @@ def check_gradients(
         raise ValueError(f"check_gradients: gradients for {sorted(gradients)}, expected {sorted(parameters)}")
     worst, where = 0.0, "nowhere"
     for key, value in parameters.items():
-        numeric = numeric_vjp(lambda v, key=key: np.asarray(loss({**parameters, key: v})), (value,), np.ones(()), step)[
-            0
-        ]
+
+        def loss_of(v, key=key):
+            return np.asarray(loss({**parameters, key: v}))
+
+        (numeric,) = numeric_vjp(loss_of, (value,), np.ones(()), step)
         gap = np.abs(numeric - gradients[key]) / np.maximum(1, np.abs(numeric))
         i = np.unravel_index(gap.argmax(), gap.shape)
         if gap[i] > worst:

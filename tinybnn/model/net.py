@@ -1,4 +1,4 @@
-"""The dense predictor: one pair of functions, read top-down forward and bottom-up backward.
+"""The dense predictor: one pair of functions. The forward reads top-down, the backward bottom-up.
 
 ::
 
@@ -12,12 +12,12 @@
     logits (N, H, W, L)
 
 Stem and classifier stay float, as everywhere in the field: together they hold less than one parameter in a hundred, the
-stem reads pixels, not signs, and the classifier must rank classes. There are no skips from encoder to decoder: what
-the decoder draws at high resolution has come through the binary upsampling, so that its quality shows.
+stem reads pixels, not signs, and the classifier must rank classes. There are no skips from encoder to decoder. So all
+detail at high resolution comes from the binary upsampling, and its quality shows.
 
 ``binary=False`` is the one switch to the **float twin**: the same parameters and code with every quantizer
-:data:`tinybnn.ops.binarize.real`. Source: the system of arXiv 2405.17776, status reconstructed: backbone, order of blocks
-and sizes are not known to us, so they are ours.
+:data:`tinybnn.ops.binarize.real`. Source: the system of arXiv 2405.17776, status reconstructed: its backbone, order of
+blocks and sizes are not known to us, so they are ours.
 """
 
 from __future__ import annotations  # so that numpy.random is loaded when it is used, not here
@@ -32,22 +32,8 @@ from ..ops.binarize import QUANTIZERS, Quantizer, real
 from ..ops.conv import ConvCache, conv2d, conv2d_backward, weight_gradient
 from ..ops.upsample import UPSAMPLERS
 from ..validate import need_choice, need_float, need_int, need_shape
-from .blocks import (
-    ATTENTION,
-    Arrays,
-    activate,
-    activate_backward,
-    attention_block,
-    attention_block_backward,
-    normalise,
-    normalise_backward,
-    residual_block,
-    residual_block_backward,
-    up_block,
-    up_block_backward,
-    with_prefix,
-    without_prefix,
-)
+from . import blocks
+from .blocks import ATTENTION, Arrays, activate, activate_backward, normalise, normalise_backward, parts, with_prefix
 
 SLOPE = 0.25
 """Where PReLU's slopes start (He 2015, arXiv 1502.01852)."""
@@ -93,15 +79,14 @@ def check_config(config: Config) -> Config:
     need_choice(op, "upsample", config.upsample, tuple(UPSAMPLERS))
     need_choice(op, "gate", config.gate, ("channel", "position"))
     need_choice(op, "attention", config.attention, ("none", *ATTENTION))
-    if config.width * 2**config.stages % config.heads:
-        raise ValueError(
-            f"{op}: heads is {config.heads}, expected a divisor of {config.width * 2**config.stages} channels"
-        )
+    C = config.width * 2**config.stages
+    if C % config.heads:
+        raise ValueError(f"{op}: heads is {config.heads}, expected a divisor of {C} channels")
     return config
 
 
 def quantizer_of(config: Config) -> Quantizer:
-    """The quantizer a config names; the float twin's is :data:`tinybnn.ops.binarize.real`."""
+    """The quantizer that a config names; the float twin's is :data:`tinybnn.ops.binarize.real`."""
     return QUANTIZERS[config.quantizer] if config.binary else real
 
 
@@ -115,7 +100,7 @@ def encoder(config: Config) -> Iterator[tuple[str, int, int, int]]:
 
 
 def decoder(config: Config) -> Iterator[tuple[str, int, int, int]]:
-    """The upsampling blocks: (name, channels in, channels out, how many times smaller than the image they put out)."""
+    """The upsampling blocks: (name, channels in, channels out, image size / output size)."""
     for stage in range(config.stages + 1):
         C = config.width * 2 ** (config.stages - stage)
         yield f"up{stage + 1}", C, max(C // 2, config.width), config.stride // 2 ** (stage + 1)
@@ -134,7 +119,7 @@ def init(config: Config, rng: np.random.Generator, dtype: type | np.dtype = np.f
     """Fresh parameters and running statistics: two flat dicts, ``"enc1.2.tau"`` and so on.
 
     Latent weights are drawn uniformly after Glorot; learnt scales start at ``mean |w|``, gates half open, thresholds at
-    0, and those of R branches where they cut a channel's values into parts of like size.
+    0 or, with R branches, where they cut a channel's values into parts of like size.
     """
     check_config(config)
     C, R = config.width * 2**config.stages, config.branches
@@ -178,7 +163,7 @@ def glorot(rng: np.random.Generator, *shape: int) -> Array:
 
 
 def _thresholds(R: int, activation: str) -> Array:
-    """Quantiles 1/2R, 3/2R, ... of what batch norm hands to the activation, a standard normal, seen through it."""
+    """Quantiles 1/2R, 3/2R, ... of the activation's output, if its input, from batch norm, is standard normal."""
     from statistics import NormalDist
 
     normal = np.array([NormalDist().inv_cdf((2 * r + 1) / (2 * R)) for r in range(R)])
@@ -213,34 +198,36 @@ def forward(
     -------
     logits : ndarray of shape (N, H, W, L)
     cache : list
-        What each part left for :func:`backward`; of use after ``train=True`` only.
+        The caches of all parts, for :func:`backward`; it needs those of ``train=True``.
     state : dict
     """
     need_images("net.forward", x, params, config)
     binary = {"quantizer": quantizer or quantizer_of(config), "train": train}
+    padded = binary | {"pad_value": config.pad_value}
     caches: list = []
     new_state: Arrays = {}
 
     def run(block, name, x, **options):
         """One block with its own parameters, statistics and cache."""
-        y, cache, s = block(x, without_prefix(params, name), without_prefix(state, name), **options)
+        y, cache, s = block(x, *parts(params, state, name), **options)
         caches.append(cache)
         new_state.update(with_prefix(s, name))
         return y
 
     x = run(stem, "stem", x, train=train)  # (1)
     for name, _, _, stride in encoder(config):  # (2)
-        x = run(residual_block, name, x, **binary, pad_value=config.pad_value, stride=stride, residual=config.residual)
+        x = run(blocks.residual_block, name, x, **padded, stride=stride, residual=config.residual)
     if config.attention != "none":  # (3)
-        x = run(attention_block, "att", x, **binary, kind=config.attention, heads=config.heads, levels=config.levels)
+        attention = {"kind": config.attention, "heads": config.heads, "levels": config.levels}
+        x = run(blocks.attention_block, "att", x, **binary, **attention)
     for name, *_ in decoder(config):  # (4)
-        x = run(up_block, name, x, **binary, pad_value=config.pad_value, upsampler=UPSAMPLERS[config.upsample])
+        x = run(blocks.up_block, name, x, **padded, upsampler=UPSAMPLERS[config.upsample])
     logits = run(classifier, "head", x)  # (5)
     return logits, caches, new_state
 
 
 def backward(dlogits: Array, caches: list, config: Config) -> Arrays:
-    """Gradients of every parameter, in a dict with the keys of ``params``. The image's own gradient is not kept."""
+    """Gradients of every parameter, in a dict with the keys of ``params``. There is none of the image."""
     caches = list(caches)
     gradients: Arrays = {}
 
@@ -251,11 +238,11 @@ def backward(dlogits: Array, caches: list, config: Config) -> Arrays:
 
     dx = back(classifier_backward, "head", dlogits)  # (5)
     for name, *_ in reversed(list(decoder(config))):  # (4)
-        dx = back(up_block_backward, name, dx)
+        dx = back(blocks.up_block_backward, name, dx)
     if config.attention != "none":  # (3)
-        dx = back(attention_block_backward, "att", dx)
+        dx = back(blocks.attention_block_backward, "att", dx)
     for name, *_ in reversed(list(encoder(config))):  # (2)
-        dx = back(residual_block_backward, name, dx)
+        dx = back(blocks.residual_block_backward, name, dx)
     back(stem_backward, "stem", dx)  # (1)
     return gradients
 
@@ -280,7 +267,7 @@ def stem(x: Array, p: Arrays, s: Arrays, *, train: bool) -> tuple[Array, tuple, 
 
 
 def stem_backward(dy: Array, cache: tuple) -> tuple[None, Arrays]:
-    """Of the parameters alone: nobody asks for the image's own gradient, and it would cost as much as all the rest."""
+    """The gradients of the parameters. That of the image is not used and would cost as much as all the rest."""
     p, conv, norm, act = cache
     dn, dp = activate_backward(dy, act, p)  # (3)
     dz, dnorm = normalise_backward(dn, norm)  # (2)

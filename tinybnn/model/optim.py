@@ -1,10 +1,8 @@
 """Optimizers as pure functions of dicts: SGD with momentum, Adam, and Bop, which flips binary weights directly.
 
-Binary networks keep a **latent weight** behind every sign. Its size is not a weight but an inertia: how much evidence
-it takes to flip the sign. So it is clipped to [-1, 1], or some would never flip again. Bop drops the latent weight
-and keeps the evidence itself.
-
-Every ``step`` returns new dicts and writes into none::
+Behind every binary weight is a **latent weight**, a float of which only the sign is used. Its size is an inertia: how
+much evidence it takes to flip the sign. So it is clipped to [-1, 1], or some would never flip again. Bop drops the
+latent weight and keeps the evidence itself. Every ``step`` returns new dicts and writes into none::
 
     params, state = adam.step(params, gradients, state, lr=1e-3, t=1)
 """
@@ -60,9 +58,9 @@ def bop(
 ) -> Optimizer:
     """Bop (Helwegen 2019, arXiv 1906.02107, algorithm 1) for the keys in ``binary``, ``other`` for the rest.
 
-    ``m = (1 - gamma) m + gamma g``; a weight flips where ``|m| > threshold`` and ``m`` has the weight's own sign, so
-    that going on would raise the loss. The learning rate plays no part in it. ``g`` must be the gradient of the sign
-    itself: a surrogate whose slope at -1 and +1 is 0, the polynomial for one, lets none through.
+    ``m = (1 - gamma) m + gamma g``; a weight flips where ``|m| > threshold`` and ``m`` has the sign of the weight: then
+    flipping lowers the loss. The learning rate has no effect on these weights. ``g`` must be the gradient of the sign
+    itself: a surrogate whose slope at -1 and +1 is 0, such as the polynomial, lets none through.
     """
     other = other or adam()
     binary = frozenset(binary)
@@ -85,15 +83,14 @@ def bop(
 
 
 def clip_latent(params: dict[str, Array], binary: Collection[str]) -> dict[str, Array]:
-    """Latent weights back into [-1, 1]; every other parameter as it is."""
+    """Latent weights clipped to [-1, 1]; all other parameters unchanged."""
     return {k: np.clip(v, -1, 1) if k in binary else v for k, v in params.items()}
 
 
 def learning_rate(schedule: str, progress: float) -> float:
     """The factor on the base rate after a fraction ``progress`` of the steps.
 
-    ``constant``; ``cosine``: from 1 to 0 along half a cosine; ``step``: a tenth from one half on, a hundredth from
-    three quarters on.
+    ``constant``: 1. ``cosine``: from 1 to 0 along half a cosine. ``step``: 1, from 1/2 on 0.1, from 3/4 on 0.01.
 
     >>> [learning_rate("cosine", p) for p in (0.0, 0.5, 1.0)]
     [1.0, 0.5, 0.0]

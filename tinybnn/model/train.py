@@ -1,8 +1,8 @@
-"""The trainer: a loop over tiny crops, with nothing hidden and nothing random but what a seed and a step say.
+"""The trainer: a loop over tiny crops, reproducible from its seed.
 
-The whole of a run is one value, a :class:`Run`; a step is a function from one to the next. Everything random in step
-``t`` comes from ``default_rng([seed, t])``, so a run killed at any moment and resumed from its last checkpoint ends
-with the same bits as one that was never stopped: there is no generator whose state could be lost.
+A run is one value, a :class:`Run`, and a step is a function from one run to the next. Everything random in step ``t``
+comes from ``default_rng([seed, t])``, so there is no state of a generator to save: a run that is stopped at any moment
+and resumed from its last checkpoint ends with the same bits as one that was never stopped.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,21 +15,18 @@ from ..data.augment import draw_batch
 from ..data.samples import Dataset, Sample
 from ..data.store import load_arrays, options, save_arrays
 from ..notation import Array
+from ..ops import loss as loss_ops
 from ..ops.binarize import QUANTIZERS, tanh, tanh_sharpness
-from ..ops.loss import (
-    binary_cross_entropy,
-    binary_cross_entropy_backward,
-    cross_entropy,
-    cross_entropy_backward,
-    dice,
-    dice_backward,
-)
 from ..validate import NoSignError, need_choice, need_int, need_number
 from . import net
 from .blocks import Arrays
 from .optim import Optimizer, adam, bop, clip_latent, learning_rate, sgd
 
-LOSSES = ("cross-entropy", "bce", "dice")
+LOSSES: dict[str, tuple[Callable, Callable]] = {
+    "cross-entropy": (loss_ops.cross_entropy, loss_ops.cross_entropy_backward),
+    "bce": (loss_ops.binary_cross_entropy, loss_ops.binary_cross_entropy_backward),
+    "dice": (loss_ops.dice, loss_ops.dice_backward),
+}
 OPTIMIZERS = ("adam", "sgd", "bop")
 
 
@@ -43,7 +40,7 @@ class Training(NamedTuple):
     schedule: str = "cosine"  # or "constant", "step"
     optimizer: str = "adam"  # or "sgd", "bop"
     loss: str = "cross-entropy"  # or "bce", "dice", for two classes
-    clip: bool = True  # latent weights back into [-1, 1] after every step
+    clip: bool = True  # clip latent weights to [-1, 1] after every step
     zoom: tuple[float, float] = (0.75, 1.5)  # augmentation: the size factor is drawn from this interval
     flip: float = 0.5  # augmentation: the probability of a mirror image
     jitter: float = 0.2  # augmentation: the change of brightness and contrast
@@ -52,7 +49,7 @@ class Training(NamedTuple):
 
 
 class Run(NamedTuple):
-    """A training run after ``step`` steps: all that is needed to go on."""
+    """A training run after ``step`` steps: all that is needed to continue it."""
 
     config: net.Config
     training: Training
@@ -69,7 +66,7 @@ def logits_of(run: Run) -> Callable[[Array], Array]:
 
 
 class TrainingError(ArithmeticError):
-    """The loss, a gradient or a parameter stopped being a finite number."""
+    """The loss, a gradient or a parameter is no longer a finite number."""
 
 
 def check_training(training: Training) -> Training:
@@ -79,7 +76,7 @@ def check_training(training: Training) -> Training:
         need_int(op, name, getattr(training, name), least)
     need_number(op, "lr", training.lr, low=0)
     need_choice(op, "optimizer", training.optimizer, OPTIMIZERS)
-    need_choice(op, "loss", training.loss, LOSSES)
+    need_choice(op, "loss", training.loss, tuple(LOSSES))
     learning_rate(training.schedule, 0.0)
     return training
 
@@ -87,15 +84,12 @@ def check_training(training: Training) -> Training:
 def start(config: net.Config, training: Training) -> Run:
     """A run before its first step: fresh parameters from the seed.
 
-    Raises
-    ------
-    ValueError
-        For an option that does not exist, and for Bop with a surrogate that lets no gradient through to a sign.
+    Bop is refused with a surrogate that lets no gradient through at -1 and +1.
     """
     check_training(training)
     params, state = net.init(config, np.random.default_rng([training.seed, 0]))
-    if config.binary and training.optimizer == "bop":  # Bop has no latent weights: only signs
-        if net.quantizer_of(config).dsoft(np.ones(1)) != 1:  # and wants their gradient as it is
+    if config.binary and training.optimizer == "bop":  # its weights are -1 and +1, and it needs their own gradient
+        if net.quantizer_of(config).dsoft(np.ones(1)) != 1:
             full = " or ".join(repr(name) for name, q in QUANTIZERS.items() if q.dsoft(np.ones(1)) == 1)
             raise ValueError(f"train.start: optimizer 'bop' with quantizer {config.quantizer!r}, expected {full}")
         params |= {k: np.where(params[k] < 0, -1, 1).astype(params[k].dtype) for k in net.binary_weights(params)}
@@ -106,22 +100,12 @@ def start(config: net.Config, training: Training) -> Run:
 def step(run: Run, samples: Dataset | Sequence[Sample]) -> Run:
     """One step on a batch that is drawn from ``[seed, step]``.
 
-    Raises
-    ------
-    TrainingError
-        If a number is not finite, naming the step and the first such array.
+    If a number is not finite, a :class:`TrainingError` names the step and the first such array.
     """
     t, training = run.step + 1, run.training
-    x, labels = draw_batch(
-        samples,
-        np.random.default_rng([training.seed, t]),
-        training.batch,
-        training.crop,
-        scale=training.zoom,
-        flip=training.flip,
-        jitter=training.jitter,
-        paint=training.paint,
-    )
+    rng = np.random.default_rng([training.seed, t])
+    changes: dict[str, Any] = {"flip": training.flip, "jitter": training.jitter, "paint": training.paint}
+    x, labels = draw_batch(samples, rng, training.batch, training.crop, scale=training.zoom, **changes)
     try:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # the check below names the array
             after, computed = update(run, x, labels)
@@ -155,7 +139,7 @@ def train(
     run: Run, samples: Dataset | Sequence[Sample], *,
     each: Callable[[Run], object] | None = None, checkpoint: Path | str | None = None, every: int = 50,
 ) -> Run:  # fmt: skip
-    """Run every step that is left.
+    """Run all remaining steps.
 
     Parameters
     ----------
@@ -163,7 +147,7 @@ def train(
         From :func:`start` or :func:`load_run`.
     samples : sequence of Sample
     each : callable, optional
-        Called with the run after every step: a progress bar, say.
+        Called with the run after every step, for example to move a progress bar.
     checkpoint : path, optional
         Written every ``every`` steps, at the end and on Ctrl-C, whole or not at all.
 
@@ -181,7 +165,7 @@ def train(
                 each(run)
     except KeyboardInterrupt:
         if checkpoint:
-            save_run(checkpoint, run)  # a step is done or not begun: what is kept is whole
+            save_run(checkpoint, run)  # the run after the last complete step
         raise
     return run
 
@@ -189,19 +173,15 @@ def train(
 def loss_and_gradient(logits: Array, labels: Array, name: str) -> tuple[np.floating, Array]:
     """The loss of a batch and its gradient with respect to the logits.
 
-    The two-class losses see one logit, ``logits[..., 1] - logits[..., 0]``.
+    The two-class losses use one logit, ``logits[..., 1] - logits[..., 0]``.
     """
     one: Any = np.ones((), logits.dtype)
+    forward, backward = LOSSES[name]
     if name == "cross-entropy":
-        value, cache = cross_entropy(logits, labels)
-        return value, cross_entropy_backward(one, cache)
+        value, cache = forward(logits, labels)
+        return value, backward(one, cache)
     if logits.shape[-1] != 2:
         raise ValueError(f"train: loss {name!r} is for 2 classes, the network has {logits.shape[-1]}")
-    pairs: dict[str, tuple[Callable, Callable]] = {
-        "bce": (binary_cross_entropy, binary_cross_entropy_backward),
-        "dice": (dice, dice_backward),
-    }
-    forward, backward = pairs[name]
     value, cache = forward(logits[..., 1] - logits[..., 0], labels)
     dz = backward(one, cache)
     return value, np.stack([-dz, dz], axis=-1)
@@ -219,7 +199,7 @@ def save_run(path: Path | str, run: Run) -> None:
 
 
 def load_run(path: Path | str) -> Run:
-    """Read back what :func:`save_run` wrote."""
+    """Read a run from a file of :func:`save_run`."""
     arrays, meta = load_arrays(path, "run")
     parts: dict[str, Arrays] = {"params": {}, "state": {}, "moments": {}}
     for key, value in arrays.items():
