@@ -19,8 +19,6 @@ def pad_to_multiple(image: Array, m: int) -> tuple[Array, HW]:
     A network that halves its input three times needs multiples of 8, and photographs are 321 x 481.
     :func:`crop_back` removes the padding.
 
-    Exactness: ``padded[:H, :W]`` equals ``image`` by ``==``. Source: ours.
-
     Parameters
     ----------
     image : ndarray of shape (H, W, C)

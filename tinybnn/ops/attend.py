@@ -43,8 +43,7 @@ def attend(scores: Array, v: Array) -> tuple[Array, AttendCache]:
 
     Parameters
     ----------
-    scores : float ndarray of shape (N, A, T, S)
-        ``S = 0`` is refused: there is no mean of nothing.
+    scores : float ndarray of shape (N, A, T, S); ``S = 0`` is refused: there is no mean of nothing
     v : float ndarray of shape (N, A, S, D)
 
     Returns

@@ -70,8 +70,7 @@ def attention(q: Array, k: Array, v: Array, *, heads: int = 1) -> tuple[Array, A
     Parameters
     ----------
     q : float ndarray of shape (N, T, A D)
-    k, v : float ndarrays of shape (N, S, A D)
-        S may differ from T.
+    k, v : float ndarrays of shape (N, S, A D); S may differ from T
     heads : int
         A. The last axis is cut into A runs, and each attends on its own; a width that A does not divide is refused.
 
@@ -146,8 +145,7 @@ def binary_attention(
     ----------
     q : float ndarray of shape (N, T, A D)
         Latent: only its signs are used. NaN is refused, in ``k`` too.
-    k, v : float ndarrays of shape (N, S, A D)
-        Keys are latent, values real.
+    k, v : float ndarrays of shape (N, S, A D); keys are latent, values real
     scale : float ndarray of shape (A,)
         Learnt: the scale of q times the scale of k, one a head. Scores lie within ``scale * sqrt(D)`` of 0.
     heads : int

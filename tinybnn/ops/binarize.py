@@ -44,13 +44,11 @@ def sign(x: Array) -> Array:
 
     Parameters
     ----------
-    x : float ndarray of any shape
-        NaN has no sign and is refused.
+    x : float ndarray of any shape; NaN has no sign and is refused
 
     Returns
     -------
-    ndarray
-        Same shape and dtype, every value -1 or +1.
+    ndarray of the same shape and dtype; every value -1 or +1
 
     Examples
     --------
@@ -150,17 +148,13 @@ def binarize(x: Array, tau: Array, *, quantizer: Quantizer = clipped) -> tuple[A
 
     Parameters
     ----------
-    x : float ndarray of shape (..., C)
-        NaN is refused, as in :func:`sign`.
-    tau : float ndarray of shape (C,)
-        In units of ``x``. ``tau = 0`` is plain sign.
-    quantizer : Quantizer
-        The surrogate for the backward pass; :data:`real` gives ``x - tau`` itself.
+    x : float ndarray of shape (..., C); NaN is refused, as in :func:`sign`
+    tau : float ndarray of shape (C,); ``tau = 0`` is plain sign
+    quantizer : Quantizer; its surrogate is for the backward pass; :data:`real` gives ``x - tau`` itself
 
     Returns
     -------
-    y : ndarray of shape (..., C)
-        Values -1 or +1.
+    y : ndarray of shape (..., C); values -1 or +1
 
     Examples
     --------
@@ -218,8 +212,7 @@ def mean_abs(w: Array) -> tuple[Array, Array]:
     Returns
     -------
     alpha : ndarray of shape (F,)
-    cache : ndarray
-        ``w`` itself.
+    cache : ``w`` itself
 
     Examples
     --------

@@ -52,16 +52,12 @@ def binary_conv2d(
     x : float ndarray of shape (N, H, W, C)
         Already binarized, every value -1 or +1 (see :func:`tinybnn.ops.binarize.binarize`). This is not checked,
         because with a relaxed quantizer the same code runs on real values.
-    w : float ndarray of shape (KH, KW, C / groups, F)
-        Latent weights; only their signs are used.
-    alpha : float ndarray of shape (F,)
-        The scale: ``mean_abs(w)``, or a parameter of its own.
+    w : float ndarray of shape (KH, KW, C / groups, F); latent weights; only their signs are used
+    alpha : float ndarray of shape (F,); the scale: ``mean_abs(w)``, or a parameter of its own
     pad_value : -1, 0 or +1
         No default: 0 is not a binary value, and -1 and +1 are not zero. Any other value is refused.
-    stride, pad, dilation, groups
-        As in :func:`tinybnn.ops.conv.conv2d`.
-    quantizer : Quantizer
-        The surrogate of the weights' sign.
+    stride, pad, dilation, groups : as in :func:`tinybnn.ops.conv.conv2d`
+    quantizer : Quantizer; the surrogate of the weights' sign
 
     Returns
     -------
@@ -128,14 +124,10 @@ def conv2d_packed(
 
     Parameters
     ----------
-    x : uint64 ndarray of shape (N, H, W, groups * ceil(C / groups / 64))
-        From :func:`pack_activations`.
-    w : uint64 ndarray of shape (F, KH, KW, ceil(C / groups / 64))
-        From :func:`pack_weights`.
-    C : int
-        The true number of channels of ``x``, which the words do not tell.
-    pad_value, stride, pad, dilation, groups
-        As in :func:`binary_conv2d`.
+    x : uint64 ndarray of shape (N, H, W, groups * ceil(C / groups / 64)); from :func:`pack_activations`
+    w : uint64 ndarray of shape (F, KH, KW, ceil(C / groups / 64)); from :func:`pack_weights`
+    C : int; the true number of channels of ``x``, which the words do not tell
+    pad_value, stride, pad, dilation, groups : as in :func:`binary_conv2d`
 
     Returns
     -------

@@ -38,8 +38,7 @@ def pack(x: Array) -> Array:
 
     Parameters
     ----------
-    x : float ndarray of shape (..., C)
-        Any value but -1 and +1 is refused; binarize first.
+    x : float ndarray of shape (..., C); any value but -1 and +1 is refused; binarize first
 
     Returns
     -------
@@ -112,8 +111,7 @@ def unpack(packed: Array, C: int, dtype: type | np.dtype = np.float32) -> Array:
     Parameters
     ----------
     packed : uint64 ndarray of shape (..., ceil(C / 64))
-    C : int
-        The number of values in a row, which the words do not tell.
+    C : int; the number of values in a row, which the words do not tell
     dtype : float dtype
 
     Returns
@@ -149,15 +147,12 @@ def packed_dot(a: Array, b: Array, n: int) -> Array:
 
     Parameters
     ----------
-    a, b : uint64 ndarrays of shape (..., ceil(n / 64))
-        Equal shapes, tail bits zero.
-    n : int
-        The true number of values in a row.
+    a, b : uint64 ndarrays of shape (..., ceil(n / 64)); equal shapes, tail bits zero
+    n : int; the true number of values in a row
 
     Returns
     -------
-    ndarray of int64, shape (...)
-        Between ``-n`` and ``n``, with the parity of ``n``.
+    ndarray of int64, shape (...); between ``-n`` and ``n``, with the parity of ``n``
 
     Examples
     --------
@@ -191,8 +186,7 @@ def packed_matmul(a: Array, b: Array, n: int) -> Array:
     a : uint64 ndarray of shape (M, words)
     b : uint64 ndarray of shape (F, words)
         Rows of ``ceil(n / 64)`` words, like ``a``: the *transpose* of a usual right operand.
-    n : int
-        As in :func:`packed_dot`.
+    n : int; as in :func:`packed_dot`
 
     Returns
     -------

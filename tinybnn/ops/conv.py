@@ -63,19 +63,15 @@ def conv2d(
     Parameters
     ----------
     x : float ndarray of shape (N, H, W, C)
-    w : float ndarray of shape (KH, KW, C / groups, F)
-        A kernel larger than the padded input is refused.
-    stride, pad, dilation : int or (rows, columns) pair
-        ``pad`` rows and columns are added on each side.
+    w : float ndarray of shape (KH, KW, C / groups, F); a kernel larger than the padded input is refused
+    stride, pad, dilation : int or (rows, columns) pair; ``pad`` rows and columns are added on each side
     pad_value : float
         The value of the padding. For a binary convolution it is -1, 0 or +1 and part of the network.
-    groups : int
-        ``C`` and ``F`` are cut into this many runs; each run of filters sees only its run of channels.
+    groups : int; ``C`` and ``F`` are cut into this many runs; each run of filters sees only its run of channels
 
     Returns
     -------
-    y : ndarray of shape (N, OH, OW, F)
-        ``OH = (H + 2 PH - DH (KH - 1) - 1) // SH + 1``, and likewise ``OW``.
+    y : ndarray of shape (N, OH, OW, F); ``OH = (H + 2 PH - DH (KH - 1) - 1) // SH + 1``, and likewise ``OW``
 
     Examples
     --------
@@ -151,8 +147,7 @@ def conv_transpose2d(
     y : float ndarray of shape (N, OH, OW, F)
     w : float ndarray of shape (KH, KW, C / groups, F)
         The weights of the convolution that is transposed: here they map ``F`` channels to ``C``.
-    stride, pad, dilation, groups
-        As in :func:`conv2d`.
+    stride, pad, dilation, groups : as in :func:`conv2d`
     size : (H, W), optional
         The output size, which :func:`conv2d` must map to (OH, OW). A stride maps several sizes to one; the default is
         the smallest: ``H = (OH - 1) SH + DH (KH - 1) + 1 - 2 PH``.

@@ -99,28 +99,23 @@ def multi_branch_upsample(
 
     Parameters
     ----------
-    x : float ndarray of shape (N, H, W, C)
-        Real values; NaN is refused.
+    x : float ndarray of shape (N, H, W, C); real values; NaN is refused
     tau : float ndarray of shape (R, C)
         Thresholds of each branch. They must start different: branches that begin equal stay equal.
-    w : float ndarray of shape (R, KH, KW, C, F)
-        Latent weights.
+    w : float ndarray of shape (R, KH, KW, C, F); latent weights
     alpha : float ndarray of shape (R, F)
         Scales of the binary filters: ``mean_abs`` of each ``w[r]``, or parameters of their own.
     theta : float ndarray of shape (R, F) or (R, OH, OW, F)
         Gates before the sigmoid, per channel or per position and channel; infinities are allowed.
-    pad_value : -1, 0 or +1
-        As in :func:`tinybnn.ops.binary_conv.binary_conv2d`; no default.
+    pad_value : -1, 0 or +1; as in :func:`tinybnn.ops.binary_conv.binary_conv2d`; no default
     scale, pad : int or (rows, columns) pair
-    upsamplers : tuple of R Upsampler, optional
-        Nearest in every branch if None.
+    upsamplers : tuple of R Upsampler, optional; nearest in every branch if None
     quantizer : Quantizer
         For activations and weights. With :data:`tinybnn.ops.binarize.real` this is the float network's layer.
 
     Returns
     -------
-    y : ndarray of shape (N, OH, OW, F)
-        ``OH = SH H + 2 PH - KH + 1``, and likewise ``OW``.
+    y : ndarray of shape (N, OH, OW, F); ``OH = SH H + 2 PH - KH + 1``, and likewise ``OW``
 
     Examples
     --------
@@ -207,10 +202,8 @@ def multi_branch_upsample_packed(
 
     Parameters
     ----------
-    x, tau, alpha, theta, pad_value, scale, pad, upsamplers
-        As in :func:`multi_branch_upsample`.
-    w : uint64 ndarray of shape (R, F, KH, KW, ceil(C / 64))
-        ``pack_weights(sign(w))`` of all branches.
+    x, tau, alpha, theta, pad_value, scale, pad, upsamplers : as in :func:`multi_branch_upsample`
+    w : uint64 ndarray of shape (R, F, KH, KW, ceil(C / 64)); ``pack_weights(sign(w))`` of all branches
 
     Returns
     -------

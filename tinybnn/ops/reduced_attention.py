@@ -71,10 +71,8 @@ def pooled_attention(
     scale : float ndarray of shape (A,)
     grid : (H, W)
         The map on which the tokens of ``k`` and ``v`` lie, row-major. ``H W`` must be their number.
-    levels : tuple of int
-        Of the pyramid.
-    heads, quantizer
-        As in :func:`tinybnn.ops.attention.binary_attention`.
+    levels : tuple of int; those of the pyramid
+    heads, quantizer : as in :func:`tinybnn.ops.attention.binary_attention`
 
     Returns
     -------
@@ -143,17 +141,14 @@ def channel_attention(
 
     Parameters
     ----------
-    q, k, v : float ndarrays of shape (N, T, A D)
-        Unlike in other attention, there must be as many keys as queries.
+    q, k, v : float ndarrays of shape (N, T, A D); unlike in other attention, there must be as many keys as queries
     scale : float ndarray of shape (A,)
-    heads, quantizer
-        As in :func:`tinybnn.ops.attention.binary_attention`.
+    heads, quantizer : as in :func:`tinybnn.ops.attention.binary_attention`
 
     Returns
     -------
     y : ndarray of shape (N, T, A D)
-    cache : BinaryAttentionCache
-        Of the exchanged operands: its weights are the affinities (N, A, D, D).
+    cache : BinaryAttentionCache; of the exchanged operands: its weights are the affinities (N, A, D, D)
 
     Examples
     --------
@@ -215,8 +210,7 @@ def two_part_attention(
     ----------
     q, k, v : float ndarrays of shape (N, H W, A D)
     scale_position, scale_channel : float ndarrays of shape (A,)
-    grid, levels, heads, quantizer
-        As in :func:`pooled_attention`.
+    grid, levels, heads, quantizer : as in :func:`pooled_attention`
 
     Returns
     -------
