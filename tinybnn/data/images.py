@@ -117,7 +117,7 @@ def road_label(path: Path) -> Array:
 
 
 def object_label(path: Path) -> Array:
-    """A saliency mask as classes, 0 background and 1 object, uint8 of shape (H, W): ``label = 1 where grey > 128, else 0``.
+    """A saliency mask as classes, uint8 of shape (H, W): 1 (object) where grey > 128, else 0 (background).
 
     In a one-bit file, 1 is grey 255. A palette image is read as its greys, unless one of its pixels or entry 1 of the
     palette has a colour. Then the file is a map of labels and is read as its indices: 0 is background, 255 is ignored
