@@ -97,9 +97,8 @@ def parser() -> argparse.ArgumentParser:
 
     p = verb(run_check, "check", "compare the functions of a Python file with the operations of the same names")
     p.add_argument("file", type=Path, nargs="?", metavar="FILE.py")
-    p.add_argument(
-        "--op", dest="names", action="append", default=[], metavar="NAME", help="check this one (again for more)"
-    )
+    again = "check this one (again for more)"
+    p.add_argument("--op", dest="names", action="append", default=[], metavar="NAME", help=again)
     p.add_argument("--json", dest="results", type=Path, metavar="results.json", help="write a report for Gradescope")
     p.add_argument("--examples", type=int, default=100, help="cases to draw for each (default %(default)s)")
     p.add_argument("--seed", type=int, default=0)
@@ -137,9 +136,6 @@ def given(kind: type[Any], fields: dict[str, Any]) -> dict[str, Any]:
     return {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items() if k in kind._fields and v is not None}
 
 
-# -- the verbs ------------------------------------------------------------------------------------------------------
-
-
 def run_train(data: str, out: Path, config: Path | None, resume: bool, every: int, **fields: Any) -> None:
     from tqdm import tqdm
 
@@ -162,8 +158,7 @@ def run_train(data: str, out: Path, config: Path | None, resume: bool, every: in
         run = start(net.check_config(options(net.Config, network)), trainer)
     if run.training.crop % run.config.stride:
         raise ValueError(f"train: crop is {run.training.crop}, expected a multiple of {run.config.stride}")
-    record = {"data": data, "network": run.config._asdict(), "training": run.training._asdict()}
-    save_json(out / "config.json", record)
+    save_json(out / "config.json", {"data": data, "network": run.config._asdict(), "training": run.training._asdict()})
 
     with tqdm(total=run.training.steps, initial=run.step, desc=out.name, unit="step") as bar:
 
@@ -177,8 +172,7 @@ def run_train(data: str, out: Path, config: Path | None, resume: bool, every: in
 
 def run_evaluate(model: Path, data: str | None, split: str, plain: bool) -> None:
     scored = model_of(model, plain)
-    data = data or scored.data
-    if not data:
+    if not (data := data or scored.data):
         raise ValueError("evaluate: a packed file does not say what it was trained on, give --data")
     report(model if model.is_dir() else None, scores_of(scored, load(data, split)))
 
@@ -195,8 +189,7 @@ def run_predict(images: list[Path], model: Path, out: Path, plain: bool) -> None
 def run_pack(model: Path, out: Path | None, plain: bool) -> int | None:
     run = load_run(model / "run.npz")
     packed = pack_network(run.params, run.state, run.config)
-    data = trained_on(model)
-    if not data:
+    if not (data := trained_on(model)):
         raise ValueError(f"pack: {model / 'config.json'} does not say what the network was trained on")
     samples = load(data, "val")
     different = differing_logits(packed_logits(packed, plain), logits_of(run), samples, run.config.stride)
@@ -244,9 +237,6 @@ def run_vectors(op: str, out: Path, word_bits: int, dtype: str, **how: Any) -> N
 
     for path in save_vectors(op, out, bits=word_bits, dtype=np.dtype(dtype), **how):
         print(path)
-
-
-# -- models and scores ----------------------------------------------------------------------------------------------
 
 
 class Model(NamedTuple):

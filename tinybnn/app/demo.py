@@ -36,14 +36,9 @@ def packed_logits(packed: Packed, plain: bool = False) -> Callable[[Array], Arra
 
 
 def demo(
-    out: Path,
-    *,
-    data: str = "photos",
-    steps: int | None = None,
-    seed: int = 0,
-    quick: bool = False,
-    plain: bool = False,
-) -> int:
+    out: Path, *, data: str = "photos", steps: int | None = None, seed: int = 0,
+    quick: bool = False, plain: bool = False,
+) -> int:  # fmt: skip
     """Train, evaluate, pack, check and draw; write everything into ``out``. Return the exit status."""
     dataset, samples, held_out = read(data)
     steps = steps_of(dataset, steps, quick)
@@ -112,8 +107,7 @@ def compare(data: str, *, seeds: int = 5, steps: int | None = None, out: Path | 
 def show_comparison(record: dict[str, Any]) -> None:
     """Print the content of ``comparison.json``: mean and spread of each network, then of the differences."""
     scores = record["scores"]
-    measures = [m for m in scores["float twin"][0] if not m.startswith("IoU ")]
-    seeds = len(scores["float twin"])
+    seeds, measures = len(scores["float twin"]), [m for m in scores["float twin"][0] if not m.startswith("IoU ")]
     print(f"\n{record['data']}: {seeds} seeds, {record['steps']} steps, {record['held out']} held-out crops; "
           "mean ± standard deviation")  # fmt: skip
     rows = [[name, *(spread([s[m] for s in runs]) for m in measures)] for name, runs in scores.items()]
@@ -126,9 +120,6 @@ def show_comparison(record: dict[str, Any]) -> None:
         paired = {m: [x[m] - y[m] for x, y in zip(scores[a], scores[b])] for m in measures}
         rows.append([f"{a} - {b}", *(f"{spread(d, '+')} ({sum(v > 0 for v in d)}/{seeds})" for d in paired.values())])
     table(["difference", *measures], rows)
-
-
-# -- training and drawing -------------------------------------------------------------------------------------------
 
 
 def read(data: str) -> tuple[Dataset, list[Sample], list[Sample]]:
@@ -176,9 +167,6 @@ def draw(out: Path, dataset: Dataset, trained: Sequence[Trained], held_out: Sequ
         figures["attention"] = pictures.attention(attentive[-1], image)
     for name, figure in figures.items():
         pictures.save_figure(figure, out / f"{name}.png")
-
-
-# -- what is printed ------------------------------------------------------------------------------------------------
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

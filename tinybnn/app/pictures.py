@@ -57,9 +57,6 @@ def pictures(shown: Mapping[str, Array], width: float = 1.7, columns: int | None
     return fig
 
 
-# -- comparisons of networks ----------------------------------------------------------------------------------------
-
-
 def predictions(dataset: Dataset, trained: Sequence[Trained], held_out: Sequence[Sample], rows: int = 6) -> Any:
     """Image, truth, the predictions of the first and of the last network, and where these two differ."""
     first, last = trained[0], trained[-1]
@@ -95,9 +92,6 @@ def curves(trained: Sequence[Trained]) -> Any:
 
 def _labels(run: Run, image: Array) -> Array:
     return predict(logits_of(run), image, run.config.stride).argmax(-1)
-
-
-# -- inside one network ---------------------------------------------------------------------------------------------
 
 
 def branches(run: Run, image: Array) -> Any:
@@ -137,9 +131,8 @@ def attention(
     x, _ = pad_to_multiple(image, run.config.stride)
     _, caches, _ = net.forward(run.params, run.state, x[None], run.config)
     attended = caches[-2 - len(list(net.decoder(run.config)))][4]
-    position, channel = attended, None
-    if run.config.attention == "two-part":
-        position, channel = attended.position, attended.channel
+    both = run.config.attention == "two-part"
+    position, channel = (attended.position, attended.channel) if both else (attended, None)
     H, W = (n // run.config.stride for n in x.shape[:2])
     fig, axes = _grid(1, len(queries) + 1 + (channel is not None), height=2.2, width=2)
     axes[0, 0].imshow(x)

@@ -85,9 +85,6 @@ def cost_row(config: net.Config, size: HW) -> dict[str, int | float | None]:
     tokens = size[0] * size[1] // config.stride**2
     full, ours = (sum(cost.attention_part(c, tokens)) for c in (config._replace(attention="full"), config))
     return {
-        "parameters": parameters,
-        "bytes": bits // 8,
-        "binary MACs": count.binary,
-        "float MACs": count.real + count.scale,
-        "attention times fewer": full / ours if ours else None,
-    }
+        "parameters": parameters, "bytes": bits // 8, "binary MACs": count.binary,
+        "float MACs": count.real + count.scale, "attention times fewer": full / ours if ours else None,
+    }  # fmt: skip

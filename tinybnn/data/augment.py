@@ -37,12 +37,7 @@ def random_crop(image: Array, label: Array, size: Pair, rng: np.random.Generator
     ----------
     image : float ndarray of shape (H, W, C)
     label : integer ndarray of shape (H, W)
-    size : int or (rows, columns) pair
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    image, label : ndarrays of shape (rows, columns, C) and (rows, columns)
+    size : int or (rows, columns) pair; the results have shape (rows, columns, C) and (rows, columns)
 
     Examples
     --------
@@ -103,11 +98,7 @@ def resize(image: Array, label: Array, size: Pair) -> tuple[Array, Array]:
     ----------
     image : float ndarray of shape (H, W, C)
     label : uint8 ndarray of shape (H, W)
-    size : int or (rows, columns) pair
-
-    Returns
-    -------
-    image, label : ndarrays of shape (rows, columns, C) and (rows, columns)
+    size : int or (rows, columns) pair; the results have shape (rows, columns, C) and (rows, columns)
     """
     from PIL import Image
 
@@ -116,11 +107,10 @@ def resize(image: Array, label: Array, size: Pair) -> tuple[Array, Array]:
     need_choice("resize", "label.dtype", str(label.dtype), ("uint8",))
     if (OH, OW) == (H, W):
         return image, label
-    planes: list[Any] = [
-        Image.fromarray(plane).resize((OW, OH), Image.Resampling.BILINEAR) for plane in image.transpose(2, 0, 1)
-    ]
-    nearest = Image.fromarray(label).resize((OW, OH), Image.Resampling.NEAREST)
-    return np.stack(planes, -1).astype(image.dtype, copy=False), np.array(nearest)
+    new, how = (OW, OH), Image.Resampling
+    planes: list[Any] = [Image.fromarray(plane).resize(new, how.BILINEAR) for plane in image.transpose(2, 0, 1)]
+    nearest = np.array(Image.fromarray(label).resize(new, how.NEAREST))
+    return np.stack(planes, -1).astype(image.dtype, copy=False), nearest
 
 
 def colour_jitter(
@@ -162,24 +152,17 @@ def draw_batch(
 ) -> tuple[Array, Array]:  # fmt: skip
     """One training batch: draw samples with replacement; scale, crop, flip and recolour each of them.
 
-    Exactness: the same state of the generator gives the same bits.
+    ``x`` is float32 of shape (batch_size, rows, columns, C); ``labels`` is uint8 of shape (batch_size, rows, columns),
+    and 255 is ignored. Exactness: the same state of the generator gives the same bits.
     Source: ours; scaling, cropping and flipping are common practice.
 
     Parameters
     ----------
-    samples : sequence of Sample, or of (image, label) pairs
-        A :class:`tinybnn.data.samples.Dataset` reads only the samples that are drawn.
-    rng : numpy.random.Generator
-    batch_size : int
+    samples : sequence of Sample, or of (image, label) pairs; a ``Dataset`` reads only the samples that are drawn
     crop : int or (rows, columns) pair
     scale : (low, high) pair of float; the factors of :func:`random_scale`
     flip, paint : float; probabilities of :func:`hflip` and :func:`recolour`
     jitter : float; brightness and contrast of :func:`colour_jitter`
-
-    Returns
-    -------
-    x : float32 ndarray of shape (batch_size, rows, columns, C)
-    labels : uint8 ndarray of shape (batch_size, rows, columns); 255 is ignored
     """
     N = need_int("draw_batch", "batch_size", batch_size, 1)
     size = need_pair("draw_batch", "crop", crop, 1)
@@ -187,7 +170,7 @@ def draw_batch(
     need_number("draw_batch", "paint", paint, 0, 1)
     need_int("draw_batch", "len(samples)", len(samples), 1)
     low, high = scale
-    images, labels = [], []
+    batch = []
     for i in rng.integers(len(samples), size=N):
         image, label = samples[int(i)][:2]
         image, label = random_scale(image, label, rng, low=low, high=high)
@@ -197,6 +180,6 @@ def draw_batch(
         if paint and rng.random() < paint:
             image, label = recolour(image, label, rng)
         image, label = colour_jitter(image, label, rng, brightness=jitter, contrast=jitter)
-        images.append(image)
-        labels.append(label)
-    return np.stack(images).astype(np.float32, copy=False), np.stack(labels)
+        batch.append((image, label))
+    images, labels = map(np.stack, zip(*batch))
+    return images.astype(np.float32, copy=False), labels

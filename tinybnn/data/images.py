@@ -32,21 +32,14 @@ class DataError(ValueError):
     """A folder or a file is not as its kind requires. The message has one line; the command line exits with 2."""
 
 
-# -- images ---------------------------------------------------------------------------------------------------------
-
-
 def read_image(path: Path | str) -> Array:
-    """The image in a file as a viewer shows it: ``image[i, j, c]`` is 0 for black and 1 for white.
+    """The image in a file as a viewer shows it: float32 of shape (H, W, 3), 0 for black and 1 for white.
 
-    Grey and palette images become RGB, an alpha channel is dropped, and the EXIF orientation is applied, because masks
-    are traced on what a viewer shows. A file that is missing, truncated, no image, or has more than 8 bits a channel
-    raises a :class:`DataError`, here and in the functions below.
+    The values are the stored bytes over 255. Grey and palette images become RGB, an alpha channel is dropped, and the
+    EXIF orientation is applied, because masks are traced on what a viewer shows. A file that is missing, truncated, no
+    image, or has more than 8 bits a channel raises a :class:`DataError`, here and in the functions below.
 
     Exactness: ``rint(255 image)`` equals Pillow's ``convert("RGB")`` by ``==``. Source: ours.
-
-    Returns
-    -------
-    float32 ndarray of shape (H, W, 3); the stored bytes over 255
     """
     modes = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
     return _rgb(_open(path, modes, "8 bits a channel")).astype(np.float32) / np.float32(255)
@@ -86,11 +79,8 @@ def _palette(image: Any) -> Array:
     return np.reshape(image.getpalette() or [], (-1, 3))
 
 
-# -- label files ----------------------------------------------------------------------------------------------------
-
-
 def city_label(path: Path) -> Array:
-    """Cityscapes ids as classes: ``label[i, j] = TRAIN_ID[id[i, j]]``.
+    """Cityscapes ids as classes 0..18 or 255, uint8 of shape (H, W): ``label[i, j] = TRAIN_ID[id[i, j]]``.
 
     A file named ``..._labelTrainIds.png`` already holds the classes. In a palette image the ids are the indices if the
     palette has colours, and the greys if it has none: programs that make PNG files smaller turn a grey channel into a
@@ -99,10 +89,6 @@ def city_label(path: Path) -> Array:
 
     Exactness: equals ``Image.point`` with the same table by ``==``.
     Source: Cordts 2016, arXiv 1604.01685, and the label table of the official scripts; status exact.
-
-    Returns
-    -------
-    uint8 ndarray of shape (H, W); 0..18 or 255
     """
     image = _open(path, ("L", "P"), "one 8-bit channel of label ids")
     if image.mode == "P" and not _coloured(_palette(image)).any():
@@ -118,17 +104,12 @@ def city_label(path: Path) -> Array:
 
 
 def road_label(path: Path) -> Array:
-    """KITTI road colours as classes: ``label = IGNORE where R = 0, else 1 where B > 0, else 0``.
+    """KITTI road colours as classes, uint8 of shape (H, W): ``label = 255 where R = 0, else 1 where B > 0, else 0``.
 
-    Magenta is road, red is another place that counts, and **black is ignored: it is not background**.
+    Magenta is road (1), red is another place that counts (0), and **black is ignored (255): it is not background**.
 
-    Exactness: the rule by ``==``.
-    Source: the KITTI road development kit of Fritsch 2013; status from code. The official scores are computed in
-    bird's-eye view, ours in the perspective image.
-
-    Returns
-    -------
-    uint8 ndarray of shape (H, W); 0 (non-road), 1 (road) or 255
+    Exactness: the rule by ``==``. Source: the KITTI road development kit of Fritsch 2013; status from code. The
+    official scores are computed in bird's-eye view, ours in the perspective image.
     """
     rgb = _rgb(_open(path, ("RGB", "RGBA", "P"), "colours: red valid, magenta road, black ignored"))
     road = (rgb[..., 2] > 0).astype(np.uint8)
@@ -136,18 +117,13 @@ def road_label(path: Path) -> Array:
 
 
 def object_label(path: Path) -> Array:
-    """A saliency mask as classes: ``label = 1 where grey > 128, else 0``.
+    """A saliency mask as classes, uint8 of shape (H, W): 1 (object) where grey > 128, else 0 (background).
 
     In a one-bit file, 1 is grey 255. A palette image is read as its greys, unless one of its pixels or entry 1 of the
     palette has a colour. Then the file is a map of labels and is read as its indices: 0 is background, 255 is ignored
     (some data sets mark borders so), and every other index is object. Colours without a palette are refused.
 
-    Exactness: the rule by ``==``.
-    Source: grey > 128 as in PySODMetrics, status from code; the rule for palettes is ours.
-
-    Returns
-    -------
-    uint8 ndarray of shape (H, W); 0 (background) or 1 (object), or 255 from a palette of colours
+    Exactness: the rule by ``==``. Source: grey > 128 as in PySODMetrics, status from code; the palette rule is ours.
     """
     mask = _open(path, ("1", "L", "LA", "P", "RGB", "RGBA"), "8 bits of grey")
     rgb = _rgb(mask)
@@ -174,8 +150,6 @@ def fit_label(label: Array, size: HW, path: Path) -> Array:
         raise DataError(f"read: {path} is {h} x {w}, expected {H} x {W} as its image, or within {SLACK} pixels of it")
     return label if (h, w) == (H, W) else np.array(Image.fromarray(label).resize((W, H), Image.Resampling.NEAREST))
 
-
-# -- predictions, written as pictures -------------------------------------------------------------------------------
 
 CITY_COLOURS = np.array([
     (128, 64, 128), (244, 35, 232), (70, 70, 70), (102, 102, 156), (190, 153, 153), (153, 153, 153), (250, 170, 30),

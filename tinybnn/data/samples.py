@@ -52,9 +52,8 @@ class Dataset:
 
     def __getitem__(self, i: int) -> Sample:
         image_path, label_path = self.pairs[i]
-        image = read_image(image_path)
-        label = fit_label(LAYOUTS[self.kind].decode(label_path), image.shape[:2], label_path)
-        return Sample(image, label, name_of(image_path))
+        image, label = read_image(image_path), LAYOUTS[self.kind].decode(label_path)
+        return Sample(image, fit_label(label, image.shape[:2], label_path), name_of(image_path))
 
     def __iter__(self) -> Iterator[Sample]:
         return (self[i] for i in range(len(self)))
@@ -106,8 +105,7 @@ FIELDS = {"city": r"[^/.][^/]*", "frame": r"[^/.][^/]*", "category": r"um|umm|uu
 
 def samples_root() -> Path:
     """The folder ``data_samples``: inside the package where it is installed, beside it in a checkout."""
-    package = Path(__file__).resolve().parent.parent
-    places = package / "data_samples", package.parent / "data_samples"
+    places = [folder / "data_samples" for folder in Path(__file__).resolve().parents[1:3]]
     for place in places:
         if place.is_dir():
             return place
@@ -119,6 +117,7 @@ def load(spec: str, split: str) -> Dataset:
 
     An unknown kind or split, a missing folder, an empty split, an image without its label or a label without its image
     raises a :class:`~tinybnn.data.images.DataError`; ``dataset[i]`` raises it for a file with unexpected contents.
+    The samples are sorted by path, and no image has been read yet.
 
     Source: the layouts are the publishers', status exact; the splits of kitti-road and ecssd are ours.
     See also: :func:`tinybnn.data.augment.draw_batch`.
@@ -127,10 +126,6 @@ def load(spec: str, split: str) -> Dataset:
     ----------
     spec : str; ``KIND:PATH``, KIND a key of :data:`LAYOUTS`; or ``photos`` or ``street`` alone, for the shipped samples
     split : str; "train" or "val"
-
-    Returns
-    -------
-    Dataset; sorted by path, and no image has been read yet
     """
     kind, colon, path = str(spec).partition(":")
     if kind not in LAYOUTS:
@@ -165,9 +160,8 @@ def _find(root: Path, template: str) -> dict[tuple, Path]:
     if not (root / folder).is_dir():
         raise DataError(f"load: {root / folder} is not a folder, expected it to hold {template}")
     pattern = re.sub(r"\\{(\w+)\\}", lambda field: f"(?P<{field[1]}>{FIELDS[field[1]]})", re.escape(template))
-    depth = template.count("/") - folder.count("/")
-    found = {}
-    for path in sorted((root / folder).glob("/".join("*" * depth))):
+    below, found = "/".join("*" * (template.count("/") - folder.count("/"))), {}
+    for path in sorted((root / folder).glob(below)):
         if match := re.fullmatch(pattern, path.relative_to(root).as_posix()):
             found[tuple(match.groupdict().items())] = path
     return found

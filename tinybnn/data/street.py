@@ -115,8 +115,7 @@ def paint(scene: Scene, face: Face, label: int, colour: Array, where: Array | bo
 
 def darken(scene: Scene, face: Face, share: float, where: Array | bool = True) -> None:
     """Throw a shadow: multiply the colours by ``share`` and keep the labels."""
-    rows, cols = face.window
-    colours = scene.rgb[:, rows, cols]
+    colours = scene.rgb[:, face.window[0], face.window[1]]
     np.multiply(colours, share, out=colours, where=face.inside & where)
 
 
@@ -271,11 +270,8 @@ def pole(scene: Scene, rng: Generator, x: float, z: float) -> None:
         paint(scene, face, POLE, metal, (np.abs(up) < 0.08) & (reach > 0) & (reach < 1.5))
         paint(scene, face, POLE, WHITE, (np.abs(up + 0.12) < 0.1) & (reach > 0.8) & (reach < 1.5))
     elif kind == 1:
-        size = (
-            np.sqrt(right**2 + up**2),
-            np.maximum(np.abs(right), np.abs(up)),
-            np.maximum(1.9 * np.abs(right) + 1.05 * up, -up),
-        )[shape := rng.integers(3)]  # disc, square, triangle
+        shape, a, b = rng.integers(3), np.abs(right), np.abs(up)  # disc, square, triangle
+        size = (np.sqrt(right**2 + up**2), np.maximum(a, b), np.maximum(1.9 * a + 1.05 * up, -up))[shape]
         rim, field = ((RED, WHITE), (WHITE, BLUE), (BLUE, BLUE * 1.3))[rng.integers(3)] if shape < 2 else (RED, WHITE)
         paint(scene, face, SIGN, rim, size < 0.43)
         paint(scene, face, SIGN, field, size < 0.3)
@@ -358,12 +354,9 @@ def roadside(scene: Scene, rng: Generator, x: float, side: int) -> None:
         plots.append((z, z := z + some(rng, 7, 18)))
         z += some(rng, 0, 6) if rng.random() < 0.3 else 0
     for z0, z1 in plots[::-1]:
-        if rng.random() < leafy:
-            x0, x1 = sorted((x + side, x + 9 * side))
-            garden(scene, rng, x0, x1, z0, z1)
-        else:
-            x0, x1 = sorted((x, x + 25 * side))
-            house(scene, rng, x0, x1, z0, z1)
+        draw, near, far = (garden, 1, 9) if rng.random() < leafy else (house, 0, 25)
+        x0, x1 = sorted((x + near * side, x + far * side))
+        draw(scene, rng, x0, x1, z0, z1)
 
 
 def traffic(scene: Scene, rng: Generator, left: float, right: float, walk: float, lane: float) -> None:
@@ -388,26 +381,17 @@ def traffic(scene: Scene, rng: Generator, left: float, right: float, walk: float
 def street_scene(
     rng: Generator, height: int = 64, width: int = 128, *, lanes: int | None = None
 ) -> tuple[Array, Array]:
-    """Draw one street and its exact labels.
+    """Draw one street: an RGB image of shape (H, W, 3) and its label ids of shape (H, W), both uint8.
 
+    Each id is one of :data:`LABELS`.
     Exactness: label_ids[i, j] is the id of the first thing that the ray through the middle of pixel (i, j) meets.
     Source: ours; the ids are those of Cordts 2016, arXiv 1604.01685, status exact.
 
     Parameters
     ----------
-    rng : numpy.random.Generator
-        The same state draws the same scene.
-    height, width : int
-        At least 32.
-    lanes : {None, 0, 2, 4}, optional
-        Marked lanes. 0 is a narrow street without markings, None a random choice.
-
-    Returns
-    -------
-    image : ndarray of shape (H, W, 3)
-        uint8, RGB.
-    label_ids : ndarray of shape (H, W)
-        uint8, each one of :data:`LABELS`.
+    rng : numpy.random.Generator; the same state draws the same scene
+    height, width : int; at least 32
+    lanes : {None, 0, 2, 4}; marked lanes; 0 is a narrow street without markings, None a random choice
 
     Examples
     --------
@@ -418,18 +402,11 @@ def street_scene(
     H, W = (RAYS * need_int("street_scene", name, size, 32) for name, size in (("height", height), ("width", width)))
     lanes = (0, 2, 2, 4)[rng.integers(4)] if lanes is None else need_choice("street_scene", "lanes", lanes, (0, 2, 4))
     scene = Scene(
-        rgb=np.zeros((3, H, W)),
-        label=np.zeros((H, W), np.uint8),
-        i0=H * some(rng, 0.38, 0.5),
-        j0=W * some(rng, 0.35, 0.65),
-        focal=1.8 * H,
-        eye=some(rng, 1.3, 1.7),
-        haze=tone(rng, 150, 225, 11),
-        sight=some(rng, 60, 400),
-        light=some(rng, 0.65, 1.2) * tone(rng, 1, 1, 0.07),
-        sun=2 * int(rng.integers(2)) - 1,
-        grain=rng.random((64, 64)),
-    )
+        rgb=np.zeros((3, H, W)), label=np.zeros((H, W), np.uint8),
+        i0=H * some(rng, 0.38, 0.5), j0=W * some(rng, 0.35, 0.65), focal=1.8 * H, eye=some(rng, 1.3, 1.7),
+        haze=tone(rng, 150, 225, 11), sight=some(rng, 60, 400), light=some(rng, 0.65, 1.2) * tone(rng, 1, 1, 0.07),
+        sun=2 * int(rng.integers(2)) - 1, grain=rng.random((64, 64)),
+    )  # fmt: skip
     lane, walk = some(rng, 2.9, 3.5), some(rng, 1.6, 4.2)
     right = lane / 2 + some(rng, 0, 2.8) if lanes else some(rng, 1.8, 3.4)
     left = right - (lanes * lane + some(rng, 0, 2) if lanes else 2 * lane - 1)

@@ -41,9 +41,6 @@ def upsample_conv2d_packed(x: Array, w: Array, C: int, *, pad_value: int, scale:
     return convolve(x, filters(w, C, g.scale), g, np.int32)
 
 
-# -- the plan -------------------------------------------------------------------------------------------------------
-
-
 class Geometry(NamedTuple):
     """A convolution of a map of known size: ``size`` is the output's, ``small`` that of one phase."""
 
@@ -87,8 +84,6 @@ def filters(w: Array, C: int, scale: HW = (1, 1)) -> Filters:
     T, U, C8, F = kernel.shape
     return Filters(kernel.reshape(T, U * C8, F), cut(w.shape[1:3], C8, scale))
 
-
-# -- the tiles ------------------------------------------------------------------------------------------------------
 
 Tiles: TypeAlias = Iterator[tuple[tuple[int, Array], Array]]
 """``(n, rows), z``: the image, the numbers of some rows of the output, and their values (rows, columns, filters).

@@ -50,8 +50,6 @@ def signs(packed: Array, n: int) -> Array:
     return w
 
 
-# -- sums -----------------------------------------------------------------------------------------------------------
-
 Piece: TypeAlias = tuple[tuple[int, slice], ...]
 """Products that are added before their digits are separated: (row of the kernel, columns) each."""
 
@@ -68,9 +66,8 @@ def cut(kernel: HW, C: int, scale: HW = (1, 1)) -> tuple[Piece, ...]:
     """
     taps = phase_kernel(np.ones((*kernel, 1, 1)), scale)[:, :, 0].repeat(C, axis=1)  # (rows, columns, phases)
     if taps.max() > MOST:
-        raise ValueError(
-            f"cut: {int(taps.max())} taps of a {kernel[0]} x {kernel[1]} kernel share a pixel, expected at most {MOST}"
-        )
+        size = f"{kernel[0]} x {kernel[1]}"
+        raise ValueError(f"cut: {int(taps.max())} taps of a {size} kernel share a pixel, expected at most {MOST}")
     pieces: list[Piece] = []
     used = np.full(taps.shape[-1], MOST)  # signs in the last piece, by phase
     for row, columns in enumerate(taps):

@@ -66,9 +66,6 @@ def forward_fast(network: FastNetwork, x: Array) -> Array:
     return logits + head["b"]
 
 
-# -- layers ---------------------------------------------------------------------------------------------------------
-
-
 def residual(x: Array, layer: Layer, config: net.Config, stride: int) -> Array:
     """:func:`tinybnn.model.deploy.residual_packed`, tile by tile."""
     p, s = layer.p, binarize_packed(x, layer.p["tau"])

@@ -18,8 +18,6 @@ import numpy as np
 from ..notation import IGNORE, Array
 from ..validate import need_dtype, need_float, need_int, need_labels, need_probability, need_shape
 
-# -- the confusion matrix -------------------------------------------------------------------------------------------
-
 
 def confusion_matrix_loops(predicted: Array, labels: Array, L: int, *, ignore: int = IGNORE) -> Array:
     """Specification of :func:`confusion_matrix`: each pixel adds 1 to one entry."""
@@ -33,6 +31,7 @@ def confusion_matrix_loops(predicted: Array, labels: Array, L: int, *, ignore: i
 def confusion_matrix(predicted: Array, labels: Array, L: int, *, ignore: int = IGNORE) -> Array:
     """How many pixels of class r were predicted as class c: ``counts[r, c] = #{i : labels[i] = r, predicted[i] = c}``.
 
+    The result is int64 of shape (L, L).
     Exactness: equals :func:`confusion_matrix_loops` by ``==``.
     Source: textbook; status exact. Rows and columns as in scikit-learn and in the Cityscapes scorer.
 
@@ -40,11 +39,6 @@ def confusion_matrix(predicted: Array, labels: Array, L: int, *, ignore: int = I
     ----------
     predicted : integer ndarray of any shape; 0..L-1 wherever the label counts, any number elsewhere
     labels : integer ndarray of the same shape; 0..L-1 or ``ignore``
-    L, ignore : int
-
-    Returns
-    -------
-    ndarray of int64, shape (L, L)
 
     Examples
     --------
@@ -78,16 +72,13 @@ def iou_per_class_loops(confusion: Array) -> Array:
 def iou_per_class(confusion: Array) -> Array:
     """Intersection over union of each class: ``iou[c] = TP / (TP + FP + FN)``.
 
+    The result is float64 of shape (L,): NaN for a class that neither occurs nor is predicted, 0 if only predicted.
     Exactness: equals :func:`iou_per_class_loops` by ``==``. Exchanging truth and prediction changes nothing.
     Source: Everingham 2010 (Pascal VOC), and the scorer of Cityscapes, Cordts 2016, arXiv 1604.01685; status exact.
 
     Parameters
     ----------
     confusion : integer ndarray of shape (L, L); summed over all images
-
-    Returns
-    -------
-    ndarray of float64, shape (L,); NaN for a class that neither occurs nor is predicted, 0 if it is only predicted
 
     Examples
     --------
@@ -109,8 +100,7 @@ def mean_iou_loops(confusion: Array) -> float:
 def mean_iou(confusion: Array) -> float:
     """The mean of :func:`iou_per_class` over the classes whose IoU is not NaN; NaN where no pixel counts.
 
-    Exactness: agrees with :func:`mean_iou_loops` to the rounding of one sum.
-    Source: as :func:`iou_per_class`; status exact.
+    Exactness: agrees with :func:`mean_iou_loops` to the rounding of one sum. Source: as :func:`iou_per_class`, exact.
 
     Examples
     --------
@@ -132,9 +122,7 @@ def pixel_accuracy(confusion: Array) -> float:
     """The share of the counted pixels whose class is right: ``trace / sum``; NaN where no pixel counts.
 
     Large classes dominate it: in a street, road and buildings alone are most of the pixels.
-
-    Exactness: equals :func:`pixel_accuracy_loops` by ``==``.
-    Source: textbook; status exact.
+    Exactness: equals :func:`pixel_accuracy_loops` by ``==``. Source: textbook; status exact.
 
     Examples
     --------
@@ -148,9 +136,6 @@ def pixel_accuracy(confusion: Array) -> float:
 def _need_confusion(op: str, confusion: Array) -> None:
     need_shape(op, "confusion", confusion, "L L", L=(len(np.atleast_1d(confusion)), "its rows"))
     need_dtype(op, "confusion", confusion, np.integer)
-
-
-# -- probabilities against 256 thresholds ---------------------------------------------------------------------------
 
 
 THRESHOLDS = (np.arange(256) / 255).astype(np.float32)
@@ -173,6 +158,7 @@ def threshold_counts(probability: Array, labels: Array, *, ignore: int = IGNORE)
 
     Probabilities and thresholds are first rounded to float32. So ``p = k / 255`` is always positive at ``k``: in
     float32, in float64, and from an 8-bit image. A float64 up to 3e-8 below a threshold is positive there too.
+    The result is int64 of shape (256, 4); its columns are TP, FP, FN, TN.
 
     Exactness: equals :func:`threshold_counts_loops` by ``==``.
     Source: Fritsch 2013 and the KITTI road devkit; status from code. The rounding to float32 is ours.
@@ -182,11 +168,6 @@ def threshold_counts(probability: Array, labels: Array, *, ignore: int = IGNORE)
     ----------
     probability : float ndarray of any shape; the probability of class 1, in [0, 1] wherever the label counts
     labels : integer ndarray of the same shape; 0, 1 or ``ignore``
-    ignore : int
-
-    Returns
-    -------
-    ndarray of int64, shape (256, 4); columns TP, FP, FN, TN
 
     Examples
     --------
@@ -236,7 +217,7 @@ def road_scores_loops(counts: Array) -> Array:
 
 
 def road_scores(counts: Array) -> RoadScores:
-    """The scores of a road, from its counts at 256 thresholds.
+    """The scores of a road in float64, from its counts at 256 thresholds.
 
     ::
 
@@ -245,7 +226,8 @@ def road_scores(counts: Array) -> RoadScores:
         FPR = FP / (FP + TN)                average_precision = 1/11 sum over r = 0, 1/10, ..., 1
         FNR = FN / (TP + FN)                                    of the largest P among thresholds with R >= r
 
-    P is 0 where no pixel is positive. Of thresholds with the same F, the lowest counts.
+    P is 0 where no pixel is positive. Of thresholds with the same F, the lowest counts. All scores are NaN where no
+    pixel is road, and ``fpr`` is NaN where every pixel is.
     Exactness: agrees with :func:`road_scores_loops` to the rounding of one mean.
     Source: Fritsch 2013 and the KITTI road devkit; status from code, with two differences. No 1e-10 is added to
     denominators. ``R >= r`` is compared in whole numbers, because the devkit's ``np.arange(0, 1.1, 0.1)`` misses a
@@ -256,10 +238,6 @@ def road_scores(counts: Array) -> RoadScores:
     Parameters
     ----------
     counts : integer ndarray of shape (256, 4); of :func:`threshold_counts`, summed over all images of a category
-
-    Returns
-    -------
-    RoadScores of float64; all are NaN where no pixel is road, and ``fpr`` is NaN where every pixel is
 
     Examples
     --------

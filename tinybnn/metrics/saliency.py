@@ -32,19 +32,14 @@ def mae_loops(probability: Array, target: Array) -> float:
 
 
 def mae(probability: Array, target: Array) -> np.floating:
-    """Mean absolute error of one image: ``mean |p - t|``.
+    """Mean absolute error of one image: ``mean |p - t|``; a scalar in [0, 1] of the dtype of ``probability``.
 
-    Exactness: agrees with :func:`mae_loops` to the rounding of one sum.
-    Source: Perazzi 2012; status exact.
+    Exactness: agrees with :func:`mae_loops` to the rounding of one sum. Source: Perazzi 2012; status exact.
 
     Parameters
     ----------
     probability : float ndarray of shape (H, W); in [0, 1]
     target : ndarray of shape (H, W); booleans, or integers 0 and 1, without an ignored label
-
-    Returns
-    -------
-    scalar of the dtype of ``probability``, in [0, 1]
 
     Examples
     --------
@@ -72,20 +67,16 @@ def f_curve_loops(probability: Array, target: Array, *, beta2: float = 0.3) -> A
 def f_curve(probability: Array, target: Array, *, beta2: float = 0.3) -> Array:
     """F of one image at each threshold ``k / 255``: ``F[k] = (1 + beta2) P R / (beta2 P + R)``.
 
-    A pixel is positive where ``p >= k / 255``, rounded as in :func:`tinybnn.metrics.labels.threshold_counts`.
+    A pixel is positive where ``p >= k / 255``, rounded as in :func:`tinybnn.metrics.labels.threshold_counts`. The
+    result has shape (256,). F is 0 where no pixel of the object is found, so all 256 are 0 for an empty mask.
     Exactness: agrees with :func:`f_curve_loops` to a few roundings.
     Source: Achanta 2009; thresholds and the empty mask as in ``py_sod_metrics``, whose curve begins with k = 255;
-    status from code.
-    See also: :func:`max_f`.
+    status from code. See also: :func:`max_f`.
 
     Parameters
     ----------
     probability, target : ndarrays of shape (H, W); as in :func:`mae`
     beta2 : float >= 0, beta squared; with 0.3, precision weighs more than recall; 1 gives their harmonic mean
-
-    Returns
-    -------
-    ndarray of shape (256,); 0 where no pixel of the object is found, so all 0 for an empty mask
 
     Examples
     --------
@@ -116,11 +107,7 @@ def max_f(curves: Array | Sequence[Array]) -> np.floating:
 
     Parameters
     ----------
-    curves : float ndarray of shape (images, 256), or a sequence of curves
-
-    Returns
-    -------
-    scalar of the dtype of the curves
+    curves : float ndarray of shape (images, 256), or a sequence of curves; the result has their dtype
 
     Examples
     --------
@@ -160,15 +147,12 @@ def e_curve(probability: Array, target: Array) -> Array:
         a = mask - mean(mask)          E[k] = 1 / (n - 1) sum over pixels of (1 + 2 a b / (a^2 + b^2))^2 / 4
         b = t - mean(t)
 
-    Pixels are positive as in :func:`f_curve`. For a single pixel, n - 1 is replaced by 1.
+    The result has shape (256,), and n is the number of pixels. Pixels are positive as in :func:`f_curve`. For an empty
+    or a full mask, E is the number of pixels on which both masks agree, over n - 1. For a single pixel, n - 1 is
+    replaced by 1.
     Exactness: agrees with :func:`e_curve_loops` to a few roundings.
     Source: Fan 2018, arXiv 1805.10421; status from code. The paper divides by n. The MATLAB code, ``py_sod_metrics``
-    and this function divide by n - 1, so a perfect mask scores n / (n - 1).
-
-    Returns
-    -------
-    ndarray of shape (256,); in [0, n / (n - 1)], where n is the number of pixels
-        For an empty or a full mask, the number of pixels on which both masks agree, over n - 1.
+    and this function divide by n - 1, so a perfect mask scores n / (n - 1), the largest value.
 
     Examples
     --------
@@ -197,7 +181,6 @@ def e_measure(probability: Array, target: Array) -> np.floating:
 
     The maximum E of a data set is :func:`max_f` of the curves of its images. The adaptive E, at twice the mean
     probability, is not here. Papers report any of the three as "E-measure", so say which one you report.
-
     Exactness: agrees with :func:`e_measure_loops` to the rounding of one mean.
     Source: as :func:`e_curve`; status from code.
 
@@ -244,7 +227,7 @@ def s_measure_loops(probability: Array, target: Array, *, alpha: float = 0.5) ->
 
 
 def s_measure(probability: Array, target: Array, *, alpha: float = 0.5) -> np.floating:
-    """Structure: ``S = max(0, alpha S_object + (1 - alpha) S_region)``.
+    """Structure: ``S = max(0, alpha S_object + (1 - alpha) S_region)``; a scalar in [0, 1].
 
     ::
 
@@ -256,18 +239,14 @@ def s_measure(probability: Array, target: Array, *, alpha: float = 0.5) -> np.fl
     Variances divide by n - 1; the variance of a single value is 0. The centroid is rounded half to even, as in
     ``py_sod_metrics``; MATLAB rounds half up. If the centroid is in the last row or column, some parts have no pixel.
     They count 0 here; ``py_sod_metrics`` gives NaN. S is not continuous: a part without object counts 1 if p is
-    constant in it, and 0 otherwise.
+    constant in it, and 0 otherwise. For an empty and for a full mask, S is ``1 - MAE``.
     Exactness: agrees with :func:`s_measure_loops` to the rounding of sums.
     Source: Fan 2017, arXiv 1708.00786; rounding and n - 1 as in ``py_sod_metrics``; status from code.
 
     Parameters
     ----------
     probability, target : ndarrays of shape (H, W); as in :func:`mae`
-    alpha : float; in [0, 1]
-
-    Returns
-    -------
-    scalar of the dtype of ``probability``, in [0, 1]; ``1 - MAE`` for an empty and for a full mask
+    alpha : float in [0, 1]
 
     Examples
     --------
