@@ -33,9 +33,10 @@ Calls
     y, cache = conv2d(x, w, stride=1, pad=1)       options are keywords
     dx, dw   = conv2d_backward(dy, cache)          gradients in the order of the arguments
 
-The cache and several gradients are named tuples; a docstring describes what comes before the cache. Every function
-refuses arguments whose shape or dtype is not the one in its docstring, with a ``ValueError`` or ``TypeError`` of one
-line: the operation, the argument, what came, and what was expected.
+The cache and several gradients are named tuples; a docstring describes what comes before the cache. An array without
+a ``Returns`` section has the shape and dtype of the first argument. Every function refuses arguments whose shape or
+dtype is not the one in its docstring, with a ``ValueError`` or ``TypeError`` of one line: the operation, the
+argument, what came, and what was expected.
 
 The sign contract
 -----------------

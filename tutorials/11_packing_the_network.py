@@ -23,12 +23,11 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-import tinybnn
-from tinybnn import Config, load, pack, unpack
+from tinybnn import Config, load, pack, pack_network, pack_weights, unpack
 from tinybnn.app.pictures import new_figure
 from tinybnn.fast.network import forward_fast, prepare
 from tinybnn.fast.product import digit_filters, digit_product, digit_rows, popcount_product, words_first
-from tinybnn.model import deploy, net
+from tinybnn.model import cost, deploy, net
 from tinybnn.model.evaluate import differing_logits
 from tinybnn.model.train import Training, logits_of, start, train
 from tinybnn.ops.bitpack import pack_bits
@@ -44,7 +43,7 @@ from tinybnn.testing import check, check_prediction
 # %%
 print("training for 20 steps ...")
 run = train(start(Config(), Training(steps=20, batch=8, crop=64)), load("photos", "train"))
-packed = tinybnn.pack_network(run.params, run.state, run.config)
+packed = pack_network(run.params, run.state, run.config)
 photos = [load("photos", "val")[i] for i in range(0, 64, 8)]
 different = differing_logits(lambda x: deploy.forward_packed(packed, x), logits_of(run), photos, run.config.stride)
 print(f"{different} of {sum(p.label.size for p in photos) * run.config.classes:,} logits differ")
@@ -73,7 +72,7 @@ nbytes = [3 * 3 * C * 32 * 4, 3 * 3 * 32 * -(-C // 64) * 8]
 
 # %% check="nbytes"
 w = np.ones((3, 3, C, 32), np.float32)
-check_prediction(nbytes, [w.nbytes, tinybnn.pack_weights(w).nbytes])
+check_prediction(nbytes, [w.nbytes, pack_weights(w).nbytes])
 
 # %%
 channels = np.arange(1, 257)
@@ -135,7 +134,7 @@ with TemporaryDirectory() as folder:
 # %%
 for residual, R in ((True, 3), (True, 1), (False, 3), (False, 1)):
     config = Config(residual=residual, branches=R, attention="none")
-    folded = tinybnn.pack_network(*net.init(config, np.random.default_rng(0)), config).arrays
+    folded = pack_network(*net.init(config, np.random.default_rng(0)), config).arrays
     names = [key.removesuffix(".t") for key in folded if key.endswith(".t")]
     print(f"residual {residual!s:5}, {R} branch{'es' * (R > 1):2}: words arrive at {', '.join(names) or 'no layer'}")
 
@@ -264,7 +263,7 @@ ratio = 64 * CHANNELS * 9 / (CHANNELS * 9 + 64)
 ### END SOLUTION
 
 # %% check="ratio"
-count = tinybnn.model.cost.conv2d_count(1, 1, 1, 3, 3, CHANNELS, 1, binary=True)
+count = cost.conv2d_count(1, 1, 1, 3, 3, CHANNELS, 1, binary=True)
 check_prediction(ratio, count.binary / (count.binary / 64 + count.scale))
 
 # %% [markdown]

@@ -41,11 +41,6 @@ def hardtanh(x: Array) -> tuple[Array, Array]:
     ----------
     x : float ndarray of any shape
 
-    Returns
-    -------
-    y : ndarray of the shape and dtype of ``x``
-    cache : ``x`` itself
-
     Examples
     --------
     >>> hardtanh(np.array([-3.0, 0.5, 2.0]))[0]
@@ -85,10 +80,6 @@ def prelu(x: Array, slope: Array) -> tuple[Array, PReLUCache]:
     ----------
     x : float ndarray of shape (..., C)
     slope : float ndarray of shape (C,); any number: 0 gives ReLU, 1 the identity
-
-    Returns
-    -------
-    y : ndarray of shape (..., C)
 
     Examples
     --------
@@ -136,11 +127,6 @@ def rprelu(x: Array, shift_in: Array, slope: Array, shift_out: Array) -> tuple[A
     x : float ndarray of shape (..., C)
     shift_in, slope, shift_out : float ndarrays of shape (C,); the kink is at ``(shift_in, shift_out)``
 
-    Returns
-    -------
-    y : ndarray of shape (..., C)
-    cache : PReLUCache of ``x - shift_in``
-
     Examples
     --------
     >>> one = np.ones(1)
@@ -179,11 +165,6 @@ def sigmoid(x: Array) -> tuple[Array, Array]:
     Parameters
     ----------
     x : float ndarray of any shape; infinite values close or open a gate completely
-
-    Returns
-    -------
-    y : ndarray of the shape and dtype of ``x``
-    cache : ``y`` itself, because the derivative is ``y (1 - y)``
 
     Examples
     --------

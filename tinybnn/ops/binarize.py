@@ -46,10 +46,6 @@ def sign(x: Array) -> Array:
     ----------
     x : float ndarray of any shape; NaN has no sign and is refused
 
-    Returns
-    -------
-    ndarray of the same shape and dtype; every value -1 or +1
-
     Examples
     --------
     >>> sign(np.array([-0.5, -0.0, 0.0, 2.0]))
@@ -151,10 +147,6 @@ def binarize(x: Array, tau: Array, *, quantizer: Quantizer = clipped) -> tuple[A
     x : float ndarray of shape (..., C); NaN is refused, as in :func:`sign`
     tau : float ndarray of shape (C,); ``tau = 0`` is plain sign
     quantizer : Quantizer; its surrogate is for the backward pass; :data:`real` gives ``x - tau`` itself
-
-    Returns
-    -------
-    y : ndarray of shape (..., C); values -1 or +1
 
     Examples
     --------

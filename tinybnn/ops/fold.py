@@ -41,10 +41,6 @@ def fold_threshold(levels_to_real: Callable[[Array], Array], n: int, F: int) -> 
     n, F : int
         The number of taps, KH KW C, and of filters. With ``pad_value`` 0, every integer from ``-n`` to ``n`` occurs.
 
-    Returns
-    -------
-    Threshold
-
     Examples
     --------
     >>> fold_threshold(lambda z: z * np.array([0.5, -0.5]) + 0.25, 3, 2)     # z >= 0, and not z >= 1
@@ -76,10 +72,6 @@ def fold_batch_norm(
     alpha, gamma, beta, mean, var : float ndarrays of shape (F,); the scale of each filter and its batch norm
     n : int; as in :func:`fold_threshold`
     eps : float
-
-    Returns
-    -------
-    Threshold
 
     Examples
     --------

@@ -8,7 +8,7 @@
 
 A label equal to ``ignore`` removes its pixel from every sum, count and gradient, even if its logits are NaN; the other
 pixels are *counted*. Without counted pixels, the loss and the gradient are 0; other libraries give NaN. No loss takes
-the exponential of a positive number, so nothing overflows.
+the exponential of a positive number, so nothing overflows. A loss is a scalar of the dtype of the logits.
 """
 
 import math
@@ -63,10 +63,6 @@ def cross_entropy(
     labels : integer ndarray of shape (...); 0..L-1 or ``ignore``
     class_weights : sequence of L finite numbers >= 0, all 1 by default; doubling all of them changes nothing
     ignore : int
-
-    Returns
-    -------
-    loss : scalar of the dtype of ``logits``
 
     Examples
     --------
@@ -136,10 +132,6 @@ def binary_cross_entropy(logits: Array, targets: Array, *, ignore: int = IGNORE)
     targets : integer ndarray of the same shape; 0, 1 or ``ignore``
     ignore : int
 
-    Returns
-    -------
-    loss : scalar of the dtype of ``logits``
-
     Examples
     --------
     >>> loss, _ = binary_cross_entropy(np.log([1.0, 1.0, 3.0]), np.array([0, 1, 255]))
@@ -190,10 +182,6 @@ def dice(logits: Array, targets: Array, *, smooth: float = 1.0, ignore: int = IG
     ----------
     logits, targets, ignore : as in :func:`binary_cross_entropy`
     smooth : float, at least 1e-6; without object and prediction, it prevents 0/0 and makes the loss 0
-
-    Returns
-    -------
-    loss : scalar of the dtype of ``logits``, in [0, 1]
 
     Examples
     --------

@@ -52,10 +52,6 @@ def batch_norm(x: Array, gamma: Array, beta: Array, *, eps: float = 1e-5) -> tup
     gamma, beta : float ndarrays of shape (C,)
     eps : float; added to the variance, at least 1e-12
 
-    Returns
-    -------
-    y : ndarray of shape (..., C)
-
     Examples
     --------
     >>> y, cache = batch_norm(np.array([[1.0], [3.0]]), np.array([10.0]), np.array([5.0]), eps=1e-12)
@@ -158,10 +154,6 @@ def batch_norm_inference(x: Array, gamma: Array, beta: Array, mean: Array, var: 
     x : float ndarray of shape (..., C)
     gamma, beta, mean, var : float ndarrays of shape (C,); a negative variance is refused
     eps : float
-
-    Returns
-    -------
-    ndarray of shape (..., C)
 
     Examples
     --------

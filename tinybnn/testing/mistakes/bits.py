@@ -107,6 +107,8 @@ MISTAKES = (
          "larq/compute-engine#132"),
         ("packs the sign bit of x - tau, so -0.0 becomes -1", "x < tau", "np.signbit(x - tau)",
          "a few bits differ from the float network, where a negative number was rounded to zero or multiplied by it"),
+        ("1 means +1", "x < tau", "x >= tau",
+         "two sides packed alike still agree; one side alone turns the sign of every product", *POLARITY),
         ("ignores the threshold", "x < tau", "x < 0",
          "right while all thresholds are 0; trained ones lose accuracy in the packed network alone"),
         ("adds the threshold", "x < tau", "x < -tau",
