@@ -273,8 +273,7 @@ check_prediction(ratio, count.binary / (count.binary / 64 + count.scale))
 # one by one: a single instruction multiplies and adds 8 or 16 of them.
 #
 # Now we measure the time, on one thread. The product is that of a middle layer: 4096 pixels, 576 signs each, 64
-# filters. The operands are prepared before the time is taken. `moved` counts the bytes that each function must read
-# and write at least. The last line checks the results first: it lists only the functions whose results are right.
+# filters. The operands are prepared before the time is taken.
 
 # %%
 M, n, F = 4096, 576, 64
@@ -283,6 +282,12 @@ a, b = (rng.choice(np.float32([-1, 1]), (rows, n)) for rows in (M, F))
 words_a, words_b, bt, result = pack(a), pack(b), np.ascontiguousarray(b.T), 4 * M * F
 columns_a, columns_b = words_first(words_a), words_first(words_b)
 x, f = digit_rows(words_a, n), digit_filters(words_b, n)
+
+# %% [markdown]
+# `moved` counts the bytes that each function must read and write at least. The last line checks the results first: it
+# lists only the functions whose results are right.
+
+# %%
 functions = {
     "float BLAS": lambda: a @ bt,
     "popcount": lambda: popcount_product(columns_a, columns_b, n),

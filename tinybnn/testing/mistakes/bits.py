@@ -113,6 +113,8 @@ MISTAKES = (
          "right while all thresholds are 0; trained ones lose accuracy in the packed network alone"),
         ("adds the threshold", "x < tau", "x < -tau",
          "right while all thresholds are 0; otherwise bits between -tau and tau are wrong"),
+        ("bytes, not words", lambda x, tau: np.packbits(x < tau, axis=-1, bitorder="little"),
+         "the same bits, but rows that end in the middle of a word"),
         ("the first channel's threshold for all", "x < tau", "x < tau[0]",
          "right with one channel, or if all thresholds are equal"),
     ),
