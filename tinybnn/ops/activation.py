@@ -159,8 +159,7 @@ def sigmoid(x: Array) -> tuple[Array, Array]:
     """A gate between 0 and 1: ``y = 1 / (1 + exp(-x)) = (1 + tanh(x / 2)) / 2``.
 
     Exactness: the difference to :func:`sigmoid_loops` is at most a few roundings of 1, so a smaller value may become 0.
-    The hyperbolic tangent cannot overflow.
-    Source: textbook; status exact.
+    The hyperbolic tangent cannot overflow. Source: textbook; status exact.
 
     Parameters
     ----------
