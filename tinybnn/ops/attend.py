@@ -38,6 +38,7 @@ def attend(scores: Array, v: Array) -> tuple[Array, AttendCache]:
     """Average the values with softmax weights: ``y[t] = sum over s of softmax(scores[t])[s] v[s]``.
 
     A constant added to a row of scores changes nothing; the row's maximum is subtracted, so that exp never overflows.
+    The result has shape (N, A, T, D).
     Exactness: agrees with :func:`attend_loops` to the rounding of a sum of S terms.
     Source: Vaswani 2017, arXiv 1706.03762, eq. 1; status exact.
 
@@ -45,10 +46,6 @@ def attend(scores: Array, v: Array) -> tuple[Array, AttendCache]:
     ----------
     scores : float ndarray of shape (N, A, T, S); ``S = 0`` is refused: there is no mean of nothing
     v : float ndarray of shape (N, A, S, D)
-
-    Returns
-    -------
-    y : ndarray of shape (N, A, T, D)
 
     Examples
     --------
@@ -73,9 +70,6 @@ def attend_backward(dy: Array, cache: AttendCache) -> AttendGrads:
     need_shape("attend_backward", "dy", dy, " ".join(map(str, (*weights.shape[:3], v.shape[3]))))
     dweights, dv = dy @ transposed(v), transposed(weights) @ dy  # (2)
     return AttendGrads(weights * (dweights - (weights * dweights).sum(-1, keepdims=True)), dv)  # (1)
-
-
-# -- heads ----------------------------------------------------------------------------------------------------------
 
 
 def split_heads(x: Array, heads: int) -> Array:
@@ -126,9 +120,6 @@ def need_tokens(op: str, q: Array, k: Array, v: Array, heads: int, **scales: Arr
     for name, scale in scales.items():
         need_shape(op, name, scale, "A", A=(heads, "heads"))
     return N, T, D
-
-
-# -- packed heads ---------------------------------------------------------------------------------------------------
 
 
 def pack_heads(x: Array, heads: int = 1) -> Array:
