@@ -71,12 +71,7 @@ def attention(q: Array, k: Array, v: Array, *, heads: int = 1) -> tuple[Array, A
     ----------
     q : float ndarray of shape (N, T, A D)
     k, v : float ndarrays of shape (N, S, A D); S may differ from T
-    heads : int
-        A. The last axis is cut into A runs, and each attends on its own; a width that A does not divide is refused.
-
-    Returns
-    -------
-    y : ndarray of shape (N, T, A D)
+    heads : int; A, the number of runs of the last axis, each attending on its own; the width is a multiple of A
 
     Examples
     --------
@@ -143,18 +138,12 @@ def binary_attention(
 
     Parameters
     ----------
-    q : float ndarray of shape (N, T, A D)
-        Latent: only its signs are used. NaN is refused, in ``k`` too.
+    q : float ndarray of shape (N, T, A D); latent: only its signs are used; NaN is refused, in ``k`` too
     k, v : float ndarrays of shape (N, S, A D); keys are latent, values real
     scale : float ndarray of shape (A,)
         Learnt: the scale of q times the scale of k, one a head. Scores lie within ``scale * sqrt(D)`` of 0.
-    heads : int
-    quantizer : Quantizer
-        The surrogate of both signs; :data:`tinybnn.ops.binarize.real` gives float attention with a learnt temperature.
-
-    Returns
-    -------
-    y : ndarray of shape (N, T, A D)
+    heads : as in :func:`attention`
+    quantizer : Quantizer; of q and k; :data:`tinybnn.ops.binarize.real` gives float attention with a learnt temperature
 
     Examples
     --------
@@ -220,7 +209,6 @@ def linear_attention(q: Array, k: Array, v: Array, *, heads: int = 1) -> tuple[A
     """Attention without softmax, bracketed so that no query meets a key: ``y = q (k^T v) / S`` in each head.
 
     ``(q k^T) v / S`` is the same number, for 2 T S D multiplications a head instead of (T + S) D D.
-
     Exactness: equals :func:`linear_attention_loops`, and the other bracketing, by ``==`` on small integers when S is a
     power of two; otherwise agrees to the rounding of its sums.
     Source: Efficient Attention, Shen 2018, arXiv 1812.01243, without its softmax: weights may be negative and need not
@@ -230,11 +218,7 @@ def linear_attention(q: Array, k: Array, v: Array, *, heads: int = 1) -> tuple[A
     ----------
     q : float ndarray of shape (N, T, A D)
     k, v : float ndarrays of shape (N, S, A D)
-    heads : int
-
-    Returns
-    -------
-    y : ndarray of shape (N, T, A D)
+    heads : as in :func:`attention`
 
     Examples
     --------
