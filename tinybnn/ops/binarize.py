@@ -37,9 +37,8 @@ def sign_loops(x: Array) -> Array:
 def sign(x: Array) -> Array:
     """The sign of every element, with no third value: ``y = +1 if x >= 0 else -1``.
 
-    Exactness: equals :func:`sign_loops` by ``==``.
-    Source: Hubara 2016, arXiv 1602.02830, eq. 1; status exact. ``np.sign``, ``torch.sign`` and ONNX ``Sign``
-    differ: they give 0 at 0, and a network that uses them is ternary.
+    Exactness: equals :func:`sign_loops` by ``==``. Source: Hubara 2016, arXiv 1602.02830, eq. 1; status exact.
+    ``np.sign``, ``torch.sign`` and ONNX ``Sign`` differ: they give 0 at 0, and a network that uses them is ternary.
     See also: :func:`tinybnn.ops.bitpack.pack`.
 
     Parameters
@@ -120,9 +119,6 @@ QUANTIZERS = {
 """The surrogates by name, for options and tests. With each of them ``sign`` runs forward."""
 
 
-# -- binarization with a learned threshold -------------------------------------------------------------------------
-
-
 def binarize_loops(x: Array, tau: Array) -> Array:
     """Specification of :func:`binarize` for a hard quantizer: is each value at least its channel's threshold?"""
     y = np.empty(x.shape)
@@ -173,9 +169,6 @@ def channel_sum(x: Array) -> Array:
     return np.ones(len(rows), x.dtype) @ rows
 
 
-# -- scales of binary weights ---------------------------------------------------------------------------------------
-
-
 def mean_abs_loops(w: Array) -> Array:
     """Specification of :func:`mean_abs`."""
     *inner, F = w.shape
@@ -191,7 +184,7 @@ def mean_abs(w: Array) -> tuple[Array, Array]:
     """The best scale of each binary filter: ``alpha[f] = mean |w[..., f]|``.
 
     Among all ``alpha * sgn(w)`` this one is nearest to ``w``. For a filter of ``n`` weights the squared error is
-    ``|w|^2 - n alpha^2``.
+    ``|w|^2 - n alpha^2``. The result has shape (F,); the cache is ``w`` itself.
 
     Exactness: agrees with :func:`mean_abs_loops` to the rounding of one sum.
     Source: XNOR-Net, Rastegari 2016, arXiv 1603.05279, eq. 6; status exact.
@@ -200,11 +193,6 @@ def mean_abs(w: Array) -> tuple[Array, Array]:
     ----------
     w : float ndarray of shape (..., F)
         **Latent weights**: the floats that training changes and whose signs are the binary weights. Filters last.
-
-    Returns
-    -------
-    alpha : ndarray of shape (F,)
-    cache : ``w`` itself
 
     Examples
     --------
