@@ -40,7 +40,7 @@ def binary_conv2d(
 ) -> tuple[Array, BinaryConvCache]:  # fmt: skip
     """Convolve binary activations with the signs of latent weights, then scale each filter.
 
-    ``y[..., f] = alpha[f] * conv2d(x, sgn(w))[..., f]``
+    ``y[..., f] = alpha[f] * conv2d(x, sgn(w))[..., f]``, of shape (N, OH, OW, F).
 
     Exactness: equals :func:`binary_conv2d_loops` by ``==`` in float64, and to one rounding in float32. In both it
     equals ``alpha * conv2d_packed(...)`` by ``==``.
@@ -54,14 +54,9 @@ def binary_conv2d(
         because with a relaxed quantizer the same code runs on real values.
     w : float ndarray of shape (KH, KW, C / groups, F); latent weights; only their signs are used
     alpha : float ndarray of shape (F,); the scale: ``mean_abs(w)``, or a parameter of its own
-    pad_value : -1, 0 or +1
-        No default: 0 is not a binary value, and -1 and +1 are not zero. Any other value is refused.
+    pad_value : -1, 0 or +1; no default: 0 is not a binary value, and -1 and +1 are not zero; other values are refused
     stride, pad, dilation, groups : as in :func:`tinybnn.ops.conv.conv2d`
     quantizer : Quantizer; the surrogate of the weights' sign
-
-    Returns
-    -------
-    y : ndarray of shape (N, OH, OW, F)
 
     Examples
     --------
@@ -88,9 +83,6 @@ def binary_conv2d_backward(dy: Array, cache: BinaryConvCache) -> BinaryConvGrads
     return BinaryConvGrads(dx, dw, dalpha)
 
 
-# -- packed ---------------------------------------------------------------------------------------------------------
-
-
 def pack_activations(x: Array, groups: int = 1) -> Array:
     """Signs (N, H, W, C) as words (N, H, W, groups * ceil(C / groups / 64)). Each group starts a new word.
 
@@ -112,7 +104,7 @@ def conv2d_packed(
     x: Array, w: Array, C: int, *, pad_value: int,
     stride: Pair = 1, pad: Pair = 0, dilation: Pair = 1, groups: int = 1,
 ) -> Array:  # fmt: skip
-    """Binary convolution of packed operands: the whole number inside :func:`binary_conv2d`.
+    """Binary convolution of packed operands: the sum inside :func:`binary_conv2d`, as int32 of shape (N, OH, OW, F).
 
     ``y = n - 2 popcount(columns ^ w)``, where ``n = KH KW C / groups`` is the number of products in a sum. The columns
     are the words under each window. A padded pixel of +1 is a word of zeros, and one of -1 has a one for every channel.
@@ -128,10 +120,6 @@ def conv2d_packed(
     w : uint64 ndarray of shape (F, KH, KW, ceil(C / groups / 64)); from :func:`pack_weights`
     C : int; the true number of channels of ``x``, which the words do not tell
     pad_value, stride, pad, dilation, groups : as in :func:`binary_conv2d`
-
-    Returns
-    -------
-    ndarray of int32, shape (N, OH, OW, F)
 
     Examples
     --------
