@@ -31,7 +31,7 @@ def pack_loops(x: Array) -> Array:
 
 
 def pack(x: Array) -> Array:
-    """Pack values of -1 and +1 along the last axis into ``uint64`` words.
+    """Pack values of -1 and +1 along the last axis into ``uint64`` words, of shape (..., ceil(C / 64)).
 
     Exactness: equals :func:`pack_loops` by ``==``, on little- and big-endian machines.
     Source: ours. The bytes are those of Larq Compute Engine, whose words have 32 bits.
@@ -39,10 +39,6 @@ def pack(x: Array) -> Array:
     Parameters
     ----------
     x : float ndarray of shape (..., C); any value but -1 and +1 is refused; binarize first
-
-    Returns
-    -------
-    ndarray of uint64, shape (..., ceil(C / 64))
 
     Examples
     --------
@@ -70,7 +66,7 @@ def pack_bits(negative: Array) -> Array:
 
 
 def binarize_packed(x: Array, tau: Array) -> Array:
-    """Threshold and pack at once: the bits of ``pack(binarize(x, tau)[0])``, without the floats of +-1 in between.
+    """Threshold and pack at once: the words of ``pack(binarize(x, tau)[0])``, without the floats of +-1 in between.
 
     Exactness: equals ``pack(binarize(x, tau)[0])`` by ``==``; both refuse NaN in ``x``. Source: ours.
 
@@ -78,10 +74,6 @@ def binarize_packed(x: Array, tau: Array) -> Array:
     ----------
     x : float ndarray of shape (..., C)
     tau : float ndarray of shape (C,)
-
-    Returns
-    -------
-    ndarray of uint64, shape (..., ceil(C / 64))
 
     Examples
     --------
@@ -104,7 +96,7 @@ def unpack_loops(packed: Array, C: int) -> Array:
 
 
 def unpack(packed: Array, C: int, dtype: type | np.dtype = np.float32) -> Array:
-    """Undo :func:`pack`: the ``C`` values of -1 and +1 in each row of words.
+    """Undo :func:`pack`: the ``C`` values of -1 and +1 in each row of words, as ``dtype`` of shape (..., C).
 
     Exactness: equals :func:`unpack_loops` by ``==``; ``unpack(pack(x), C)`` is ``x``. Source: ours.
 
@@ -113,10 +105,6 @@ def unpack(packed: Array, C: int, dtype: type | np.dtype = np.float32) -> Array:
     packed : uint64 ndarray of shape (..., ceil(C / 64))
     C : int; the number of values in a row, which the words do not tell
     dtype : float dtype
-
-    Returns
-    -------
-    ndarray of ``dtype``, shape (..., C)
 
     Examples
     --------
@@ -142,6 +130,7 @@ def packed_dot_loops(a: Array, b: Array, n: int) -> Array:
 def packed_dot(a: Array, b: Array, n: int) -> Array:
     """Dot products of packed rows: ``n - 2 popcount(a ^ b)``, summed over the words.
 
+    The result is int64 of shape (...), between ``-n`` and ``n``, with the parity of ``n``.
     Exactness: equals :func:`packed_dot_loops`, and the dot product of the unpacked rows, by ``==``.
     Source: Hubara 2016, arXiv 1602.02830; status exact.
 
@@ -149,10 +138,6 @@ def packed_dot(a: Array, b: Array, n: int) -> Array:
     ----------
     a, b : uint64 ndarrays of shape (..., ceil(n / 64)); equal shapes, tail bits zero
     n : int; the true number of values in a row
-
-    Returns
-    -------
-    ndarray of int64, shape (...); between ``-n`` and ``n``, with the parity of ``n``
 
     Examples
     --------
@@ -175,22 +160,16 @@ def packed_matmul_loops(a: Array, b: Array, n: int) -> Array:
 
 
 def packed_matmul(a: Array, b: Array, n: int) -> Array:
-    """The matrix product of packed rows: ``y[m, f] = n - 2 popcount(a[m] ^ b[f])``.
+    """The matrix product of packed rows: ``y[m, f] = n - 2 popcount(a[m] ^ b[f])``, int32 of shape (M, F).
 
-    Exactness: equals :func:`packed_matmul_loops` by ``==``.
-    Source: Hubara 2016, arXiv 1602.02830; status exact.
+    Exactness: equals :func:`packed_matmul_loops` by ``==``. Source: Hubara 2016, arXiv 1602.02830; status exact.
     See also: :mod:`tinybnn.fast.product`, which gives the same integers faster.
 
     Parameters
     ----------
-    a : uint64 ndarray of shape (M, words)
-    b : uint64 ndarray of shape (F, words)
-        Rows of ``ceil(n / 64)`` words, like ``a``: the *transpose* of a usual right operand.
+    a : uint64 ndarray of shape (M, words); rows of ``ceil(n / 64)`` words
+    b : uint64 ndarray of shape (F, words); rows like those of ``a``: the transpose of a usual right operand
     n : int; as in :func:`packed_dot`
-
-    Returns
-    -------
-    ndarray of int32, shape (M, F)
 
     Examples
     --------
