@@ -57,16 +57,14 @@ def conv2d(
 
     Exactness: equals :func:`conv2d_loops` by ``==`` while every partial sum is a whole number below 2**24 (float32)
     or 2**53 (float64), as with binary operands; otherwise to the rounding of a sum of KH KW C terms.
-    Source: textbook; status exact.
-    See also: :func:`tinybnn.ops.binary_conv.conv2d_packed`.
+    Source: textbook; status exact. See also: :func:`tinybnn.ops.binary_conv.conv2d_packed`.
 
     Parameters
     ----------
     x : float ndarray of shape (N, H, W, C)
     w : float ndarray of shape (KH, KW, C / groups, F); a kernel larger than the padded input is refused
     stride, pad, dilation : int or (rows, columns) pair; ``pad`` rows and columns are added on each side
-    pad_value : float
-        The value of the padding. For a binary convolution it is -1, 0 or +1 and part of the network.
+    pad_value : float; the value of the padding; for a binary convolution it is -1, 0 or +1 and part of the network
     groups : int; ``C`` and ``F`` are cut into this many runs; each run of filters sees only its run of channels
 
     Returns
@@ -94,18 +92,12 @@ def conv2d(
 
 
 def conv2d_backward(dy: Array, cache: ConvCache) -> ConvGrads:
-    """``dx`` is the transposed convolution of ``dy``; ``dw`` correlates the input with ``dy``.
-
-    Padding is constant, so it receives no gradient.
-    """
+    """``dx`` is the transposed convolution of ``dy``; ``dw`` correlates ``x`` and ``dy``. Padding gets no gradient."""
     x, w, stride, pad, _, dilation, groups = cache
     OH, OW = output_size("conv2d_backward", x.shape[1:3], w.shape[:2], stride, pad, dilation)
     need_shape("conv2d_backward", "dy", dy, f"{len(x)} {OH} {OW} {w.shape[3]}")
     dx, _ = conv_transpose2d(dy, w, stride=stride, pad=pad, dilation=dilation, groups=groups, size=x.shape[1:3])
     return ConvGrads(dx, weight_gradient(dy, cache))
-
-
-# -- the transpose --------------------------------------------------------------------------------------------------
 
 
 def conv_transpose2d_loops(
@@ -133,7 +125,7 @@ ConvTransposeGrads = namedtuple("ConvTransposeGrads", "dy dw")
 def conv_transpose2d(
     y: Array, w: Array, *, stride: Pair = 1, pad: Pair = 0, dilation: Pair = 1, groups: int = 1, size: HW | None = None
 ) -> tuple[Array, ConvTransposeCache]:
-    """The transpose of :func:`conv2d`: from the shape of its output back to the shape of its input.
+    """The transpose of :func:`conv2d`, from the shape of its output back to that of its input, (N, H, W, C).
 
     ``x[n, i SH + kh DH - PH, j SW + kw DW - PW, c] += y[n, i, j, f] w[kh, kw, c, f]``. With stride 2 it is an
     upsampling whose kernel is learnt.
@@ -151,10 +143,6 @@ def conv_transpose2d(
     size : (H, W), optional
         The output size, which :func:`conv2d` must map to (OH, OW). A stride maps several sizes to one; the default is
         the smallest: ``H = (OH - 1) SH + DH (KH - 1) + 1 - 2 PH``.
-
-    Returns
-    -------
-    x : ndarray of shape (N, H, W, C)
 
     Examples
     --------
@@ -190,9 +178,6 @@ def conv_transpose2d_backward(dx: Array, cache: ConvTransposeCache) -> ConvTrans
     dy, conv_cache = conv2d(dx, w, stride=stride, pad=pad, dilation=dilation, groups=groups)
     need_shape("conv_transpose2d_backward", "the convolution of dx", dy, " ".join(map(str, y.shape)))
     return ConvTransposeGrads(dy, weight_gradient(y, conv_cache))
-
-
-# -- what both share ------------------------------------------------------------------------------------------------
 
 
 def output_size(op: str, size: HW, kernel: HW, stride: HW, pad: HW, dilation: HW) -> tuple[int, ...]:
