@@ -38,8 +38,7 @@ def fold_threshold(levels_to_real: Callable[[Array], Array], n: int, F: int) -> 
     levels_to_real : callable
         ``f``: from integers to floats of shape (2 n + 1, F), in the dtype and the order of operations of inference. In
         each filter it only rises or only falls: NaN, or a sign that changes twice, is refused.
-    n, F : int
-        The number of taps, KH KW C, and of filters. With ``pad_value`` 0, every integer from ``-n`` to ``n`` occurs.
+    n, F : int; ``n`` products in a sum, KH KW C; with ``pad_value`` 0, every integer from ``-n`` to ``n`` occurs
 
     Examples
     --------
@@ -70,8 +69,7 @@ def fold_batch_norm(
     Parameters
     ----------
     alpha, gamma, beta, mean, var : float ndarrays of shape (F,); the scale of each filter and its batch norm
-    n : int; as in :func:`fold_threshold`
-    eps : float
+    n, eps : as in :func:`fold_threshold` and in :func:`tinybnn.ops.norm.batch_norm`
 
     Examples
     --------
@@ -103,10 +101,6 @@ def threshold_sign(z: Array, threshold: Threshold) -> Array:
     ----------
     z : integer ndarray of shape (..., F)
     threshold : Threshold
-
-    Returns
-    -------
-    ndarray of bool, of the shape of ``z``
 
     Examples
     --------
