@@ -62,7 +62,6 @@ def cross_entropy(
     logits : float ndarray of shape (..., L)
     labels : integer ndarray of shape (...); 0..L-1 or ``ignore``
     class_weights : sequence of L finite numbers >= 0, all 1 by default; doubling all of them changes nothing
-    ignore : int
 
     Examples
     --------
@@ -130,7 +129,6 @@ def binary_cross_entropy(logits: Array, targets: Array, *, ignore: int = IGNORE)
     ----------
     logits : float ndarray of any shape
     targets : integer ndarray of the same shape; 0, 1 or ``ignore``
-    ignore : int
 
     Examples
     --------
