@@ -100,18 +100,14 @@ def multi_branch_upsample(
     Parameters
     ----------
     x : float ndarray of shape (N, H, W, C); real values; NaN is refused
-    tau : float ndarray of shape (R, C)
-        Thresholds of each branch. They must start different: branches that begin equal stay equal.
+    tau : float ndarray of shape (R, C); thresholds, which must start different: branches that begin equal stay equal
     w : float ndarray of shape (R, KH, KW, C, F); latent weights
-    alpha : float ndarray of shape (R, F)
-        Scales of the binary filters: ``mean_abs`` of each ``w[r]``, or parameters of their own.
-    theta : float ndarray of shape (R, F) or (R, OH, OW, F)
-        Gates before the sigmoid, per channel or per position and channel; infinities are allowed.
+    alpha : float ndarray of shape (R, F); filter scales: ``mean_abs`` of each ``w[r]``, or parameters of their own
+    theta : float ndarray of shape (R, F) or (R, OH, OW, F); gates before the sigmoid; infinities are allowed
     pad_value : -1, 0 or +1; as in :func:`tinybnn.ops.binary_conv.binary_conv2d`; no default
     scale, pad : int or (rows, columns) pair
     upsamplers : tuple of R Upsampler, optional; nearest in every branch if None
-    quantizer : Quantizer
-        For activations and weights. With :data:`tinybnn.ops.binarize.real` this is the float network's layer.
+    quantizer : Quantizer; of activations and weights; :data:`tinybnn.ops.binarize.real` gives the float network's layer
 
     Returns
     -------
@@ -143,10 +139,7 @@ def multi_branch_upsample(
 
 
 def multi_branch_upsample_backward(dy: Array, cache: MultiBranchCache) -> MultiBranchGrads:
-    """``dtheta_r = g_r (1 - g_r) dy alpha_r z_r``, summed over all outputs that share a gate.
-
-    ``x`` is the input of R branches, so ``dx`` is the sum of R gradients.
-    """
+    """``dtheta_r = g_r (1 - g_r) dy alpha_r z_r``, summed over outputs that share a gate. ``dx`` sums over branches."""
     branches, w, alpha, gates, quantizer = cache
     need_shape("multi_branch_upsample_backward", "dy", dy, " ".join(map(str, branches[0].z.shape)))
     shared = "nijf,nijf->f" if gates.ndim == 2 else "nijf,nijf->ijf"  # all images share a gate, or all positions too
@@ -194,20 +187,15 @@ def multi_branch_upsample_packed(
     x: Array, tau: Array, w: Array, alpha: Array, theta: Array, *, pad_value: int,
     scale: Pair = 2, pad: Pair = 1, upsamplers: Sequence[Upsampler] | None = None,
 ) -> Array:  # fmt: skip
-    """The value of :func:`multi_branch_upsample`, from packed weights.
+    """The value of :func:`multi_branch_upsample`, of shape (N, OH, OW, F), from packed weights.
 
     Exactness: equals :func:`multi_branch_upsample` by ``==`` in float32 and float64, because the counts are whole
-    numbers, and scale, gate and sum follow in the same order.
-    Source: ours.
+    numbers, and scale, gate and sum follow in the same order. Source: ours.
 
     Parameters
     ----------
     x, tau, alpha, theta, pad_value, scale, pad, upsamplers : as in :func:`multi_branch_upsample`
     w : uint64 ndarray of shape (R, F, KH, KW, ceil(C / 64)); ``pack_weights(sign(w))`` of all branches
-
-    Returns
-    -------
-    ndarray of shape (N, OH, OW, F), of the dtype of ``x``
 
     Examples
     --------
