@@ -100,7 +100,7 @@ def update_running_loops(mean: Array, var: Array, x: Array, *, momentum: float =
 
 
 def update_running(mean: Array, var: Array, cache: BatchNormCache, *, momentum: float = 0.9) -> tuple[Array, Array]:
-    """The running statistics after one more batch, as new arrays: ``momentum * old + (1 - momentum) * batch``.
+    """The running mean and variance after one more batch, as new arrays: ``momentum * old + (1 - momentum) * batch``.
 
     Exactness: agrees with :func:`update_running_loops` to the rounding of its sums.
     Source: Ioffe and Szegedy 2015, arXiv 1502.03167, algorithm 2; status exact. The variance is the unbiased one,
@@ -111,10 +111,6 @@ def update_running(mean: Array, var: Array, cache: BatchNormCache, *, momentum: 
     mean, var : float ndarrays of shape (C,)
     cache : BatchNormCache; of a batch with at least 2 values a channel, because a single value has no variance
     momentum : float in [0, 1], the share of the old value; PyTorch's is that of the new one: 0.1 there is 0.9 here
-
-    Returns
-    -------
-    (mean, var) : ndarrays of shape (C,)
 
     Examples
     --------
@@ -153,7 +149,7 @@ def batch_norm_inference(x: Array, gamma: Array, beta: Array, mean: Array, var: 
     ----------
     x : float ndarray of shape (..., C)
     gamma, beta, mean, var : float ndarrays of shape (C,); a negative variance is refused
-    eps : float
+    eps : as in :func:`batch_norm`
 
     Examples
     --------
