@@ -37,8 +37,7 @@ def max_pool2d(x: Array, *, kernel: Pair = 2, stride: Pair | None = None, pad: P
     """The largest value in each window: ``y[n, i, j, c] = max over kh, kw of x[n, i SH + kh - PH, j SW + kw - PW, c]``.
 
     Exactness: equals :func:`max_pool2d_loops` by ``==``. It commutes with ``sign`` and every other rising function.
-    Source: textbook; status exact.
-    See also: :func:`max_pool2d_packed`.
+    Source: textbook; status exact. See also: :func:`max_pool2d_packed`.
 
     Parameters
     ----------
@@ -85,6 +84,7 @@ def max_pool2d_backward(dy: Array, cache: MaxPoolCache) -> Array:
 def max_pool2d_packed(words: Array, *, kernel: Pair = 2, stride: Pair | None = None) -> Array:
     """The largest of packed signs: -1 only where all signs are -1. A bit of 1 means -1, so it is AND.
 
+    The result is uint64 of shape (N, OH, OW, ceil(C / 64)).
     Exactness: ``max_pool2d_packed(pack(x))`` equals ``pack(max_pool2d(x))`` by ``==`` for ``x`` of -1 and +1.
     Source: ours. The mean of signs is not a sign, so average pooling has no packed form.
 
@@ -92,10 +92,6 @@ def max_pool2d_packed(words: Array, *, kernel: Pair = 2, stride: Pair | None = N
     ----------
     words : uint64 ndarray of shape (N, H, W, ceil(C / 64))
     kernel, stride : as in :func:`max_pool2d`; there is no padding
-
-    Returns
-    -------
-    ndarray of uint64, shape (N, OH, OW, ceil(C / 64))
 
     Examples
     --------
@@ -124,8 +120,7 @@ AvgPoolCache = namedtuple("AvgPoolCache", "size kernel stride")  # size is that 
 def avg_pool2d(x: Array, *, kernel: Pair = 2, stride: Pair | None = None) -> tuple[Array, AvgPoolCache]:
     """The mean of each window: ``y[n, i, j, c] = sum over kh, kw of x[n, i SH + kh, j SW + kw, c] / (KH KW)``.
 
-    Exactness: agrees with :func:`avg_pool2d_loops` to the rounding of KH KW terms.
-    Source: textbook; status exact.
+    Exactness: agrees with :func:`avg_pool2d_loops` to the rounding of KH KW terms. Source: textbook; status exact.
 
     Parameters
     ----------
@@ -175,7 +170,7 @@ AdaptivePoolCache = namedtuple("AdaptivePoolCache", "rows columns")  # the matri
 
 
 def adaptive_avg_pool2d(x: Array, *, size: Pair) -> tuple[Array, AdaptivePoolCache]:
-    """Average a map to any size: ``y[n, i, j, c] = sum over h, w of A[i, h] B[j, w] x[n, h, w, c]``.
+    """Average a map to any size, (N, OH, OW, C): ``y[n, i, j, c] = sum over h, w of A[i, h] B[j, w] x[n, h, w, c]``.
 
     Output row ``i`` is the mean of the input rows ``floor(i H / OH)`` to ``ceil((i + 1) H / OH) - 1``, which are all
     rows it touches; so neighbours share a row if OH does not divide H. Columns likewise.
@@ -188,10 +183,6 @@ def adaptive_avg_pool2d(x: Array, *, size: Pair) -> tuple[Array, AdaptivePoolCac
     ----------
     x : float ndarray of shape (N, H, W, C)
     size : int or (rows, columns) pair; ``OH`` and ``OW``; a size larger than the map is allowed and repeats values
-
-    Returns
-    -------
-    y : ndarray of shape (N, OH, OW, C)
 
     Examples
     --------
@@ -224,9 +215,6 @@ def cells(n: int, m: int) -> Array:
     i, h = np.arange(m)[:, None], np.arange(n)
     touched = ((h + 1) * m > i * n) & (h * m < (i + 1) * n)  # value h is [h, h + 1) / n, cell i is [i, i + 1) / m
     return touched / touched.sum(1, keepdims=True)
-
-
-# -- helpers ------------------------------------------------------------------------------------------------
 
 
 def _geometry(op: str, x: Array, kernel: Pair, stride: Pair | None, pad: HW = (0, 0)) -> tuple[HW, HW, tuple[int, ...]]:
