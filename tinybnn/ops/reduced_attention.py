@@ -1,14 +1,12 @@
 """Attention whose cost grows with the number of tokens, not with its square: two ways, and their sum.
 
 The **position part** has fewer keys: the map is averaged over coarse grids, and T queries attend to the S averages,
-the anchors. The **channel part** exchanges tokens and channels: a channel is one query of width T, and the D channels
-of a head attend to each other (:func:`tinybnn.ops.attend.transpose_heads`)::
+the anchors, 110 by default (:mod:`tinybnn.ops.pyramid`). The **channel part** exchanges tokens and channels: a channel
+is a query of width T, and the D channels of a head attend to each other (:func:`tinybnn.ops.attend.transpose_heads`)::
 
     position   y = softmax(scale sgn(q) sgn(pool k)^T / sqrt(D)) pool v         T S D instead of T T D multiplications
     channel    y = v softmax(scale sgn(q)^T sgn(k) / sqrt(T))^T                 T D D
     two-part   y = position + channel
-
-Levels 1, 3, 6, 8 give S = 1 + 9 + 36 + 64 = 110 anchors for any T.
 """
 
 from collections import namedtuple
@@ -69,14 +67,9 @@ def pooled_attention(
     q : float ndarray of shape (N, T, A D)
     k, v : float ndarrays of shape (N, H W, A D)
     scale : float ndarray of shape (A,)
-    grid : (H, W)
-        The map on which the tokens of ``k`` and ``v`` lie, row-major. ``H W`` must be their number.
+    grid : (H, W); the map on which the tokens of ``k`` and ``v`` lie, row-major; ``H W`` must be their number
     levels : tuple of int; those of the pyramid
     heads, quantizer : as in :func:`tinybnn.ops.attention.binary_attention`
-
-    Returns
-    -------
-    y : ndarray of shape (N, T, A D)
 
     Examples
     --------
@@ -135,6 +128,7 @@ def channel_attention(
     """Binary attention with tokens and channels exchanged: ``y = v softmax(scale[a] sgn(q)^T sgn(k) / sqrt(T))^T``.
 
     Two channels are compared by their signs over the whole image, T of them, so scores are divided by sqrt(T).
+    The cache is that of the exchanged operands; its weights are the affinities (N, A, D, D).
     Exactness: agrees with :func:`channel_attention_loops` to the rounding of softmax; equals the packed form by ``==``.
     Source: arXiv 2405.17776 names a two-part attention without its equations; the channel affinity is that of dual
     attention, Fu 2018, arXiv 1809.02983, with binary scores; status reconstructed.
@@ -144,11 +138,6 @@ def channel_attention(
     q, k, v : float ndarrays of shape (N, T, A D); unlike in other attention, there must be as many keys as queries
     scale : float ndarray of shape (A,)
     heads, quantizer : as in :func:`tinybnn.ops.attention.binary_attention`
-
-    Returns
-    -------
-    y : ndarray of shape (N, T, A D)
-    cache : BinaryAttentionCache; of the exchanged operands: its weights are the affinities (N, A, D, D)
 
     Examples
     --------
@@ -211,10 +200,6 @@ def two_part_attention(
     q, k, v : float ndarrays of shape (N, H W, A D)
     scale_position, scale_channel : float ndarrays of shape (A,)
     grid, levels, heads, quantizer : as in :func:`pooled_attention`
-
-    Returns
-    -------
-    y : ndarray of shape (N, H W, A D)
 
     Examples
     --------
