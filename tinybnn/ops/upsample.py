@@ -40,17 +40,12 @@ def upsample_nearest(x: Array, *, scale: Pair = 2) -> tuple[Array, NearestCache]
 
     Exactness: equals :func:`upsample_nearest_loops` by ``==``. It commutes with every function of single pixels, as
     ``sign``, a threshold or a 1x1 convolution; before the upsampling, such a step costs SH SW times less.
-    Source: textbook; status exact.
-    See also: :func:`upsample_nearest_packed`.
+    Source: textbook; status exact. See also: :func:`upsample_nearest_packed`.
 
     Parameters
     ----------
     x : float ndarray of shape (N, H, W, C)
-    scale : int or (rows, columns) pair; ``SH`` and ``SW``, at least 1
-
-    Returns
-    -------
-    y : ndarray of shape (N, SH H, SW W, C)
+    scale : int or (rows, columns) pair; ``SH`` and ``SW``, at least 1; the result is (N, SH H, SW W, C)
 
     Examples
     --------
@@ -75,6 +70,7 @@ def upsample_nearest_backward(dy: Array, cache: NearestCache) -> Array:
 def upsample_nearest_packed(words: Array, *, scale: Pair = 2) -> Array:
     """Nearest upsampling of packed signs: it repeats words, each of which holds 64 channels.
 
+    The result is uint64 of shape (N, SH H, SW W, ceil(C / 64)).
     Exactness: ``upsample_nearest_packed(pack(sign(x)))`` equals ``pack(sign(upsample_nearest(x)))`` by ``==``.
     Source: ours. Bilinear upsampling has no packed form, because the signs of its result depend on the values.
 
@@ -82,10 +78,6 @@ def upsample_nearest_packed(words: Array, *, scale: Pair = 2) -> Array:
     ----------
     words : uint64 ndarray of shape (N, H, W, ceil(C / 64))
     scale : int or (rows, columns) pair
-
-    Returns
-    -------
-    ndarray of uint64, shape (N, SH H, SW W, ceil(C / 64))
 
     Examples
     --------
@@ -124,8 +116,8 @@ BilinearCache = namedtuple("BilinearCache", "rows columns")  # the matrices A an
 def upsample_bilinear(x: Array, *, scale: Pair = 2, align_corners: bool = False) -> tuple[Array, BilinearCache]:
     """Interpolate linearly along rows and columns: ``y[n, i, j, c] = sum over h, w of A[i, h] B[j, w] x[n, h, w, c]``.
 
-    ``A`` is (SH H, H) and ``B`` is (SW W, W). ``A[i, h] = max(0, 1 - |p - h|)``, where output row ``i`` lies at row
-    ``p`` of the input::
+    ``A`` is (SH H, H), ``B`` is (SW W, W), and ``y`` is (N, SH H, SW W, C). ``A[i, h] = max(0, 1 - |p - h|)``, where
+    output row ``i`` lies at row ``p`` of the input::
 
         align_corners=False    p = (i + 1/2) / SH - 1/2, clamped to [0, H - 1]    half-pixel centres: pixels are squares
         align_corners=True     p = i (H - 1) / (SH H - 1)                         pixels are points
@@ -140,10 +132,6 @@ def upsample_bilinear(x: Array, *, scale: Pair = 2, align_corners: bool = False)
     x : float ndarray of shape (N, H, W, C)
     scale : int or (rows, columns) pair
     align_corners : bool; what coincides in both maps: the centres of the corner pixels, or (False) the outer edges
-
-    Returns
-    -------
-    y : ndarray of shape (N, SH H, SW W, C)
 
     Examples
     --------
@@ -223,7 +211,7 @@ def space_to_depth_loops(x: Array, *, scale: Pair = 2) -> Array:
 def depth_to_space(x: Array, *, scale: Pair = 2) -> tuple[Array, tuple[int, int]]:
     """Distribute the channels of a pixel over a block: ``y[n, h SH + a, w SW + b, c] = x[n, h, w, (a SW + b) C + c]``.
 
-    After a convolution to SH SW C channels this is sub-pixel upsampling.
+    After a convolution to SH SW C channels this is sub-pixel upsampling. The result has shape (N, SH H, SW W, C).
     Exactness: equals :func:`depth_to_space_loops` by ``==``; :func:`space_to_depth` is the inverse permutation.
     Source: Shi 2016, arXiv 1609.05158; status exact. The order is block-major, as in TensorFlow and in ONNX ``DCR``.
     PyTorch's ``pixel_shuffle`` is channel-major, ``x[..., c SH SW + a SW + b]``: weights need reordering.
@@ -231,12 +219,7 @@ def depth_to_space(x: Array, *, scale: Pair = 2) -> tuple[Array, tuple[int, int]
     Parameters
     ----------
     x : float ndarray of shape (N, H, W, SH SW C)
-    scale : int or (rows, columns) pair
-
-    Returns
-    -------
-    y : ndarray of shape (N, SH H, SW W, C)
-    cache : (SH, SW)
+    scale : int or (rows, columns) pair; as a pair, (SH, SW), it is the cache
 
     Examples
     --------
