@@ -84,7 +84,7 @@ def upsample_conv2d_backward(dy: Array, cache: UpsampleConvCache) -> UpsampleCon
 
 
 def upsample_conv2d_packed(x: Array, w: Array, C: int, *, pad_value: int, scale: Pair = 2, pad: Pair = 0) -> Array:
-    """The same of packed signs: repeat the words, then count the bits that differ.
+    """The same of packed signs, int32 of shape (N, OH, OW, F): repeat the words, then count the bits that differ.
 
     Exactness: equals :func:`upsample_conv2d_loops` on the unpacked signs by ``==``. Source: ours.
     See also: :func:`tinybnn.fast.conv.upsample_conv2d_packed`, which gives the same integers faster.
@@ -93,10 +93,6 @@ def upsample_conv2d_packed(x: Array, w: Array, C: int, *, pad_value: int, scale:
     ----------
     x, w, C, pad_value : as in :func:`tinybnn.ops.binary_conv.conv2d_packed`, with one group
     scale, pad : as in :func:`upsample_conv2d`
-
-    Returns
-    -------
-    ndarray of int32, shape (N, OH, OW, F)
 
     Examples
     --------
@@ -109,9 +105,6 @@ def upsample_conv2d_packed(x: Array, w: Array, C: int, *, pad_value: int, scale:
     need_packed_conv(op, x, w, C, pad_value)
     plan_phases(op, x.shape[1:3], w.shape[1:3], scale, pad)  # refuses a kernel that is too large
     return conv2d_packed(upsample_nearest_packed(x, scale=scale), w, C, pad_value=pad_value, pad=pad)
-
-
-# -- phases ---------------------------------------------------------------------------------------------------------
 
 
 @lru_cache
