@@ -107,7 +107,8 @@ MISTAKES = (
     ),
     *mistakes(
         binarize_packed,
-        ("leaves ones in the tail", lambda x, tau: ones_in_the_tail(binarize(x, tau)[0]), TAIL, "larq/compute-engine#132"),
+        ("leaves ones in the tail", lambda x, tau: ones_in_the_tail(binarize(x, tau)[0]), TAIL,
+         "larq/compute-engine#132"),
         ("a tie counts as -1", "x < tau", "x <= tau",
          "packed and float network agree on random floats, and differ where a value equals its threshold",
          "larq/compute-engine#132"),
