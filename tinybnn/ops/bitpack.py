@@ -72,7 +72,7 @@ def pack_bits(negative: Array) -> Array:
 def binarize_packed(x: Array, tau: Array) -> Array:
     """Threshold and pack at once: the bits of ``pack(binarize(x, tau)[0])``, without the floats of +-1 in between.
 
-    Exactness: is ``pack(binarize(x, tau)[0])`` by ``==`` if ``tau`` is finite; NaN in ``x`` is refused. Source: ours.
+    Exactness: equals ``pack(binarize(x, tau)[0])`` by ``==`` for finite ``tau``; NaN in ``x`` is refused. Source: ours.
 
     Parameters
     ----------
