@@ -7,8 +7,8 @@ The folders, in reading order. A file imports only from folders above its own::
     metrics, data        scores of a prediction; images and their labels
     model                the network, its training, its evaluation, its packed form
     fast                 the same packed network, faster
-    app                  the command line, the demo, the pictures
     testing              the table of all operations, and the check of other implementations
+    app                  the command line, the demo, the pictures
 
 This page imports the names that a reader meets first; everything else is imported from its file.
 """

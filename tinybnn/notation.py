@@ -7,7 +7,7 @@ One letter has one meaning, everywhere::
     N  images in a batch          T  tokens, T = H * W
     H  rows                       S  reduced tokens (anchors), S << T
     W  columns                    A  attention heads
-    C  channels in                D  width of a token
+    C  channels in                D  width of a token, per head
     F  filters, channels out      L  classes
     KH, KW  kernel rows, columns  R  branches of an upsampling
 
@@ -24,7 +24,7 @@ Layouts
     labels        (N, H, W)        integers, 255 is ignored
     packed        (..., words)     uint64, packed along the last axis
 
-Floats go in and the same float comes out: float64 for checks, float32 for training.
+Float results have the dtype of the input: float64 for checks, float32 for training.
 
 Calls
 -----
@@ -33,16 +33,16 @@ Calls
     y, cache = conv2d(x, w, stride=1, pad=1)       options are keywords
     dx, dw   = conv2d_backward(dy, cache)          gradients in the order of the arguments
 
-The cache and several gradients are named tuples; a docstring describes what comes before the cache. An array without
-a ``Returns`` section has the shape and dtype of the first argument. Every function refuses arguments whose shape or
-dtype is not the one in its docstring, with a ``ValueError`` or ``TypeError`` of one line: the operation, the
-argument, what came, and what was expected.
+The cache and several gradients are named tuples; a docstring describes what comes before the cache. If an operation
+has no ``Returns`` section, its array has the shape and dtype of the first argument. Every operation refuses arguments
+whose shape or dtype is not the one in its docstring, with a ``ValueError`` or ``TypeError`` of one line: the
+operation, the argument, what came, and what was expected.
 
 The sign contract
 -----------------
 ``sign(x) = +1`` where ``x >= 0``, else ``-1``. Both zeros, ``+0.0`` and ``-0.0``, give ``+1``, because a
-binary network has no third value. NaN has no sign and raises. The straight-through mask passes the
-gradient at ``|x| = 1`` too.
+binary network has no third value. NaN has no sign and raises. In the backward pass, the derivative of the
+usual surrogate, ``clipped``, is 1 at ``|x| = 1`` too.
 
 The bit contract
 ----------------
@@ -55,7 +55,8 @@ product, so it never disagrees, and::
 The padding contract
 --------------------
 Every call of a binary convolution names its ``pad_value``: -1, 0 or +1. There is no default, because each
-choice has a cost: 0 is not a binary value (packed code corrects for it exactly), and -1 or +1 adds to sums.
+choice has a cost: 0 is not a binary value (packed code corrects for it exactly), and -1 or +1 changes the
+sums at the border.
 """
 
 from typing import TypeAlias, TypeVar

@@ -94,8 +94,8 @@ rest = sum(a.nbytes for a in packed.arrays.values()) - after
 print(f"what stays float (stem, classifier, thresholds, scales, gates): {rest:,} bytes")
 
 # %% [markdown]
-# So a narrow binary network is not 32 times smaller. Among float weights, what stays float was almost nothing. Of the
-# packed arrays it is nearly a third.
+# So a narrow binary network is not 32 times smaller. The arrays that stay float are a
+# small part of the trained network, but nearly a third of the packed one.
 #
 # ### "The file is as large as before"
 #
@@ -126,17 +126,17 @@ with TemporaryDirectory() as folder:
 # | maximum of signs (in other networks, not in this one) | one operation on words (below) |
 # | stem, classifier, softmax of the attention | as they were |
 #
-# A real value is added or used in three places: after the float stem, where a shortcut adds real values, and where
-# gates add several branches. Otherwise one comparison of whole numbers is enough. Then the next layer has the
-# thresholds of this comparison among its packed arrays, under a name that ends in `.t`, and receives words instead of
-# floats:
+# A real value is added or used after the float stem, where a shortcut or the attention is added, where gates add
+# several branches, and where an upsampling interpolates. Otherwise one comparison of whole numbers is enough. Then the
+# thresholds `tau` of the next layer become whole numbers, and the layer itself loses its shift. The next cell finds
+# these layers among the packed arrays of networks without attention:
 
 # %%
 for residual, R in ((True, 3), (True, 1), (False, 3), (False, 1)):
     config = Config(residual=residual, branches=R, attention="none")
     folded = pack_network(*net.init(config, np.random.default_rng(0)), config).arrays
-    names = [key.removesuffix(".t") for key in folded if key.endswith(".t")]
-    print(f"residual {residual!s:5}, {R} branch{'es' * (R > 1):2}: words arrive at {', '.join(names) or 'no layer'}")
+    names = [name for name in net.layer_names(config) if f"{name}.shift" not in folded]
+    print(f"residual {residual!s:5}, {R} branch{'es' * (R > 1):2}: folded {', '.join(names) or 'no layer'}")
 
 # %% [markdown]
 # ### Exercise: `binarize_packed`
@@ -284,8 +284,8 @@ columns_a, columns_b = words_first(words_a), words_first(words_b)
 x, f = digit_rows(words_a, n), digit_filters(words_b, n)
 
 # %% [markdown]
-# `moved` counts the bytes that each function must read and write at least. The last line checks the results first: it
-# lists only the functions whose results are right.
+# `moved` counts the bytes that each function must read and write at least. Before anything is timed, the last line
+# lists the functions whose results are right.
 
 # %%
 functions = {

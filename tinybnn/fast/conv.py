@@ -77,7 +77,7 @@ def plan(
 
 
 def filters(w: Array, C: int, scale: HW = (1, 1)) -> Filters:
-    """Packed weights (F, KH, KW, words) as floats, prepared once for many images; they take 32 times the memory."""
+    """Packed weights (F, KH, KW, words) as floats, prepared once for many images, in 8 to 32 times the memory."""
     kernel = np.ascontiguousarray(signs(w, C).transpose(1, 2, 3, 0))
     if scale != (1, 1):
         kernel = phase_kernel(kernel, scale)

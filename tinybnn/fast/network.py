@@ -1,8 +1,9 @@
 """The packed network, faster: the same logits as :func:`tinybnn.model.deploy.forward_packed`, by ``==``.
 
-Three things differ from the plain form. The packed weights are turned into floats once for many images, and BLAS counts
-by digits. Each convolution runs tile by tile, and scale, shift, shortcut and activation are applied while a tile is in
-the cache. The branches of an upsampling are added before their phases are joined.
+Three things differ from the plain form. The packed weights are turned into floats once for many images, and BLAS adds
+up two sums in one float (:mod:`.digits`). Each convolution runs tile by tile: a tile is a few rows of the output, and
+scale, shift, shortcut and activation are applied while it is in the cache. A phase is one of the 2 x 2 positions of an
+upsampled pixel; the branches of an upsampling are added before their phases are joined.
 """
 
 from typing import NamedTuple
@@ -37,7 +38,7 @@ class FastNetwork(NamedTuple):
 
 
 def prepare(packed: Packed) -> FastNetwork:
-    """Turn packed weights into floats: 32 times their memory, or more where taps are added for phases."""
+    """Turn packed weights into floats: 8 times their memory with 16 channels, 32 with 64, and more with phases."""
     arrays, config = packed
     decoder = {name for name, *_ in net.decoder(config)}
     up = (2, 2) if UPSAMPLERS[config.upsample] == NEAREST else (1, 1)
@@ -117,7 +118,7 @@ def merged(branches: list[Tiles], weights: Array, g: Geometry) -> Tiles:
 
 
 def weighted_sum(parts: list[Array], weights: Array) -> Array:
-    """``sum over r of weights[r] parts[r]``, written over the parts."""
+    """``sum over r of weights[r] parts[r]``, which overwrites the parts."""
     for z, weight in zip(parts, weights):
         z *= weight
     for z in parts[1:]:
@@ -126,7 +127,7 @@ def weighted_sum(parts: list[Array], weights: Array) -> Array:
 
 
 def finish(of: Tiles, shape: tuple[int, ...], p: Arrays, add: Array | None = None) -> Array:
-    """A map from its tiles: shift, shortcut, activation; of a folded layer, which has no shift, the tiles alone."""
+    """A map from its tiles: shift, shortcut, activation; a folded layer has no shift, so its tiles are copied."""
     y = np.empty(shape, p["alpha"].dtype)
     for where, z in of:
         if "shift" in p:

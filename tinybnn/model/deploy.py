@@ -1,8 +1,8 @@
 """The packed network: 64 weights in a word, and the same logits as the float simulation, bit for bit.
 
-Packing keeps one bit of every latent weight, its sign. Thresholds, scales and the two float ends stay as they were
-trained, and the scale of batch norm is multiplied into the layer's own. A binary layer then takes three steps: it
-compares, it counts the bits that differ, and it scales the count::
+Packing keeps one bit of every latent weight, its sign. Thresholds and the weights of the two float ends stay as they
+were trained. Batch norm becomes one shift, and one scale, which is multiplied into the layer's own. A binary layer then
+takes three steps: it compares, it counts the bits that differ, and it scales the count::
 
     float simulation   y = alpha * (sgn(x - tau) conv sgn(w)) + shift             a float matrix product of -1 and +1
     packed             y = alpha * (n - 2 popcount(bits(x < tau) ^ w)) + shift    the same integer, so the same y
@@ -36,7 +36,7 @@ from .blocks import ATTENTION, Arrays, activate, gates, scale_and_shift, shortcu
 
 
 class Packed(NamedTuple):
-    """A packed network: words in place of latent weights, and otherwise the names of :func:`tinybnn.model.net.init`."""
+    """A packed network: words in place of latent weights, and scale and shift in place of batch norm."""
 
     arrays: Arrays
     config: net.Config
@@ -81,7 +81,7 @@ def layers_with_integer_output(config: net.Config) -> Iterator[tuple[str, str]]:
     """Pairs of a binary layer and the next one, where the next one needs only the signs of the first one's integers.
 
     A shortcut adds real values, and so does a sum of branches. Attention is added to its input, and an upsampling that
-    interpolates needs real values.
+    interpolates needs real values. So these layers are not folded.
     """
     encoder, decoder = ([name for name, *_ in part(config)] for part in (net.encoder, net.decoder))
     names = net.layer_names(config)
@@ -111,9 +111,9 @@ def fold_layer(arrays: Arrays, name: str, following: str, n: int) -> None:
         return
     t, flip = (np.stack(part) for part in zip(*folds))  # +1 where (z >= t) != flip
     changes = t <= n  # other filters have the same sign for every z
-    # An activation bends once at most, so no filter falls for one threshold and rises for another.
+    # Hardtanh only rises, and a PReLU turns once at most: no filter falls for one threshold and rises for another.
     falls = (changes & flip).any(0)
-    of_constant = np.where(flip, -n, n + 1)  # always reached, or never
+    of_constant = np.where(flip, -n, n + 1)  # below every z, or above every z
     integers = np.where(changes, np.where(falls, 1 - t, t), of_constant)  # z < t is the same as -z >= 1 - t
     arrays[f"{following}.tau"] = integers.reshape(tau.shape).astype(tau.dtype)
     arrays[f"{name}.alpha"] = np.where(falls, -1, 1).reshape(p["alpha"].shape).astype(alpha.dtype)

@@ -11,7 +11,7 @@
       classifier  float 1x1 convolution                1/1       classes
     logits (N, H, W, L)
 
-Stem and classifier stay float, as everywhere in the field: together they hold less than one parameter in a hundred, the
+Stem and classifier stay float, as in most binary networks: together they hold less than one parameter in a hundred, the
 stem reads pixels, not signs, and the classifier must rank classes. There are no skips from encoder to decoder. So all
 detail at high resolution comes from the binary upsampling, and its quality shows.
 
@@ -54,8 +54,8 @@ class Config(NamedTuple):
     pad_value: int = 1  # what pads a binary convolution: -1, 0 or +1
     upsample: str = "nearest"  # a key of UPSAMPLERS, in every branch
     branches: int = 3  # 1 is plain binary upsampling, with no gate
-    gate: str = "channel"  # or "position": a gate per position and channel, for images of one size
-    size: int = 64  # that size: height and width
+    gate: str = "channel"  # or "position": a gate per position and channel
+    size: int = 64  # height and width of all images if gate is "position"
     attention: str = "two-part"  # or "none", or a key of ATTENTION
     heads: int = 4
     levels: tuple[int, ...] = (1, 2, 3)  # pyramid of pooled keys and values: 1 + 4 + 9 = 14 anchors
@@ -118,8 +118,8 @@ def layer_names(config: Config) -> list[str]:
 def init(config: Config, rng: np.random.Generator, dtype: type | np.dtype = np.float32) -> tuple[Arrays, Arrays]:
     """Fresh parameters and running statistics: two flat dicts, ``"enc1.2.tau"`` and so on.
 
-    Latent weights are drawn uniformly after Glorot; learnt scales start at ``mean |w|``, gates half open, thresholds at
-    0 or, with R branches, where they cut a channel's values into parts of like size.
+    Latent weights are drawn uniformly after Glorot. Learnt scales start at ``mean |w|``, gates at sigmoid(0) = 1/2, and
+    thresholds at 0 or, with R branches, at the quantiles 1/(2R), 3/(2R), ... of a channel's values.
     """
     check_config(config)
     C, R = config.width * 2**config.stages, config.branches
@@ -156,14 +156,14 @@ def init(config: Config, rng: np.random.Generator, dtype: type | np.dtype = np.f
 
 
 def glorot(rng: np.random.Generator, *shape: int) -> Array:
-    """Weights (..., KH, KW, C, F), drawn evenly from an interval that keeps the variance from layer to layer."""
+    """Weights (..., KH, KW, C, F), drawn uniformly within Glorot's bound."""
     *_, KH, KW, C, F = shape
     bound = np.sqrt(6 / (KH * KW * (C + F)))
     return rng.uniform(-bound, bound, shape)
 
 
 def _thresholds(R: int, activation: str) -> Array:
-    """Quantiles 1/2R, 3/2R, ... of the activation's output, if its input, from batch norm, is standard normal."""
+    """Quantiles 1/(2R), 3/(2R), ... of the activation's output, if its input, from batch norm, is standard normal."""
     from statistics import NormalDist
 
     normal = np.array([NormalDist().inv_cdf((2 * r + 1) / (2 * R)) for r in range(R)])
@@ -198,7 +198,7 @@ def forward(
     -------
     logits : ndarray of shape (N, H, W, L)
     cache : list
-        The caches of all parts, for :func:`backward`; it needs those of ``train=True``.
+        The caches of all parts; :func:`backward` needs those of ``train=True``.
     state : dict
     """
     need_images("net.forward", x, params, config)
@@ -227,7 +227,7 @@ def forward(
 
 
 def backward(dlogits: Array, caches: list, config: Config) -> Arrays:
-    """Gradients of every parameter, in a dict with the keys of ``params``. There is none of the image."""
+    """Gradients of every parameter, in a dict with the keys of ``params``; that of the image is not computed."""
     caches = list(caches)
     gradients: Arrays = {}
 

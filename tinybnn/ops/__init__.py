@@ -1,10 +1,10 @@
-"""The operations, in reading order. Each file holds for each operation the specification in loops, the pair of forward
-and backward pass, and, if the operation is binary, the packed form::
+"""The operations, in reading order. Each operation has a specification in loops. A differentiable one has a backward
+pass, and a binary one has a packed form, in the same file::
 
     binarize           sign, binarize, mean_abs, and the surrogates of the sign's derivative
     bitpack            pack, unpack, binarize_packed, packed_dot, packed_matmul
     conv               conv2d, conv_transpose2d
-    binary_conv        binary_conv2d, conv2d_packed
+    binary_conv        binary_conv2d, pack_activations, pack_weights, conv2d_packed
     norm               batch_norm, update_running, batch_norm_inference
     fold               fold_batch_norm, threshold_sign
     activation         hardtanh, prelu, rprelu, sigmoid

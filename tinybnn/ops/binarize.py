@@ -140,7 +140,7 @@ def binarize(x: Array, tau: Array, *, quantizer: Quantizer = clipped) -> tuple[A
 
     Parameters
     ----------
-    x : float ndarray of shape (..., C); NaN is refused, as in :func:`sign`
+    x : float ndarray of shape (..., C); NaN is refused where a sign is taken
     tau : float ndarray of shape (C,); ``tau = 0`` is plain sign
     quantizer : Quantizer; its surrogate is for the backward pass; :data:`real` gives ``x - tau`` itself
 
@@ -184,7 +184,7 @@ def mean_abs(w: Array) -> tuple[Array, Array]:
     """The best scale of each binary filter: ``alpha[f] = mean |w[..., f]|``.
 
     Among all ``alpha * sgn(w)`` this one is nearest to ``w``. For a filter of ``n`` weights the squared error is
-    ``|w|^2 - n alpha^2``. The result has shape (F,); the cache is ``w`` itself.
+    ``sum(w^2) - n alpha^2``. The result has shape (F,); the cache is ``w`` itself.
 
     Exactness: agrees with :func:`mean_abs_loops` to the rounding of one sum.
     Source: XNOR-Net, Rastegari 2016, arXiv 1603.05279, eq. 6; status exact.

@@ -68,7 +68,7 @@ def pack_bits(negative: Array) -> Array:
 def binarize_packed(x: Array, tau: Array) -> Array:
     """Threshold and pack at once: the words of ``pack(binarize(x, tau)[0])``, without the floats of +-1 in between.
 
-    Exactness: equals ``pack(binarize(x, tau)[0])`` by ``==``; both refuse NaN in ``x``. Source: ours.
+    Exactness: equals ``pack(binarize(x, tau)[0])`` by ``==`` for finite ``tau``; NaN in ``x`` is refused. Source: ours.
 
     Parameters
     ----------

@@ -193,7 +193,7 @@ def two_part_attention(
     Per head, scores and averages take 2 T (S + D) D multiplications against 2 T T D for full attention.
     Exactness: agrees with :func:`two_part_attention_loops` to the rounding of its parts; equals
     :func:`two_part_attention_packed` by ``==``.
-    Source: arXiv 2405.17776 names two parts and their cost; both parts here are ours; status reconstructed.
+    Source: arXiv 2405.17776 names two parts and their cost; their form here is ours; status reconstructed.
 
     Parameters
     ----------

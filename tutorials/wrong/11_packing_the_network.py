@@ -73,7 +73,7 @@ def two_products(low, high, b, n):
     return d0, d1
 
 
-# %% exercise="packed_matmul" cause="It breaks a law: exchanged sides give the transpose"
+# %% exercise="packed_matmul" cause="It breaks a law: swapped sides give the transpose"
 def two_products(low, high, b, n):
     w, x = unpack(b, n).T, unpack(high, n) + unpack(low, n) / 4096
     d0 = d1 = 0

@@ -1,13 +1,12 @@
 """Mistakes in packed words: bit order, byte order, polarity, tails, and what a packed product counts."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ...notation import Array
 from ...ops.binarize import binarize
-from ...ops.bitpack import binarize_packed, pack, pack_loops, packed_dot, packed_matmul, unpack_loops
+from ...ops.bitpack import binarize_packed, pack, pack_loops, packed_dot, packed_matmul, unpack, unpack_loops
 from .mistake import mistakes
 
 # fmt: off
@@ -34,9 +33,16 @@ def bits_of(packed: Array, C: int, bitorder: Any = "little") -> Array:
     return np.unpackbits(np.ascontiguousarray(packed, "<u8").view(np.uint8), axis=-1, count=C, bitorder=bitorder)
 
 
-def after_a_threshold(wrong_pack: Callable) -> Callable:
-    """``binarize_packed`` with a wrong ``pack``."""
-    return lambda x, tau: wrong_pack(binarize(x, tau)[0])
+def two_halves(a: Array) -> Array:
+    """The first and the second half of the rows, (2, half, words); the first row again if their number is odd."""
+    return np.resize(a, (2, (len(a) + 1) // 2, a.shape[1]))
+
+
+def digits_in_one_piece(a: Array, b: Array, n: int) -> Array:
+    """Two rows in the two digits of a float, which are separated once, however many signs were added up."""
+    low, high = unpack(two_halves(a), n)
+    total = (high + low / 4096) @ unpack(b, n).T
+    return np.concatenate([(total - np.rint(total)) * 4096, np.rint(total)])[: len(a)].astype(np.int32)
 
 
 MSB_FIRST = ("numpy/numpy#9398", "ska-sa/katdal#55", "openvinotoolkit/openvino#4278")
@@ -101,7 +107,8 @@ MISTAKES = (
     ),
     *mistakes(
         binarize_packed,
-        ("leaves ones in the tail", after_a_threshold(ones_in_the_tail), TAIL, "larq/compute-engine#132"),
+        ("leaves ones in the tail", lambda x, tau: ones_in_the_tail(binarize(x, tau)[0]), TAIL,
+         "larq/compute-engine#132"),
         ("a tie counts as -1", "x < tau", "x <= tau",
          "packed and float network agree on random floats, and differ where a value equals its threshold",
          "larq/compute-engine#132"),
@@ -139,5 +146,10 @@ MISTAKES = (
         ("pairs of rows, not every row with every filter", "n - 2 * differing_bits(a, b)",
          "n - 2 * np.bitwise_count(a[: len(b)] ^ b[: len(a)]).sum(-1, dtype=np.int64)",
          "one column where a table was expected, or an error about shapes"),
+        ("a digit carries into the other: sums beyond 2047 in one piece", digits_in_one_piece,
+         "right for rows of up to 2047 signs; longer ones are off by multiples of 4096 where most signs agree"),
+        ("the halves of the rows exchanged",
+         lambda a, b, n: packed_matmul(two_halves(a)[::-1].reshape(-1, a.shape[1])[: len(a)], b, n),
+         "the right numbers in the wrong rows: the lower half of the image above the upper"),
     ),
 )

@@ -107,5 +107,4 @@ def anchor(title: str) -> str:
 
 
 if __name__ == "__main__":
-    text = page()
-    write_whole(sys.argv[1], lambda file: file.write(text.encode()))
+    write_whole(sys.argv[1], lambda file: file.write(page().encode()))
