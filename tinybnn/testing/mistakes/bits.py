@@ -11,14 +11,6 @@ from .mistake import mistakes
 
 # fmt: off
 
-WORD = "i[-1] // WORD_BITS,)] |= np.uint64(1 << (i[-1] % WORD_BITS))"
-"""The word and the bit of a channel, in ``pack_loops``."""
-
-
-def order(inside: str) -> str:
-    """The same with another place inside the word."""
-    return f"i[-1] // WORD_BITS,)] |= np.uint64(1 << ({inside}))"
-
 
 def ones_in_the_tail(x: Array) -> Array:
     """Packed as if the channels beyond the last were -1."""
@@ -53,14 +45,15 @@ TAIL = "64 channels pass, 65 fail: products are too small by twice the number of
 MISTAKES = (
     *mistakes(
         pack_loops,
-        ("most significant bit first within each byte: np.packbits as it comes", WORD, order("i[-1] % WORD_BITS ^ 7"),
+        ("most significant bit first within each byte: np.packbits as it comes",
+         "i[-1] % WORD_BITS", "i[-1] % WORD_BITS ^ 7",
          "products of two sides packed alike are right; files and kernels from elsewhere give noise", *MSB_FIRST),
-        ("the first channel in the highest bit of the word", WORD, order("63 - i[-1] % WORD_BITS"),
+        ("the first channel in the highest bit of the word", "i[-1] % WORD_BITS", "63 - i[-1] % WORD_BITS",
          "products of two sides packed alike are right; one side packed by another library gives noise"),
-        ("bytes of a word in reverse: big-endian words", WORD, order("i[-1] % WORD_BITS ^ 56"),
+        ("bytes of a word in reverse: big-endian words", "i[-1] % WORD_BITS", "i[-1] % WORD_BITS ^ 56",
          "channels are shifted by groups of eight; two sides packed alike still agree, one side alone gives noise",
          *BIG_ENDIAN),
-        ("32-bit halves of a word exchanged", WORD, order("i[-1] % WORD_BITS ^ 32"),
+        ("32-bit halves of a word exchanged", "i[-1] % WORD_BITS", "i[-1] % WORD_BITS ^ 32",
          "up to 32 channels look as if they were shifted by 32; two sides packed alike still agree"),
         ("1 means +1", "x[i] < 0", "x[i] > 0",
          "two sides packed alike still agree; one side alone turns the sign of every product", *POLARITY),
@@ -68,7 +61,7 @@ MISTAKES = (
         ("drops the channels beyond the last whole byte", "x[i] < 0", "x[i] < 0 and i[-1] < C // 8 * 8",
          "right wherever the channels are a multiple of 8; otherwise the last few always count as +1",
          "openvinotoolkit/openvino#14649"),
-        ("shifts a 32-bit 1: channel 32 lands on bit 0", WORD, order("i[-1] % 32"),
+        ("shifts a 32-bit 1: channel 32 lands on bit 0", "i[-1] % WORD_BITS", "i[-1] % 32",
          "right up to 32 channels; beyond, two channels share a bit and the upper half of every word is empty",
          "tyler/bitset#3", "ptitSeb/box64#3483"),
         ("32-bit words", lambda x: pack(x).view(np.uint32)[..., : -(-x.shape[-1] // 32)],

@@ -133,24 +133,26 @@ def spends_its_cache(function: Callable) -> Callable:
     return wrong
 
 
+WIDE = "right values; everything after it takes twice the memory and time"
 FAMILIES: tuple[tuple[Callable, str, str, tuple[str, ...], str], ...] = (
     (from_the_pointer, "reads from the pointer, whatever the strides",
      "right for fresh arrays; slices and transposed arrays give rubbish without any error",
      ("mzechmeister/serval#8", "fwilliams/numpyeigen#40", "pyccel/pyccel#1288"),
      "pack unpack binarize_packed packed_dot packed_matmul conv2d conv2d_packed upsample_conv2d_packed max_pool2d "
      "confusion_matrix"),
-    (in_float64, "turns float32 into float64", "right values; everything after it takes twice the memory and time",
-     ("Theano/Theano#4483", "Lasagne/Lasagne#677", "bh107/bohrium#16", "netket/netket#1218"),
-     "sign binarize binarize_backward mean_abs conv2d conv2d_backward binary_conv2d batch_norm hardtanh "
-     "hardtanh_backward prelu cross_entropy binary_cross_entropy dice mae f_curve e_curve s_measure attention "
-     "binary_attention latent_step bop_step"),
-    (in_float64, "np.zeros without a dtype: float64",
-     "right values; all gradients below take twice the memory and time", ("Theano/Theano#4483",),
-     "max_pool2d_backward avg_pool2d_backward cross_entropy_backward binary_cross_entropy_backward dice_backward"),
+    (in_float64, "turns float32 into float64", WIDE, (),
+     "sign binarize binarize_backward mean_abs conv2d conv2d_backward binary_conv2d batch_norm batch_norm_inference "
+     "hardtanh hardtanh_backward max_pool2d_backward avg_pool2d_backward cross_entropy cross_entropy_backward "
+     "binary_cross_entropy binary_cross_entropy_backward dice dice_backward mae f_curve e_curve s_measure "
+     "attention_backward latent_step bop_step"),
+    (in_float64, "turns float32 into float64", WIDE, ("Theano/Theano#4483", "Lasagne/Lasagne#677"), "prelu"),
+    (in_float64, "np.sqrt(D) is a float64, and turns float32 into float64", WIDE,
+     ("bh107/bohrium#16", "netket/netket#1218"), "attention binary_attention"),
     (into_its_input, "writes into its input",
-     "this layer is right; a shortcut, a second branch or the backward pass reads other values",
-     ("pytorch/pytorch#31938",),
-     "sign binarize batch_norm hardtanh prelu rprelu cross_entropy attend"),
+     "this layer is right; a shortcut, a second branch or the backward pass reads other values", (),
+     "sign binarize batch_norm update_running hardtanh rprelu cross_entropy attend"),
+    (into_its_input, "writes into its input", "if a slope is negative, the backward pass cannot know the sign of x",
+     ("pytorch/pytorch#31938",), "prelu"),
     (spends_its_cache, "uses up its cache",
      "nothing in a plain training loop; a second backward pass, as in a gradient check, gives other numbers", (),
      "binarize_backward batch_norm_backward sigmoid_backward multi_branch_upsample_backward cross_entropy_backward "
