@@ -19,9 +19,10 @@ HEAD = """\
 `tinybnn/testing/mistakes`, which has {count} mistakes. `tinybnn.testing.check` rejects them all. If your function
 behaves like one of them, the check names it: *likely cause: ternary: sign(0) = 0*.
 
-*Right* is a line of this project, or the formula of a product of bits, and *wrong* is what people write in its place. If
-a line cannot show the mistake, both are empty. Below each mistake is what its author notices, and links to public threads in which it was met. If there
-is no link, we know of no thread, which does not mean that nobody made the mistake.
+*Right* is a line of this project, or the formula of a product of bits, and *wrong* is what people write in its place.
+If a line cannot show the mistake, both are empty. Below each mistake is what its author notices, and links to public
+threads in which it was met. If there is no link, we know of no thread, which does not mean that nobody made the
+mistake.
 """
 
 TITLES = {
