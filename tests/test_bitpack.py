@@ -93,6 +93,10 @@ ROW = pack(np.ones((3, 65)))
         (lambda: packed_dot(ROW, ROW[:1], 65), r"packed_dot: b has shape \(1, 2\), expected \(3, 2\) from a$"),
         (lambda: packed_matmul(ROW[0], ROW, 65), r"packed_matmul: a has shape \(2,\), expected \(M, words\)"),
         (
+            lambda: binarize_packed(np.zeros(1), np.array([np.nan])),
+            r"binarize_packed: tau\[0\] is nan, which has",
+        ),
+        (
             lambda: binarize_packed(np.array([np.nan]), np.zeros(1)),
             r"binarize_packed: x\[0\] is nan, which has",
         ),

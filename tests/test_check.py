@@ -307,3 +307,9 @@ def test_every_form_has_a_name_that_the_package_exports_or_its_room():
     for name, form in FORMS.items():
         assert form.name == name and callable(form.function) and form.op is OPS[form.op.name]
         assert form.parameters, f"{name} takes nothing"
+
+
+@pytest.mark.parametrize("limit", [{"groups": 0}, {"stride": -3}, {"stride": 2.0}])
+def test_limits_within_which_there_is_no_case_are_refused(limit):
+    with pytest.raises(ValueError, match="check: no case of conv2d keeps within these limits"):
+        check("conv2d", lambda *args, **options: None, options=limit)

@@ -96,6 +96,23 @@ def test_the_packed_network_refuses_the_sizes_that_the_simulation_refuses():
         forward_packed(packed, np.zeros((1, 6, 8, 3), np.float32))
 
 
+@pytest.mark.parametrize("run", [forward_packed, lambda packed, x: forward_fast(prepare(packed), x)])
+def test_gates_of_one_size_refuse_another(run):
+    config = net.Config(gate="position", size=16, attention="none")
+    packed = pack_network(*net.init(config, np.random.default_rng(0)), config)
+    assert run(packed, np.zeros((1, 16, 16, 3), np.float32)).shape == (1, 16, 16, 2)
+    for H in (8, 32):
+        with pytest.raises(ValueError, match=rf"theta has shape \(3, 4, 4, 32\).* OH = {H // 4} from the output"):
+            run(packed, np.zeros((1, H, 16, 3), np.float32))
+
+
+@pytest.mark.parametrize("run", [forward_packed, lambda packed, x: forward_fast(prepare(packed), x)])
+def test_no_images_give_no_logits(run):
+    config = net.Config(attention="none")
+    packed = pack_network(*net.init(config, np.random.default_rng(0)), config)
+    assert run(packed, np.zeros((0, 16, 16, 3), np.float32)).shape == (0, 16, 16, 2)
+
+
 def test_the_float_twin_cannot_be_packed():
     config = TINY._replace(binary=False)
     with pytest.raises(ValueError, match="pack_network: config.binary is False"):

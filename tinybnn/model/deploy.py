@@ -199,4 +199,4 @@ def save_packed(path: Path | str, packed: Packed) -> None:
 def load_packed(path: Path | str) -> Packed:
     """Read what :func:`save_packed` wrote."""
     arrays, meta = load_arrays(path, "packed network")
-    return Packed(arrays, options(net.Config, meta["config"]))
+    return Packed(arrays, net.check_config(options(net.Config, meta["config"])))

@@ -89,7 +89,7 @@ def pack_activations(x: Array, groups: int = 1) -> Array:
     A word is stored even if it holds one channel: with C = groups = 64, words take twice the memory of float32.
     """
     *outer, C = x.shape
-    return pack(x.reshape(*outer, groups, C // groups)).reshape(*outer, -1)
+    return pack(x.reshape(*outer, groups, C // groups)).reshape(*outer, groups * words(C // groups))
 
 
 def pack_weights(w: Array) -> Array:
@@ -136,8 +136,8 @@ def conv2d_packed(
     border = pack(np.full((groups, Cg), -1.0 if pad_value == -1 else 1.0)).ravel()
     y = []
     for xg, wg in zip(np.split(pad2d(x, pad, border), groups, axis=-1), np.split(w, groups)):
-        columns = windows(xg, kernel, (OH, OW), stride, dilation).reshape(len(x) * OH * OW, -1)  # im2col, of words
-        y.append((n - 2 * differing_bits(columns, wg.reshape(len(wg), -1))).reshape(len(x), OH, OW, -1))
+        columns = windows(xg, kernel, (OH, OW), stride, dilation).reshape(len(x) * OH * OW, wg[0].size)  # im2col
+        y.append((n - 2 * differing_bits(columns, wg.reshape(len(wg), -1))).reshape(len(x), OH, OW, len(wg)))
     z = np.concatenate(y, axis=-1)
     if pad_value == 0:
         outside = pad2d(np.zeros((1, *x.shape[1:3], 1)), pad, 1.0)

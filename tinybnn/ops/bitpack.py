@@ -68,7 +68,7 @@ def pack_bits(negative: Array) -> Array:
 def binarize_packed(x: Array, tau: Array) -> Array:
     """Threshold and pack at once: the words of ``pack(binarize(x, tau)[0])``, without the floats of +-1 in between.
 
-    Exactness: equals ``pack(binarize(x, tau)[0])`` by ``==`` for finite ``tau``; NaN in ``x`` is refused. Source: ours.
+    Exactness: equals ``pack(binarize(x, tau)[0])`` by ``==`` for finite ``tau``; NaN is refused. Source: ours.
 
     Parameters
     ----------
@@ -83,6 +83,7 @@ def binarize_packed(x: Array, tau: Array) -> Array:
     need_float("binarize_packed", x=x, tau=tau)
     need_shape("binarize_packed", "tau", tau, "C", C=(x.shape[-1], "x"))
     need_sides("binarize_packed", "x", x)
+    need_sides("binarize_packed", "tau", tau)
     return pack_bits(x < tau)
 
 

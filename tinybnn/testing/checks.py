@@ -132,15 +132,16 @@ def check(
 def search(asked: Candidate, boundary: Sequence[Case], limits: Limits, max_examples: int, number: int) -> list[Case]:
     """Failing cases, if there are any: a boundary case, and drawn cases of decreasing size."""
     failing = [case for case in boundary if asked.failure(case)][:1]
-    spent = 0
+    spent, tried = 0, len(boundary)
 
     class Found(Exception):
         pass
 
     def one(case: Case) -> None:
-        nonlocal spent
+        nonlocal spent, tried
         if limits.given and refused_by_the_library(asked.form, case):
             return
+        tried += 1
         spent += bool(failing)
         if spent <= SMALLER and asked.failure(case):
             failing.append(case)
@@ -154,7 +155,9 @@ def search(asked: Candidate, boundary: Sequence[Case], limits: Limits, max_examp
         if spent <= SMALLER:
             raise Mismatch(f"{asked.form.name}: {UNSTEADY}", failing[-1]) from None
     except Unsatisfiable:
-        raise ValueError(f"check: no case of {asked.form.name} keeps within these limits") from None
+        tried = 0
+    if not tried:
+        raise ValueError(f"check: no case of {asked.form.name} keeps within these limits")
     return failing
 
 

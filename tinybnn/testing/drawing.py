@@ -1,10 +1,11 @@
 """Draw the cases of a form: the same cases for the same seed, without a database, a deadline or output."""
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 
-from .forms import Form
+from .forms import FORMS, Form
 from .op import Case
 from .strategies import Limits
 
@@ -28,7 +29,17 @@ def for_each_case(
 
 def some_cases(form: Form, count: int, number: int = 0, limits: Limits | None = None) -> list[Case]:
     """The boundary cases and then drawn ones, ``count`` in all, or fewer if there are no more different cases."""
-    limits = limits or Limits()
+    if limits is None or not limits.given:
+        return list(cases_without_limits(form.name, count, number))
+    return draw(form, count, number, limits)
+
+
+@lru_cache(maxsize=8)
+def cases_without_limits(name: str, count: int, number: int) -> list[Case]:
+    return draw(FORMS[name], count, number, Limits())
+
+
+def draw(form: Form, count: int, number: int, limits: Limits) -> list[Case]:
     cases = limits.among(form.boundary)[:count]
 
     def keep(case: Case) -> None:

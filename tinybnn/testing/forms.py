@@ -7,6 +7,7 @@ cause and the golden vectors all use trials.
 import difflib
 import inspect
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -158,7 +159,7 @@ def forward_trials(op: Op, case: Case, dtypes: tuple) -> Iterator[Trial]:
     floats = any(map(is_float, case.args))
     for dtype in dtypes if floats else (None,):
         args = in_dtype(case.args, dtype) if floats else case.args
-        expected = op.spec(*bare(in_dtype(args, np.float64)), **needed(op, case.options))
+        expected = specified(op.spec, case, dtype, op.idle)
         bound = bound_of(op, case, expected, dtype or np.float64)
         if op.words:
             expected = Words(expected, op.words(case))
@@ -166,9 +167,11 @@ def forward_trials(op: Op, case: Case, dtypes: tuple) -> Iterator[Trial]:
             yield Trial(order(args), case.options, ("y",), (expected,), (bound,), dtype, note)
 
 
-def needed(op: Op, options: dict[str, Any]) -> dict[str, Any]:
-    """The options that change the value: the specification takes only these."""
-    return {k: v for k, v in options.items() if k not in op.idle}
+@lru_cache(maxsize=2048)  # all checks of one function share most of their cases
+def specified(spec: Callable, case: Case, dtype: Any, idle: tuple[str, ...]) -> Any:
+    """The specification's result for arguments in ``dtype``; it takes no options that do not change the value."""
+    args = in_dtype(case.args, dtype) if dtype else case.args
+    return spec(*bare(in_dtype(args, np.float64)), **{k: v for k, v in case.options.items() if k not in idle})
 
 
 def bound_of(op: Op, case: Case, expected: Any, dtype: Any) -> float:
@@ -214,9 +217,7 @@ def backward_trials(form: Form, case: Case, dtypes: tuple, forward: Callable) ->
     """
     op = form.op
     options = {k: v.relaxed() if isinstance(v, Quantizer) else v for k, v in case.options.items()}
-    args = in_dtype(in_dtype(off_the_grid(case.args), np.float32), np.float64)
-    dy = np.float64(np.float32(random_like(op.forward(*args, **options)[0])))
-    numeric = numeric_vjp(lambda *a: op.forward(*a, **options)[0], args, dy)
+    args, dy, numeric = differences(op.forward, case, tuple(options.items()))
     names = tuple(f"d{name}" for name, n in zip(form.parameters, numeric) if n is not None)
     expected = tuple(n for n in numeric if n is not None)
     for dtype in dtypes:
@@ -235,6 +236,14 @@ def backward_trials(form: Form, case: Case, dtypes: tuple, forward: Callable) ->
         cache, bounds = cache_of(form, forward, args, case.options), gradient_bounds(expected, dtype)
         of = Case(args, case.options)
         yield Trial((dy, cache), {}, names, expected, bounds, dtype, "on kinks and ties", of)
+
+
+@lru_cache(maxsize=2048)
+def differences(forward: Callable, case: Case, options: tuple[tuple[str, Any], ...]) -> tuple[tuple, Array, tuple]:
+    """The arguments without kinks and ties, a random gradient, and the central differences."""
+    args = in_dtype(in_dtype(off_the_grid(case.args), np.float32), np.float64)
+    dy = np.float64(np.float32(random_like(forward(*args, **dict(options))[0])))
+    return args, dy, numeric_vjp(lambda *a: forward(*a, **dict(options))[0], args, dy)
 
 
 def random_like(y: Any) -> Array:

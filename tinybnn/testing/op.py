@@ -10,10 +10,16 @@ from ..notation import Array
 
 
 class Case(NamedTuple):
-    """Arguments and options of one call."""
+    """Arguments and options of one call. A case equals only itself, so what is computed for it can be kept."""
 
     args: tuple
     options: dict[str, Any] = {}
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
 
 
 class Words(NamedTuple):

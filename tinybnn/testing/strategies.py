@@ -91,6 +91,8 @@ class Limits:
 
     def among(self, cases: Sequence[Case]) -> list[Case]:
         """The fixed cases within the limits, with their options written as in the limits."""
+        if not self.given:
+            return list(cases)
         return [
             Case(case.args, {name: self.spellings(name, value)[0] for name, value in case.options.items()})
             for case in cases
