@@ -29,13 +29,14 @@ def for_each_case(
 
 def some_cases(form: Form, count: int, number: int = 0, limits: Limits | None = None) -> list[Case]:
     """The boundary cases and then drawn ones, ``count`` in all, or fewer if there are no more different cases."""
-    if limits is None or not limits.given:
+    if form is FORMS[form.name] and not (limits and limits.given):
         return list(cases_without_limits(form.name, count, number))
-    return draw(form, count, number, limits)
+    return draw(form, count, number, limits or Limits())
 
 
 @lru_cache(maxsize=8)
 def cases_without_limits(name: str, count: int, number: int) -> list[Case]:
+    """Drawn once for all checks of a function."""
     return draw(FORMS[name], count, number, Limits())
 
 

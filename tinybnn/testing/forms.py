@@ -216,8 +216,7 @@ def backward_trials(form: Form, case: Case, dtypes: tuple, forward: Callable) ->
     limit there, so it expects the gradients of the library's own backward pass.
     """
     op = form.op
-    options = {k: v.relaxed() if isinstance(v, Quantizer) else v for k, v in case.options.items()}
-    args, dy, numeric = differences(op.forward, case, tuple(options.items()))
+    args, options, dy, numeric = differences(op.forward, case)
     names = tuple(f"d{name}" for name, n in zip(form.parameters, numeric) if n is not None)
     expected = tuple(n for n in numeric if n is not None)
     for dtype in dtypes:
@@ -239,11 +238,12 @@ def backward_trials(form: Form, case: Case, dtypes: tuple, forward: Callable) ->
 
 
 @lru_cache(maxsize=2048)
-def differences(forward: Callable, case: Case, options: tuple[tuple[str, Any], ...]) -> tuple[tuple, Array, tuple]:
-    """The arguments without kinks and ties, a random gradient, and the central differences."""
+def differences(forward: Callable, case: Case) -> tuple[tuple, dict[str, Any], Array, tuple]:
+    """Arguments without kinks and ties, options with relaxed quantizers, a random gradient, and central differences."""
     args = in_dtype(in_dtype(off_the_grid(case.args), np.float32), np.float64)
-    dy = np.float64(np.float32(random_like(forward(*args, **dict(options))[0])))
-    return args, dy, numeric_vjp(lambda *a: forward(*a, **dict(options))[0], args, dy)
+    options = {k: v.relaxed() if isinstance(v, Quantizer) else v for k, v in case.options.items()}
+    dy = np.float64(np.float32(random_like(forward(*args, **options)[0])))
+    return args, options, dy, numeric_vjp(lambda *a: forward(*a, **options)[0], args, dy)
 
 
 def random_like(y: Any) -> Array:
