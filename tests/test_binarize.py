@@ -1,13 +1,17 @@
 """Signs of zero and NaN, the shapes of the surrogates, and why the best scale is mean |w|."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinybnn.model.gradcheck import numeric_vjp
+from tinybnn.ops import binarize as module
 from tinybnn.ops.binarize import (
     QUANTIZERS,
+    Quantizer,
     binarize,
     binarize_backward,
     binarize_loops,
@@ -50,7 +54,15 @@ def test_dsoft_is_the_derivative_of_soft(quantizer):
     x = x[np.abs(x) > 1e-3]  # not at the kinks, where the slope jumps
     (numeric,) = numeric_vjp(quantizer.soft, (x,), np.ones_like(x))
     assert np.abs(numeric - quantizer.dsoft(x)).max() < 1e-7
-    assert np.array_equal(quantizer.hard(x), sign(x))
+    assert np.array_equal(quantizer.hard(GRID), sign(GRID))
+
+
+def test_every_quantizer_has_its_name_and_its_line():
+    made = {q.name for q in vars(module).values() if isinstance(q, Quantizer)} - {"real"}
+    assert made <= {q.name for q in QUANTIZERS.values()}, "add it to QUANTIZERS in tinybnn/ops/binarize.py"
+    for name, quantizer in QUANTIZERS.items():
+        assert quantizer.name.split("(")[0] == name, f"the Quantizer {quantizer.name} stands under another key: {name}"
+        assert re.search(rf"^    {name}\b", module.__doc__, re.M), f"{name} has no line in the table of binarize.py"
 
 
 @pytest.mark.parametrize("quantizer", [*QUANTIZERS.values(), real], ids=lambda q: q.name)

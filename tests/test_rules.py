@@ -12,7 +12,7 @@ import pytest
 
 import tinybnn
 from benchmarks.size import FOLDERS, imports
-from tinybnn.testing import OPS
+from tinybnn.testing import FORMS, OPS
 
 ROOT = Path(tinybnn.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
@@ -147,10 +147,12 @@ def functions_of(name):
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_every_operation_with_a_specification_or_a_backward_is_in_the_table(name):
-    own, record = functions_of(name), f"add an Op to tinybnn/testing/{name.replace('metrics/', 'ops/')}"
+    own, record = functions_of(name), f"add it to tinybnn/testing/{name.replace('metrics/', 'ops/')}"
     for function in own:
         if function + "_loops" in own:
             assert function in OPS, f"{name}: {function} has a specification and no record in OPS: {record}"
+        if function.endswith("_packed"):
+            assert function in FORMS, f"{name}: no record has {function}: write packed=Packed(...) in {record[7:]}"
         if function + "_backward" in own and not function.startswith("_"):
             assert function + "_loops" in own, (
                 f"{name}: {function} has a backward pass: write {function}_loops above it"

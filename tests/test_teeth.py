@@ -65,7 +65,9 @@ def test_its_cause_is_named_and_no_other_for_95_in_100():
 
 
 def test_every_function_has_mistakes_and_every_entry_is_whole():
-    assert set(MISTAKES) == set(FORMS) and len(ALL) >= 60
+    few = sorted(name for name in FORMS if len(MISTAKES.get(name, ())) < 2)
+    assert not few, f"{few} need two mistakes each: write them in tinybnn/testing/mistakes"
+    assert set(MISTAKES) <= set(FORMS), f"{set(MISTAKES) - set(FORMS)} are no functions of a record"
     for name, entries in MISTAKES.items():
         assert len({m.reason for m in entries}) == len(entries), f"{name} has a mistake twice"
     for m in ALL:
