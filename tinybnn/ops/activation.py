@@ -142,6 +142,7 @@ def rprelu(x: Array, shift_in: Array, slope: Array, shift_out: Array) -> tuple[A
 
 def rprelu_backward(dy: Array, cache: PReLUCache) -> RPReLUGrads:
     """As PReLU; in addition, ``dshift_out`` is the sum of ``dy``, and ``dshift_in`` is minus the sum of ``dx``."""
+    need_shape("rprelu_backward", "dy", dy, " ".join(map(str, cache.x.shape)))
     dx, dslope = prelu_backward(dy, cache)  # (2)
     return RPReLUGrads(dx, -channel_sum(dx), dslope, channel_sum(dy))  # (1) (3)
 

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..notation import Array
-from ..validate import need_float, need_number, need_shape, need_sides
+from ..validate import need_float, need_kind, need_number, need_shape, need_sides
 
 
 def sign_loops(x: Array) -> Array:
@@ -151,6 +151,7 @@ def binarize(x: Array, tau: Array, *, quantizer: Quantizer = clipped) -> tuple[A
     """
     need_float("binarize", x=x, tau=tau)
     need_shape("binarize", "tau", tau, "C", C=(x.shape[-1], "x"))
+    need_kind("binarize", "quantizer", quantizer, Quantizer)
     shifted = x - tau  # (1)
     return quantizer.hard(shifted), BinarizeCache(shifted, quantizer)  # (2)
 
@@ -200,6 +201,8 @@ def mean_abs(w: Array) -> tuple[Array, Array]:
     array([2., 2.])
     """
     need_float("mean_abs", w=w)
+    if w.size == 0:
+        raise ValueError(f"mean_abs: w has shape {w.shape}, expected (..., F) with at least one weight")
     return np.abs(w).reshape(-1, w.shape[-1]).mean(0), w
 
 

@@ -10,10 +10,10 @@ from collections import namedtuple
 import numpy as np
 
 from ..notation import Array, Pair
-from ..validate import need_choice, need_dtype, need_float, need_int, need_pair, need_shape
+from ..validate import need_choice, need_dtype, need_float, need_int, need_kind, need_pair, need_shape
 from .binarize import Quantizer, clipped
 from .bitpack import differing_bits, pack, words
-from .conv import conv2d, conv2d_backward, conv2d_loops, output_size, pad2d, windows
+from .conv import conv2d, conv2d_backward, conv2d_loops, need_conv, output_size, pad2d, windows
 
 
 def binary_conv2d_loops(
@@ -67,7 +67,9 @@ def binary_conv2d(
     """
     need_choice("binary_conv2d", "pad_value", pad_value, (-1, 0, 1))
     need_float("binary_conv2d", x=x, w=w, alpha=alpha)
+    need_conv("binary_conv2d", x, w, stride, pad, pad_value, dilation, groups)
     need_shape("binary_conv2d", "alpha", alpha, "F", F=(w.shape[-1], "w"))
+    need_kind("binary_conv2d", "quantizer", quantizer, Quantizer)
     signs = quantizer.hard(w)  # (1)
     z, conv = conv2d(x, signs, stride=stride, pad=pad, pad_value=pad_value, dilation=dilation, groups=groups)  # (2)
     return z * alpha, BinaryConvCache(w, alpha, conv, z, quantizer)  # (3)

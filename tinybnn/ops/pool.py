@@ -201,8 +201,8 @@ def adaptive_avg_pool2d_backward(dy: Array, cache: AdaptivePoolCache) -> Array:
     """The same two products, transposed and in reverse order."""
     A, B = cache
     N, OH, _, C = need_shape("adaptive_avg_pool2d_backward", "dy", dy, f"N {len(A)} {len(B)} C")
-    dlow = B.T @ dy  # (2)
-    return (A.T @ dlow.reshape(N, OH, -1)).reshape(N, A.shape[1], B.shape[1], C)  # (1)
+    (H, W), dlow = (A.shape[1], B.shape[1]), B.T @ dy  # (2)
+    return (A.T @ dlow.reshape(N, OH, W * C)).reshape(N, H, W, C)  # (1)
 
 
 def cells(n: int, m: int) -> Array:
