@@ -224,6 +224,16 @@ def test_a_gradient_with_one_axis_too_many_is_refused_by_name(name):
     assert re.fullmatch(rf"{name}_backward: {told}", str(refused.value)), refused.value
 
 
+@pytest.mark.parametrize("name", BACKWARD)
+def test_a_gradient_that_is_no_array_of_floats_is_refused_by_name(name):
+    y, cache = call(name, *fitting(name).args)
+    for wrong in ("no", None, [1.0], np.ones(3, int), np.ma.masked_array(y), np.ones((0, 2))):
+        with pytest.raises(
+            (ValueError, TypeError), match=rf"^{name}_backward: (dy|dx|dalpha|dloss) (has|is) .*, expected"
+        ):
+            BACKWARD[name](wrong, cache)
+
+
 # -- what is left out -----------------------------------------------------------------------------------------------
 
 

@@ -77,6 +77,12 @@ def need_channels(op: str, **arrays: Array) -> None:
         need_shape(op, name, vector, "C", C=(x.shape[-1], first))
 
 
+def need_gradient(op: str, gradient: Array, letters: str, name: str = "dy") -> tuple[int, ...]:
+    """Refuse all but floats of the shape of the forward result, ``letters``; return the shape."""
+    need_float(op, **{name: gradient})
+    return need_shape(op, name, gradient, letters)
+
+
 def need_dtype(op: str, name: str, array: Array, kind: type) -> None:
     """Refuse an array whose dtype is not a subtype of ``kind`` (``np.integer``, ``np.uint64``, ``np.bool_`` ...)."""
     need_array(op, name, array)
@@ -204,8 +210,9 @@ def need_kind(op: str, name: str, value: Any, kind: type[Kind]) -> Kind:
 
 def need_number(op: str, name: str, value: Any, low: float = -math.inf, high: float = math.inf) -> float:
     """Refuse all but a finite number in [low, high]."""
-    number, largest = isinstance(value, (int, float, np.integer, np.floating)), sys.float_info.max
-    if isinstance(value, bool) or not number or not (max(low, -largest) <= value <= min(high, largest)):
+    number, largest = value.item() if isinstance(value, np.generic) else value, sys.float_info.max
+    real = isinstance(number, (int, float)) and not isinstance(number, bool)
+    if not real or not (max(low, -largest) <= number <= min(high, largest)):
         span = f"number in [{low}, {high}]" if (low, high) != (-math.inf, math.inf) else "finite number"
         raise ValueError(f"{op}: {name} is {shown(value)}, expected a {span}")
     return value

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..notation import Array
-from ..validate import need_float, need_kind, need_number, need_shape, need_sides
+from ..validate import need_float, need_gradient, need_kind, need_number, need_shape, need_sides
 
 
 def sign_loops(x: Array) -> Array:
@@ -158,7 +158,7 @@ def binarize(x: Array, tau: Array, *, quantizer: Quantizer = clipped) -> tuple[A
 
 def binarize_backward(dy: Array, cache: BinarizeCache) -> BinarizeGrads:
     """``dx = dy * dsoft(x - tau)``, and ``dtau`` is minus the sum of ``dx`` over all axes but channels."""
-    need_shape("binarize_backward", "dy", dy, " ".join(map(str, cache.shifted.shape)))
+    need_gradient("binarize_backward", dy, " ".join(map(str, cache.shifted.shape)))
     dx = dy * cache.quantizer.dsoft(cache.shifted)  # (2)
     dtau = -channel_sum(dx)  # (1)
     return BinarizeGrads(dx, dtau)
@@ -208,5 +208,5 @@ def mean_abs(w: Array) -> tuple[Array, Array]:
 
 def mean_abs_backward(dalpha: Array, w: Array) -> Array:
     """``dw = sgn(w) dalpha / n``. The slope of ``|w|`` at 0 is taken as +1, as in :func:`sign`."""
-    need_shape("mean_abs_backward", "dalpha", dalpha, "F", F=(w.shape[-1], "w"))
+    need_gradient("mean_abs_backward", dalpha, str(w.shape[-1]), "dalpha")
     return sign(w) * (dalpha / (w.size // w.shape[-1]))

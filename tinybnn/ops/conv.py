@@ -16,7 +16,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..notation import HW, Array, Pair
-from ..validate import need_float, need_hw, need_int, need_number, need_pair, need_shape
+from ..validate import need_float, need_gradient, need_hw, need_int, need_number, need_pair, need_shape
 
 BAND = 150_000
 """Elements of columns copied at a time: some 600 KB of float32, which are still in cache when multiplied."""
@@ -93,7 +93,7 @@ def conv2d_backward(dy: Array, cache: ConvCache) -> ConvGrads:
     """``dx`` is the transposed convolution of ``dy``; ``dw`` correlates ``x`` and ``dy``. Padding gets no gradient."""
     x, w, stride, pad, _, dilation, groups = cache
     OH, OW = output_size("conv2d_backward", x.shape[1:3], w.shape[:2], stride, pad, dilation)
-    need_shape("conv2d_backward", "dy", dy, f"{len(x)} {OH} {OW} {w.shape[3]}")
+    need_gradient("conv2d_backward", dy, f"{len(x)} {OH} {OW} {w.shape[3]}")
     dx, _ = conv_transpose2d(dy, w, stride=stride, pad=pad, dilation=dilation, groups=groups, size=x.shape[1:3])
     return ConvGrads(dx, weight_gradient(dy, cache))
 
@@ -177,7 +177,7 @@ def conv_transpose2d_backward(dx: Array, cache: ConvTransposeCache) -> ConvTrans
     y, w, stride, pad, dilation, groups = cache
     C = w.shape[2] * groups
     op = "conv_transpose2d_backward"
-    need_shape(op, "dx", dx, f"{len(y)} H W {C}")
+    need_gradient(op, dx, f"{len(y)} H W {C}", "dx")
     if output_size(op, dx.shape[1:3], w.shape[:2], stride, pad, dilation) != y.shape[1:3]:
         raise ValueError(f"{op}: dx has shape {dx.shape}, which conv2d does not map to y's {y.shape[1:3]}")
     dy, conv_cache = conv2d(dx, w, stride=stride, pad=pad, dilation=dilation, groups=groups)

@@ -95,6 +95,7 @@ def _weights(op: str, class_weights: Sequence[float] | Array, L: int) -> list[fl
 def cross_entropy_backward(dloss: Array | float, cache: CrossEntropyCache) -> Array:
     """``dz[i, l] = dloss v[t_i] (softmax(z_i)[l] - [l = t_i]) / (sum of v)``, and 0 at ignored pixels."""
     counted, probability, t, weights = cache
+    dloss = _scalar("cross_entropy_backward", dloss)
     dz = probability.copy()
     dz[np.arange(len(t)), t] -= 1  # (3), (2)
     dz *= (dz.dtype.type(dloss) * weights / (weights.sum() or 1))[:, None]  # (4)
@@ -150,6 +151,7 @@ def binary_cross_entropy(
 def binary_cross_entropy_backward(dloss: Array | float, cache: BinaryCache) -> Array:
     """``dz = dloss (sigmoid(z) - t) / P``, and 0 at ignored pixels."""
     counted, p, t = cache
+    dloss = _scalar("binary_cross_entropy_backward", dloss)
     dlogits = np.zeros(counted.shape, p.dtype)
     dlogits[counted] = (p - t) * (p.dtype.type(dloss) / p.dtype.type(max(len(p), 1)))  # (3), (2), (1)
     return dlogits
@@ -205,10 +207,16 @@ def dice(
 def dice_backward(dloss: Array | float, cache: DiceCache) -> Array:
     """``dp = -dloss (2 t below - above) / below^2`` and ``dz = dp p (1 - p)``; 0 at ignored pixels."""
     counted, p, t, above, below = cache
+    dloss = _scalar("dice_backward", dloss)
     dp = (above / below - 2 * t) * (p.dtype.type(dloss) / below)  # (4), (3)
     dlogits = np.zeros(counted.shape, p.dtype)
     dlogits[counted] = sigmoid_backward(dp, p)  # (2), (1)
     return dlogits
+
+
+def _scalar(op: str, dloss: Array | float) -> float:
+    """The gradient of a loss as a number; an array without axes is one too."""
+    return need_number(op, "dloss", dloss.item() if type(dloss) is np.ndarray and dloss.ndim == 0 else dloss)
 
 
 def _selected(counted: Array, values: Array) -> Array:

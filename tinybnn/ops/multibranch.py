@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from ..notation import HW, Array, Pair
-from ..validate import need_choice, need_dtype, need_float, need_kind, need_pair, need_shape, shown
+from ..validate import need_choice, need_dtype, need_float, need_gradient, need_kind, need_pair, need_shape, shown
 from .activation import sigmoid, sigmoid_backward
 from .binarize import Quantizer, binarize, binarize_backward, clipped
 from .binary_conv import conv2d_packed
@@ -141,7 +141,7 @@ def multi_branch_upsample(
 def multi_branch_upsample_backward(dy: Array, cache: MultiBranchCache) -> MultiBranchGrads:
     """``dtheta_r = g_r (1 - g_r) dy alpha_r z_r``, summed over outputs that share a gate. ``dx`` sums over branches."""
     branches, w, alpha, gates, quantizer = cache
-    need_shape("multi_branch_upsample_backward", "dy", dy, " ".join(map(str, branches[0].z.shape)))
+    need_gradient("multi_branch_upsample_backward", dy, " ".join(map(str, branches[0].z.shape)))
     shared = "nijf,nijf->f" if gates.ndim == 2 else "nijf,nijf->ijf"  # all images share a gate, or all positions too
     dproduct = np.stack([np.einsum(shared, dy, branch.z) for branch in branches])  # (5), of gate times alpha
     dgates = dproduct * expand(alpha, gates)

@@ -14,7 +14,7 @@ from collections import namedtuple
 import numpy as np
 
 from ..notation import Array
-from ..validate import need_channels, need_number, need_shape
+from ..validate import need_channels, need_gradient, need_number
 from .binarize import channel_sum
 
 
@@ -78,7 +78,7 @@ def batch_norm_backward(dy: Array, cache: BatchNormCache) -> BatchNormGrads:
     neither a constant part nor a part along ``centred``.
     """
     centred, gamma, std, _, _, rows = cache
-    need_shape("batch_norm_backward", "dy", dy, " ".join(map(str, centred.shape)))
+    need_gradient("batch_norm_backward", dy, " ".join(map(str, centred.shape)))
     dbeta, dgamma = channel_sum(dy), channel_sum(dy * centred) / std  # (6) (5)
     count = max(rows, 1)
     dx = centred * (-dgamma / (count * std)) + dy  # (5) (4) (3) (2) (1), in one

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..notation import HW, Array, Pair
-from ..validate import need_dtype, need_float, need_kind, need_pair, need_shape
+from ..validate import need_dtype, need_float, need_gradient, need_kind, need_pair, need_shape
 
 
 def upsample_nearest_loops(x: Array, *, scale: Pair = 2) -> Array:
@@ -62,7 +62,7 @@ def upsample_nearest(x: Array, *, scale: Pair = 2) -> tuple[Array, NearestCache]
 def upsample_nearest_backward(dy: Array, cache: NearestCache) -> Array:
     """Each value was copied SH SW times, so the gradients of its copies add."""
     (H, W), (SH, SW) = cache
-    need_shape("upsample_nearest_backward", "dy", dy, f"N {H * SH} {W * SW} C")
+    need_gradient("upsample_nearest_backward", dy, f"N {H * SH} {W * SW} C")
     dx: Any = sum(dy[:, i::SH, j::SW] for i in range(SH) for j in range(SW))
     return dx
 
@@ -153,7 +153,7 @@ def upsample_bilinear(x: Array, *, scale: Pair = 2, align_corners: bool = False)
 def upsample_bilinear_backward(dy: Array, cache: BilinearCache) -> Array:
     """The same two products, transposed and in reverse order."""
     A, B = cache
-    N, OH, _, C = need_shape("upsample_bilinear_backward", "dy", dy, f"N {len(A)} {len(B)} C")
+    N, OH, _, C = need_gradient("upsample_bilinear_backward", dy, f"N {len(A)} {len(B)} C")
     (H, W), dtall = (A.shape[1], B.shape[1]), B.T @ dy  # (2)
     return (A.T @ dtall.reshape(N, OH, W * C)).reshape(N, H, W, C)  # (1)
 
