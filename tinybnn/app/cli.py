@@ -191,13 +191,12 @@ def run_train(
     need_fitting_images(run.config, run.training.crop, held_out)
 
     with locked(out, ("run.npz", *WRITTEN)):
-        if not resume:
-            if (out / "run.npz").exists() and not overwrite:
-                raise ValueError(f"train: {out} holds a run, expected another --out, or --resume or --overwrite")
-            save_run(out / "run.npz", run)
-            for name in WRITTEN:  # of the run that was overwritten
-                (out / name).unlink(missing_ok=True)
-        elif run.step == run.training.steps:
+        if (out / "run.npz").exists() and not (resume or overwrite):
+            raise ValueError(f"train: {out} holds a run, expected another --out, or --resume or --overwrite")
+        save_run(out / "run.npz", run)
+        for name in () if resume else WRITTEN:  # of the run that was overwritten
+            (out / name).unlink(missing_ok=True)
+        if run.step == run.training.steps:
             print(f"tinybnn: {out} is finished: all of its {run.step} steps are done", file=sys.stderr)
         own = {"network": run.config._asdict(), "training": run.training._asdict()}
         save_json(out / "config.json", {"data": data, **own})

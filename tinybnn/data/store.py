@@ -96,8 +96,9 @@ def load_json(path: Path | str) -> Any:
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len(pairs) > len(dict(pairs)):
-        raise ValueError(f"one of the names {', '.join(name for name, _ in pairs)} comes twice")
+    names = [name for name, _ in pairs]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ValueError(f"{twice[0]} comes twice")
     return dict(pairs)
 
 

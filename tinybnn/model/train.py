@@ -249,6 +249,8 @@ def load_run(path: Path | str) -> Run:
     with in_file(path):
         _, step, config, training, source = options(Checkpoint, meta)
         check_training(training)
+        if not 0 <= step <= training.steps:
+            raise ValueError(f"step is {step}, expected 0..{training.steps}")
         shapes: dict[str, Any] = dict(zip(("params", "state"), net.shapes(config)))
         optimizer = _optimizer(config, training, shapes["params"])
         moments = optimizer.init(dict.fromkeys(shapes["params"], np.zeros(())))
@@ -256,8 +258,6 @@ def load_run(path: Path | str) -> Run:
         losses = {k: arrays.pop(k) for k in ("losses",) if k in arrays}
         need_arrays(losses, {"losses": (step,)})
         need_arrays(arrays, {f"{part}/{k}": shape for part, d in shapes.items() for k, shape in d.items()})
-        if not 0 <= step <= training.steps:
-            raise ValueError(f"step is {step}, expected 0..{training.steps}")
         for name, array in arrays.items():
             if (name.endswith(".var") or name.startswith("moments/v/")) and (array < 0).any():
                 raise ValueError(f"{name} has values below 0")
