@@ -6,7 +6,6 @@ not. The exit status is 1 if a file did anything else, or if one array differs.
 """
 
 import argparse
-import hashlib
 import io
 import json
 import os
@@ -24,7 +23,7 @@ import numpy as np
 from tinybnn.app.cli import settings
 from tinybnn.app.demo import table
 from tinybnn.data import images
-from tinybnn.data.store import DIGITS, META, in_file, load_arrays, save_arrays
+from tinybnn.data.store import DIGITS, META, in_file, load_arrays, save_arrays, sha256
 from tinybnn.model import net
 from tinybnn.model.deploy import load_packed, pack_network, save_packed
 from tinybnn.model.train import Training, check_training, load_run, save_run, start
@@ -59,7 +58,7 @@ def one_bit(rng, content):
 
 def sealed(content):
     """The content of an npz, with the SHA-256 that belongs to it at the end."""
-    return content[:-DIGITS] + hashlib.sha256(content[:-DIGITS]).hexdigest().encode()
+    return content[:-DIGITS] + sha256(content[:-DIGITS])
 
 
 def one_structural_bit(rng, content):

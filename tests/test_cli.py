@@ -144,7 +144,8 @@ def test_refusals_are_one_line_and_leave_nothing(argv, message, tmp_path, capsys
     [
         (b'{"network": {"binary": "false"}}', "net.Config: binary is 'false', expected true or false"),
         (b'{"network": {"stages": 1000000000}}', "net.Config: stages is 1000000000"),
-        (b'{"network": {"classes": 3}}', "net.Config: classes is 3, the data has 2"),
+        (b'{"network": {"classes": 3}}', "the network has 3 classes, the data 2"),
+        (b'{"network": {"width": "4"}}', "net.Config: width is '4', expected a whole number"),
         (b'{"network": []}', "network is [], expected names and values"),
         (b'{"training": null}', "training is None"),
         (b"[]", "expected names and values"),
@@ -155,7 +156,7 @@ def test_refusals_are_one_line_and_leave_nothing(argv, message, tmp_path, capsys
 )
 def test_a_config_file_is_refused_by_name_and_field(content, words, tmp_path, capsys):
     (tmp_path / "c.json").write_bytes(content)
-    argv = ["train", "--data", "photos", "--out", tmp_path / "run", "--config", tmp_path / "c.json"]
+    argv = ["train", "--data", "photos", "--out", tmp_path / "run", "--config", tmp_path / "c.json", "--width", "4"]
     line = refused(capsys, *argv)
     assert f"{tmp_path / 'c.json'}: " in line and words in line and not (tmp_path / "run").exists()
 
@@ -273,6 +274,8 @@ def test_a_stream_that_fails_loses_no_work(run, tmp_path):
     os.close(writer)
     assert len(list((tmp_path / "out").iterdir())) == 2
     with open("/dev/full", "wb") as full:
+        argv = ["train", "--data", "photos", "--out", tmp_path / "run", "--steps", "1", *TINY]
+        assert command(*argv, stdout=subprocess.DEVNULL, stderr=full).wait() == 0
         process = command("info", stdout=full)
         assert process.communicate()[1] == b"tinybnn: <stdout>: No space left on device\n" and process.returncode == 2
 

@@ -1,12 +1,26 @@
 """Files are either complete or absent, and hold only numbers and JSON."""
 
+import io
 import os
 import pickle
+import tracemalloc
+import warnings
+import zipfile
 
 import numpy as np
 import pytest
 
-from tinybnn.data.store import load_arrays, load_json, locked, options, save_arrays, save_json, write_whole
+from tinybnn.data.store import (
+    DIGITS,
+    load_arrays,
+    load_json,
+    locked,
+    options,
+    save_arrays,
+    save_json,
+    sha256,
+    write_whole,
+)
 from tinybnn.model.net import Config
 from tinybnn.model.train import Training
 
@@ -75,6 +89,59 @@ def test_every_flipped_bit_is_refused(tmp_path, bit):
         (tmp_path / "file.npz").write_bytes(whole[:i] + bytes([whole[i] ^ 1 << bit]) + whole[i + 1 :])
         with pytest.raises(ValueError, match=r"file.npz: not a tinybnn thing \(it does not end in the sha256"):
             load_arrays(tmp_path / "file.npz", "thing")
+
+
+def zipped(path, entries, method=zipfile.ZIP_STORED):
+    """A zip of these (name, bytes), with the comment that makes it one of ours."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of names that come twice
+        for name, content in entries:
+            archive.writestr(name, content)
+        archive.comment = b"0" * DIGITS
+    content = file.getvalue()[:-DIGITS]
+    path.write_bytes(content + sha256(content))
+
+
+def entry(shape, numbers=2, dtype="<f4", version=(1, 0)):
+    head = f"{{'descr': {dtype!r}, 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    return b"\x93NUMPY" + bytes(version) + len(head).to_bytes(2, "little") + head + bytes(4 * numbers)
+
+
+META = ("meta.json.npy", entry("(16,)", 0, "|u1") + b'{"kind":"thing"}')
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [("x.npy", entry("(1000000000,)"))],
+        [("x.npy", entry(f"({2**62}, 8)"))],
+        [("x.npy", entry("(1,)"))],
+        [("x.npy", entry("(-1, -2)"))],
+        [("x.npy", entry("(2L,)"))],
+        [("x.npy", entry("(" * 200))],
+        [("x.npy", entry("(2,)", dtype="|O"))],
+        [("x.npy", entry("(1,)", dtype="<U2"))],
+        [("x.npy", entry("(2,)", version=(9, 9)))],
+        [("x.npy", b"")],
+        [("x.npy", entry("(2,)"))] * 2,
+    ],
+)
+def test_an_entry_that_is_no_plain_array_of_its_size_is_refused_before_memory_is_taken(tmp_path, entries):
+    zipped(tmp_path / "file.npz", [META, ("x.npy", entry("(2,)"))])
+    assert load_arrays(tmp_path / "file.npz", "thing")[0]["x"].tolist() == [0, 0]
+    zipped(tmp_path / "file.npz", [META, *entries])
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="file.npz: not a tinybnn thing"):
+        load_arrays(tmp_path / "file.npz", "thing")
+    assert tracemalloc.get_traced_memory()[1] < 1e6
+    tracemalloc.stop()
+
+
+def test_what_is_packed_in_a_zip_is_not_unpacked(tmp_path):
+    zipped(tmp_path / "bomb.npz", [META, ("x.npy", entry("(25000000,)", 25_000_000))], zipfile.ZIP_DEFLATED)
+    with pytest.raises(ValueError, match="its entries are compressed, or larger than the file"):
+        load_arrays(tmp_path / "bomb.npz", "thing")
 
 
 def test_an_interrupt_just_after_the_rename_is_an_interrupt(tmp_path, monkeypatch):

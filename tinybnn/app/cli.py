@@ -32,8 +32,8 @@ DATA = f"KIND:PATH, KIND one of {', '.join(LAYOUTS)}; photos and street are ship
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb, a function of the arguments that its options name; return the exit status."""
-    out: Any = Output(sys.stdout)
-    err: Any = Output(sys.stderr)
+    out: Any = Output(sys.stdout, needed=True)
+    err: Any = Output(sys.stderr, needed=False)
     with redirect_stdout(out), redirect_stderr(err), signals() as last:
         try:
             try:
@@ -159,11 +159,9 @@ class Settings(NamedTuple):
 def settings(file: Path | None, network: dict, training: dict, classes: int) -> tuple[net.Config, Training]:
     """The options in a file, overruled by those of the command line."""
     written = options(Settings, load_json(file) if file else {})
-    trainer = options(Training, written.training | training)
-    config = options(net.Config, {"size": trainer.crop, "classes": classes} | written.network | network)
-    if config.classes != classes:
-        raise ValueError(f"net.Config: classes is {config.classes}, the data has {classes}")
-    return config, trainer
+    trainer = options(Training, written.training)._replace(**training)
+    config = options(net.Config, {"size": trainer.crop, "classes": classes} | written.network)
+    return config._replace(**network), trainer
 
 
 def run_train(
@@ -184,15 +182,19 @@ def run_train(
         if changed or config:
             raise ValueError(f"train: --resume keeps the run's options, but {', '.join(changed) or 'config'} was given")
         need_source("train --resume", run.source, source)
+        need_classes(run.config, dataset)
     else:
         with in_file(config or "train"):
             run = start(*settings(config, network, training, len(dataset.classes)))
+            need_classes(run.config, dataset)
     run = run._replace(source=source)
     need_fitting_images(run.config, run.training.crop, held_out)
 
     with locked(out, ("run.npz", *WRITTEN)):
         if (out / "run.npz").exists() and not (resume or overwrite):
             raise ValueError(f"train: {out} holds a run, expected another --out, or --resume or --overwrite")
+        if resume:  # again, for another process may have gone on until now
+            run = load_run(out / "run.npz")._replace(source=source)
         save_run(out / "run.npz", run)
         for name in () if resume else WRITTEN:  # of the run that was overwritten
             (out / name).unlink(missing_ok=True)
@@ -220,6 +222,12 @@ def need_source(op: str, own: Source | None, source: Source) -> None:
         if name != "spec" and a != b:
             what = "its files have other names or sizes" if name == "sha256" else f"{name} is {b}, the run's {a}"
             raise ValueError(f"{op}: {source.spec} is not what the run was trained on: {what}")
+
+
+def need_classes(config: net.Config, dataset: Dataset) -> None:
+    """Refuse a data set with another number of classes than the network's."""
+    if config.classes != len(dataset.classes):
+        raise ValueError(f"the network has {config.classes} classes, the data {len(dataset.classes)}")
 
 
 def need_fitting_images(config: net.Config, crop: int, held_out: Dataset) -> None:
@@ -328,8 +336,7 @@ def trained_on(source: Source | None) -> str:
 
 def scores_of(model: Model, dataset: Dataset) -> dict[str, float]:
     """Evaluate a model on a data set with the same number of classes."""
-    if model.config.classes != len(dataset.classes):
-        raise ValueError(f"evaluate: the network has {model.config.classes} classes, the data {len(dataset.classes)}")
+    need_classes(model.config, dataset)
     return evaluate(model.logits_of, dataset, task=dataset.task, classes=dataset.classes, stride=model.config.stride)
 
 

@@ -37,11 +37,12 @@ def signals() -> Iterator[list[int]]:
 class Output:
     """A standard stream that takes every character, and whose reader may leave early (``| head -1``).
 
-    A character that it cannot encode is written as its escape. After the reader has left, the program goes on.
+    A character that it cannot encode is written as its escape. After the reader has left, the program goes on. Any
+    other fault, such as a full disk, is an error if what is written is ``needed``: results are, a progress bar is not.
     """
 
-    def __init__(self, stream: Any) -> None:
-        self.stream = stream
+    def __init__(self, stream: Any, *, needed: bool) -> None:
+        self.stream, self.needed = stream, needed
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
 
@@ -59,7 +60,8 @@ class Output:
             getattr(self.stream, name, str)(*args)  # the stream is None if it was closed before the program started
         except OSError as error:
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())  # what is left to write goes nowhere
-            if not isinstance(error, BrokenPipeError) and not (os.name == "nt" and error.errno == errno.EINVAL):
+            left = isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL)
+            if self.needed and not left:
                 raise OSError(error.errno, error.strerror, self.stream.name) from None
 
 

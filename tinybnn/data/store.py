@@ -4,7 +4,6 @@ Nothing is pickled. An ``.npz`` holds arrays and one JSON text with everything e
 last 64 bytes, which are the comment of the zip, are the SHA-256 of all bytes before them, so that no damage is missed.
 """
 
-import hashlib
 import io
 import json
 import math
@@ -102,6 +101,13 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
+def sha256(content: bytes) -> bytes:
+    """The SHA-256 of some bytes, as hexadecimal digits."""
+    import hashlib
+
+    return hashlib.sha256(content).hexdigest().encode()
+
+
 def save_arrays(path: Path | str, arrays: dict[str, Any], meta: dict[str, Any]) -> None:
     """Write a dict of arrays, and ``meta`` as JSON, to one ``.npz`` that ends in the SHA-256 of its other bytes."""
     import zipfile
@@ -111,7 +117,7 @@ def save_arrays(path: Path | str, arrays: dict[str, Any], meta: dict[str, Any]) 
     with zipfile.ZipFile(file, "a") as archive:
         archive.comment = b"0" * DIGITS
     content = file.getvalue()[:-DIGITS]
-    write_whole(path, lambda file: file.write(content + hashlib.sha256(content).hexdigest().encode()))
+    write_whole(path, lambda file: file.write(content + sha256(content)))
 
 
 def load_arrays(path: Path | str, kind: str) -> tuple[dict[str, Array], dict[str, Any]]:
@@ -120,7 +126,7 @@ def load_arrays(path: Path | str, kind: str) -> tuple[dict[str, Array], dict[str
         raise ValueError(f"{path}: no such file, expected a tinybnn {kind}")
     content = Path(path).read_bytes()
     try:
-        if content[-DIGITS:] != hashlib.sha256(content[:-DIGITS]).hexdigest().encode():
+        if content[-DIGITS:] != sha256(content[:-DIGITS]):
             raise ValueError("it does not end in the sha256 of its bytes: damaged, or of another program or version")
         arrays = _unzipped(content)
         meta = json.loads(arrays.pop(META).tobytes())
@@ -141,30 +147,27 @@ def _unzipped(content: bytes) -> dict[str, Array]:
     arrays: dict[str, Array] = {}
     with zipfile.ZipFile(io.BytesIO(content)) as archive, warnings.catch_warnings():
         warnings.simplefilter("error")  # NumPy warns of headers that only old versions wrote
-        if sum(entry.file_size for entry in archive.infolist()) > len(content):
-            raise ValueError("its entries are larger than the file")
-        for entry in archive.infolist():
+        entries = archive.infolist()
+        if sum(e.file_size for e in entries) > len(content) or any(e.compress_type for e in entries):
+            raise ValueError("its entries are compressed, or larger than the file")
+        for entry in entries:
             name, file = entry.filename.removesuffix(".npy"), io.BytesIO(archive.read(entry))
             version = np.lib.format.read_magic(file)
             shape, columns_first, dtype = np.lib.format.read_array_header_1_0(file)
             data = bytearray(file.read())
             fits = math.prod(shape) * dtype.itemsize == len(data)
-            if entry.compress_type or version != (1, 0) or dtype.kind not in "biuf" or not fits or name in arrays:
+            if version != (1, 0) or dtype.kind not in "biuf" or not fits or name in arrays:
                 raise ValueError(f"its entry {name} is not one plain array of the size that its header gives")
             arrays[name] = np.ndarray(shape, dtype, data, order="F" if columns_first else "C")
     return arrays
 
 
-def need_arrays(arrays: dict[str, Array], shapes: dict[str, tuple[int, ...]], words: Collection[str] = ()) -> None:
-    """Refuse other names and shapes than ``shapes``, other values than finite ones, and more than one float dtype.
-
-    The arrays named in ``words`` have the dtype uint64.
-    """
+def need_arrays(arrays: dict[str, Array], shapes: dict[str, tuple[int, ...]], dtypes: dict[str, Any]) -> None:
+    """Refuse other names, shapes and dtypes than these, and values that are not finite; float32 needs no mention."""
     if odd := sorted(arrays.keys() ^ shapes.keys()):
         raise ValueError(f"it {'has' if odd[0] in arrays else 'lacks'} {odd[0]}, expected the arrays of its config")
-    floats = [a.dtype for name, a in arrays.items() if name not in words and a.dtype in (np.float32, np.float64)]
     for name, shape in shapes.items():
-        array, dtype = arrays[name], np.dtype(np.uint64) if name in words else (floats or [np.dtype(np.float32)])[0]
+        array, dtype = arrays[name], np.dtype(dtypes.get(name, np.float32))
         if array.shape != shape or array.dtype != dtype:
             raise ValueError(f"{name} is {array.dtype} of shape {array.shape}, expected {dtype} of shape {shape}")
         if not np.isfinite(array).all():

@@ -225,7 +225,8 @@ def load_packed(path: Path | str) -> Packed:
         folded = [pair for pair in layers_with_integer_output(config) if f"{pair[0]}.shift" not in arrays]
         expected = {k: shape for k, shape in expected.items() if k not in {f"{name}.shift" for name, _ in folded}}
         weights = net.binary_weights(of_params)
-        need_arrays(arrays, expected, weights)
+        floats = np.float64 if np.float64 in {a.dtype for a in arrays.values()} else np.float32
+        need_arrays(arrays, expected, dict.fromkeys(expected, floats) | dict.fromkeys(weights, np.uint64))
         for name, following in folded:
             tau, alpha = arrays[f"{following}.tau"], arrays[f"{name}.alpha"]
             if (np.rint(tau) != tau).any() or (np.abs(alpha) != 1).any():

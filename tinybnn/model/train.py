@@ -5,7 +5,6 @@ comes from ``default_rng([seed, t])``, so there is no state of a generator to sa
 and resumed from its last checkpoint ends with the same bits as one that was never stopped.
 """
 
-import hashlib
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +13,7 @@ import numpy as np
 
 from ..data.augment import draw_batch
 from ..data.samples import Dataset, Sample
-from ..data.store import in_file, load_arrays, need_arrays, options, save_arrays
+from ..data.store import in_file, load_arrays, need_arrays, options, save_arrays, sha256
 from ..notation import Array
 from ..ops import loss as loss_ops
 from ..ops.binarize import QUANTIZERS, tanh, tanh_sharpness
@@ -64,8 +63,7 @@ class Source(NamedTuple):
 def source_of(spec: str, *splits: Dataset) -> Source:
     """The source that these splits are; no file is read."""
     files = [sorted((path.name, path.stat().st_size) for pair in split.pairs for path in pair) for split in splits]
-    digest = hashlib.sha256(ascii(files).encode()).hexdigest()
-    return Source(spec, splits[0].kind, sum(map(len, splits)), digest)
+    return Source(spec, splits[0].kind, sum(map(len, splits)), sha256(ascii(files).encode()).decode())
 
 
 class Run(NamedTuple):
@@ -255,14 +253,13 @@ def load_run(path: Path | str) -> Run:
         optimizer = _optimizer(config, training, shapes["params"])
         moments = optimizer.init(dict.fromkeys(shapes["params"], np.zeros(())))
         shapes["moments"] = {k: shapes["params"][k.partition("/")[2]] for k in moments}
-        losses = {k: arrays.pop(k) for k in ("losses",) if k in arrays}
-        need_arrays(losses, {"losses": (step,)})
-        need_arrays(arrays, {f"{part}/{k}": shape for part, d in shapes.items() for k, shape in d.items()})
+        expected = {f"{part}/{k}": shape for part, d in shapes.items() for k, shape in d.items()}
+        need_arrays(arrays, expected | {"losses": (step,)}, {"losses": np.float64})
         for name, array in arrays.items():
             if (name.endswith(".var") or name.startswith("moments/v/")) and (array < 0).any():
                 raise ValueError(f"{name} has values below 0")
     parts = {part: {k: arrays[f"{part}/{k}"] for k in d} for part, d in shapes.items()}
-    return Run(config, training, **parts, step=step, losses=losses["losses"], source=source)
+    return Run(config, training, **parts, step=step, losses=arrays["losses"], source=source)
 
 
 # -- within a step --------------------------------------------------------------------------------------------------
