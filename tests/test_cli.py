@@ -98,6 +98,7 @@ def test_info_prints_the_layer_table(run, capsys):
     out = capsys.readouterr().out
     assert "binary upsampling, 2 branches" in out and out.splitlines()[-2].startswith("total")
     assert main(["info", str(run)]) == 0
+    assert "has its own options, but width was given" in refused(capsys, "info", run, "--width", "4")
 
 
 def test_resume_continues_and_keeps_its_options(run, tmp_path, capsys):

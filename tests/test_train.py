@@ -12,7 +12,17 @@ from test_net import TINY
 
 from tinybnn.data.samples import Sample
 from tinybnn.model import net
-from tinybnn.model.train import OPTIMIZERS, Training, TrainingError, load_run, save_run, start, step, train
+from tinybnn.model.train import (
+    OPTIMIZERS,
+    Training,
+    TrainingError,
+    load_run,
+    loss_and_gradient,
+    save_run,
+    start,
+    step,
+    train,
+)
 
 TINY_OF = {"bop": TINY._replace(quantizer="clipped")}
 """The network for an optimizer that cannot train every one."""
@@ -226,3 +236,5 @@ def test_errors_name_the_field(change, message):
 def test_two_class_losses_refuse_more_classes():
     with pytest.raises(ValueError, match="loss 'dice' is for 2 classes, the network has 3"):
         start(TINY._replace(classes=3), SHORT._replace(loss="dice"))
+    with pytest.raises(ValueError, match="loss 'bce' is for 2 classes, the network has 3"):
+        loss_and_gradient(np.zeros((1, 2, 2, 3)), np.zeros((1, 2, 2), np.uint8), "bce")

@@ -272,7 +272,10 @@ def run_pack(model: Path, out: Path | None, data: str | None, plain: bool) -> in
 
 
 def run_info(model: Path | None, image: tuple[int, int], **fields: Any) -> None:
-    config = model_of(model).config if model else net.check_config(options(net.Config, given(net.Config, fields)))
+    options_given = given(net.Config, fields)
+    if model and options_given:
+        raise ValueError(f"info: {model} has its own options, but {', '.join(options_given)} was given")
+    config = model_of(model).config if model else net.check_config(options(net.Config, options_given))
     H, W = image
     if H % config.stride or W % config.stride:
         raise ValueError(f"info: image is {H} x {W}, expected multiples of {config.stride}")

@@ -196,13 +196,6 @@ def save_packed(path: Path | str, packed: Packed) -> None:
     save_arrays(path, packed.arrays, {"kind": "packed network", "config": packed.config._asdict()})
 
 
-class Header(NamedTuple):
-    """What the JSON text in the file of a packed network says."""
-
-    kind: str
-    config: net.Config
-
-
 def shapes(config: net.Config) -> dict[str, tuple[int, ...]]:
     """The shapes of the arrays of :func:`pack_network`, if no layer is folded."""
     of_params, _ = net.shapes(config)
@@ -218,7 +211,7 @@ def load_packed(path: Path | str) -> Packed:
     """Read what :func:`save_packed` wrote; its arrays must be those that its config asks for."""
     arrays, meta = load_arrays(path, "packed network")
     with in_file(path):
-        config = options(Header, meta).config
+        config = options(net.Config, meta.get("config"))
         expected, (of_params, _) = shapes(config), net.shapes(config)
         if not config.binary:
             raise ValueError("config.binary is False, expected a binary network")

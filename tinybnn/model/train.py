@@ -113,8 +113,7 @@ def start(config: net.Config, training: Training) -> Run:
     Bop is refused with a surrogate that lets no gradient through at -1 and +1.
     """
     config, training = net.check_config(config), check_training(training)
-    if training.loss != "cross-entropy" and config.classes != 2:
-        raise ValueError(f"train: loss {training.loss!r} is for 2 classes, the network has {config.classes}")
+    _need_classes(training.loss, config.classes)
     params, state = net.init(config, np.random.default_rng([training.seed, 0]))
     if config.binary and training.optimizer == "bop":  # its weights are -1 and +1, and it needs their own gradient
         if net.quantizer_of(config).dsoft(np.ones(1)) != 1:
@@ -212,6 +211,7 @@ def loss_and_gradient(logits: Array, labels: Array, name: str) -> tuple[np.float
     """
     one: Any = np.ones((), logits.dtype)
     forward, backward = LOSSES[name]
+    _need_classes(name, logits.shape[-1])
     if name == "cross-entropy":
         value, cache = forward(logits, labels)
         return value, backward(one, cache)
@@ -270,6 +270,11 @@ def _optimizer(config: net.Config, training: Training, params: Collection[str]) 
         return bop(net.binary_weights(params) if config.binary else ())
     makers: dict[str, Callable[[], Optimizer]] = {"adam": adam, "sgd": sgd}
     return makers[training.optimizer]()
+
+
+def _need_classes(loss: str, classes: int) -> None:
+    if loss != "cross-entropy" and classes != 2:
+        raise ValueError(f"train: loss {loss!r} is for 2 classes, the network has {classes}")
 
 
 def _need_finite(t: int, arrays: Arrays, advice: str = "") -> None:
