@@ -1,12 +1,15 @@
 """What measures is itself checked: no wrong answer is timed, every operation has a case, the page says what ran."""
 
+import os
 import re
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks import loops, training
+from benchmarks import damage, loops, training
 from benchmarks.harness import Row, check, in_turn, peak
 from tinybnn.model import net
 from tinybnn.ops import conv, upsample
@@ -63,6 +66,38 @@ def test_the_library_is_as_it_was_after_the_textbook():
     with training.textbook.in_place():
         assert net.conv2d is training.textbook.conv2d and upsample.UPSAMPLERS["nearest"] != upsample.NEAREST
     assert net.conv2d is conv.conv2d and upsample.UPSAMPLERS["nearest"] == upsample.NEAREST
+
+
+def test_damaged_files_are_refused_or_harmless(tmp_path):
+    for name, count, *outcomes in damage.damage(tmp_path, 60):
+        assert sum(outcomes) == count and outcomes[0] > count // 2, name
+        if not name.startswith("PNG"):
+            assert outcomes[2:] == [0, 0, 0], name
+
+
+def test_what_a_damaged_file_does_is_told_apart(tmp_path):
+    path = tmp_path / "file"
+
+    def fails(error):
+        raise error
+
+    assert damage.outcome(path, lambda _: fails(ValueError(f"{path}: bad")), 1) == "refused"
+    assert damage.outcome(path, lambda _: fails(ValueError("bad")), 1) == "traceback"
+    assert damage.outcome(path, lambda _: fails(KeyError("config")), 1) == "traceback"
+    assert damage.outcome(path, lambda _: 1, 1) == "no effect"
+    assert damage.outcome(path, lambda _: 1.0, 1) == "wrong in silence"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no alarm")
+def test_a_file_that_takes_too_long_or_too_much_is_noticed(tmp_path, monkeypatch):
+    monkeypatch.setattr(damage, "SECONDS", 0.01)
+    assert damage.outcome(tmp_path, lambda _: time.sleep(1), 1) == "hung"
+    if sys.platform == "linux":
+        assert damage.outcome(tmp_path, lambda _: np.ones(2**29), 1) == "traceback"
+
+
+def test_a_killed_training_ends_as_a_whole_one(tmp_path):
+    assert damage.killed(tmp_path, 2) == 2
 
 
 def test_the_speed_page_says_what_the_results_say():

@@ -1,7 +1,9 @@
 """The command line as people type it: every verb, every refusal in one line, and what is left on disk."""
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -11,8 +13,9 @@ from PIL import Image
 
 from tinybnn.app.cli import main
 from tinybnn.data.samples import samples_root
+from tinybnn.data.store import save_json
 from tinybnn.model.deploy import load_packed
-from tinybnn.model.train import load_run
+from tinybnn.model.train import load_run, save_run
 
 TINY = ["--width", "4", "--stages", "1", "--depth", "1", "--batch", "2", "--crop", "32", "--levels", "1", "2"]
 
@@ -95,6 +98,7 @@ def test_info_prints_the_layer_table(run, capsys):
     out = capsys.readouterr().out
     assert "binary upsampling, 2 branches" in out and out.splitlines()[-2].startswith("total")
     assert main(["info", str(run)]) == 0
+    assert "has its own options, but width was given" in refused(capsys, "info", run, "--width", "4")
 
 
 def test_resume_continues_and_keeps_its_options(run, tmp_path, capsys):
@@ -112,6 +116,16 @@ def test_resume_continues_and_keeps_its_options(run, tmp_path, capsys):
         (["train", "--data", "photos", "--out", "OUT", "--optimizer", "magic"], "optimizer is 'magic'"),
         (["train", "--data", "photos", "--out", "OUT", "--width", "0"], "width is 0, expected a whole number"),
         (["train", "--data", "photos", "--out", "OUT", "--config", "OUT/none.json"], "none.json"),
+        (["train", "--data", "photos", "--out", "OUT", "--steps", "0"], "steps is 0, expected a whole number >= 1"),
+        (["train", "--data", "photos", "--out", "OUT", "--every", "0"], "every is 0, expected a whole number >= 1"),
+        (["train", "--data", "photos", "--out", "OUT", "--zoom", "1"], "zoom is (1.0,), expected a list of 2 values"),
+        (["train", "--data", "street", "--out", "OUT", "--loss", "dice"], "loss 'dice' is for 2 classes"),
+        (
+            ["train", "--data", "photos", "--out", "OUT", "--gate", "position"],
+            "of 64, expected no side of 96",
+        ),
+        (["train", "--data", "photos", "--out", "OUT", "--resume", "--overwrite"], "expected one of the two"),
+        (["train", "--data", "photos", "--out", "OUT", "--stages", "1000000000"], "stages is 1000000000"),
         (["train", "--data", "photos", "--out", "OUT", "--resume"], "no such file, expected a tinybnn run"),
         (["evaluate", "OUT"], "no such file, expected a tinybnn run"),
         (["evaluate", "OUT/none.npz"], "no such file, expected a tinybnn packed network"),
@@ -124,6 +138,158 @@ def test_resume_continues_and_keeps_its_options(run, tmp_path, capsys):
 def test_refusals_are_one_line_and_leave_nothing(argv, message, tmp_path, capsys):
     line = refused(capsys, *(str(a).replace("OUT", str(tmp_path)) for a in argv))
     assert message in line and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "content, words",
+    [
+        (b'{"network": {"binary": "false"}}', "net.Config: binary is 'false', expected true or false"),
+        (b'{"network": {"stages": 1000000000}}', "net.Config: stages is 1000000000"),
+        (b'{"network": {"classes": 3}}', "the network has 3 classes, the data 2"),
+        (b'{"network": {"width": "4"}}', "net.Config: width is '4', expected a whole number"),
+        (b'{"network": []}', "network is [], expected names and values"),
+        (b'{"training": null}', "training is None"),
+        (b"[]", "expected names and values"),
+        (b"", "not JSON in UTF-8"),
+        ('{"training": {}}'.encode("utf-16"), "not JSON in UTF-8"),
+        (b"[" * 100_000, "not JSON in UTF-8"),
+    ],
+)
+def test_a_config_file_is_refused_by_name_and_field(content, words, tmp_path, capsys):
+    (tmp_path / "c.json").write_bytes(content)
+    argv = ["train", "--data", "photos", "--out", tmp_path / "run", "--config", tmp_path / "c.json", "--width", "4"]
+    line = refused(capsys, *argv)
+    assert f"{tmp_path / 'c.json'}: " in line and words in line and not (tmp_path / "run").exists()
+
+
+def test_a_run_is_overwritten_only_when_asked_for(run, tmp_path, capsys):
+    out = tmp_path / "run"
+    shutil.copytree(run, out)
+    (out / "packed.npz").write_text("of the old network")
+    argv = ["train", "--data", "photos", "--out", out, "--steps", "1", *TINY]
+    assert f"{out} holds a run, expected another --out, or --resume or --overwrite" in refused(capsys, *argv)
+    assert load_run(out / "run.npz").step == 3
+    assert main([str(a) for a in (*argv, "--overwrite")]) == 0 and load_run(out / "run.npz").step == 1
+    assert sorted(p.name for p in out.iterdir()) == ["config.json", "run.npz", "scores.json"]
+
+
+def test_data_belong_to_the_run(run, tmp_path, capsys):
+    photos = samples_root() / "photos"
+    shutil.copytree(photos, tmp_path / "moved")
+    shutil.copytree(photos, tmp_path / "other")
+    (tmp_path / "other" / "val" / "images" / "0001.jpg").write_bytes(b"another size")
+    shutil.copytree(run, tmp_path / "run")
+    argv = ["train", "--out", tmp_path / "run", "--resume", "--data"]
+    assert "kind is street, the run's photos" in refused(capsys, *argv, "street")
+    assert "other names or sizes" in refused(capsys, *argv, f"photos:{tmp_path / 'other'}")
+    assert main([str(a) for a in (*argv, f"photos:{tmp_path / 'moved'}")]) == 0
+    assert "is finished: all of its 3 steps are done" in capsys.readouterr().err
+    save_json(tmp_path / "run" / "config.json", {"data": "street", "network": {"classes": 19}})  # only a copy
+    assert main(["evaluate", str(tmp_path / "run")]) == 0
+    (tmp_path / "moved" / "val" / "images" / "0001.jpg").write_bytes(b"another size")
+    assert "is not what the run was trained on" in refused(capsys, "evaluate", tmp_path / "run")
+    assert "is not what the run was trained on" in refused(capsys, "pack", tmp_path / "run")
+    assert main(["evaluate", str(tmp_path / "run"), "--data", "photos"]) == 0
+    save_run(tmp_path / "run" / "run.npz", load_run(run / "run.npz")._replace(source=None))
+    assert "does not say what the network was trained on" in refused(capsys, "evaluate", tmp_path / "run")
+
+
+def test_pack_does_not_write_over_a_run(run, capsys):
+    assert "the name of a run" in refused(capsys, "pack", run, "--out", run / "run.npz")
+
+
+@pytest.mark.parametrize("error", [MemoryError("4 TB"), RecursionError("deep"), OSError(28, "No space left on device")])
+def test_errors_of_the_machine_are_one_line(error, monkeypatch, capsys):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr("tinybnn.app.cli.load", fail)
+    line = refused(capsys, "train", "--data", "photos", "--out", "nowhere")
+    assert str(error.args[-1]) in line and "Errno" not in line
+
+
+def test_an_out_that_cannot_be_written_is_refused_before_the_first_step(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    argv = ["train", "--data", "photos", *TINY, "--out"]
+    assert refused(capsys, *argv, tmp_path / "file") == f"tinybnn: {tmp_path / 'file'}: File exists"
+    assert f"{tmp_path / 'file' / 'run'}" in refused(capsys, *argv, tmp_path / "file" / "run")
+
+
+# -- processes ------------------------------------------------------------------------------------------------------
+
+
+def command(*argv, **options):
+    """A process of its own, its two streams as text or bytes that were written to it."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen([sys.executable, "-m", "tinybnn", *map(os.fspath, argv)], **pipes | options)
+
+
+@pytest.fixture
+def training(tmp_path):
+    """A training that would last for minutes, after its first step."""
+    argv = ["train", "--data", "photos", "--out", tmp_path / "run", *TINY, "--steps", "99999", "--every", "99999"]
+    with command(*argv, stdout=subprocess.DEVNULL) as process:
+        seen = b""
+        while b" 1/99999" not in seen and process.poll() is None:
+            seen += process.stderr.read(1)
+        yield process, tmp_path / "run"
+        process.kill()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows ends a process without a word")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_signals_save_what_was_done(training, name):
+    process, out = training
+    assert load_run(out / "run.npz").step == 0
+    process.send_signal(getattr(signal, name))
+    assert process.communicate()[1].endswith(b"tinybnn: interrupted\n")
+    assert process.returncode == 128 + getattr(signal, name) and load_run(out / "run.npz").step >= 1
+
+
+def test_a_second_training_into_one_folder_is_refused_while_the_first_lives(training, capsys):
+    process, out = training
+    (out / ".run.npz.abcdefgh").write_text("what a dead writer left")
+    argv = ["train", "--data", "photos", "--out", out]
+    for more in ("--resume", "--overwrite"):
+        assert "another process is training into it" in refused(capsys, *argv, more)
+    process.kill()
+    process.wait()
+    assert main([str(a) for a in (*argv, *TINY, "--steps", "1", "--overwrite")]) == 0
+    assert sorted(p.name for p in out.iterdir()) == ["config.json", "run.npz", "scores.json"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has another /dev/full")
+def test_a_stream_that_fails_loses_no_work(run, tmp_path):
+    reader, writer = os.pipe()
+    os.close(reader)
+    image = next((samples_root() / "photos" / "val" / "images").iterdir())
+    for argv in (
+        ["info"],
+        ["--help"],
+        ["predict", image, "--model", run, "--out", tmp_path / "out"],
+        ["evaluate", run],
+    ):
+        for unbuffered in ("", "1"):
+            process = command(*argv, stdout=writer, env={**os.environ, "PYTHONUNBUFFERED": unbuffered})
+            assert process.communicate()[1] == b"" and process.returncode == 0
+    os.close(writer)
+    assert len(list((tmp_path / "out").iterdir())) == 2
+    with open("/dev/full", "wb") as full:
+        argv = ["train", "--data", "photos", "--out", tmp_path / "run", "--steps", "1", *TINY]
+        assert command(*argv, stdout=subprocess.DEVNULL, stderr=full).wait() == 0
+        process = command("info", stdout=full)
+        assert process.communicate()[1] == b"tinybnn: <stdout>: No space left on device\n" and process.returncode == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of other systems are text")
+@pytest.mark.parametrize("encoding", ["utf-8:strict", "ascii:strict", "latin-1"])
+def test_a_name_that_no_stream_can_write_is_written_as_its_escape(run, tmp_path, encoding):
+    image = os.fsencode(tmp_path) + b"/\xff\xe9.jpg"
+    shutil.copy(next((samples_root() / "photos" / "val" / "images").iterdir()), image)
+    process = command("predict", os.fsdecode(image), "--model", run, "--out", tmp_path / "out",
+                      env={**os.environ, "PYTHONIOENCODING": encoding})  # fmt: skip
+    out, err = process.communicate()
+    assert (process.returncode, err) == (0, b"") and rb"/out/\udcff\udce9_overlay.png" in out
 
 
 def test_a_float_twin_cannot_be_packed(tmp_path, capsys):

@@ -82,6 +82,36 @@ def test_the_packed_file_is_read_as_it_was_written(tmp_path):
     assert all(np.array_equal(loaded.arrays[k], packed.arrays[k]) for k in packed.arrays)
 
 
+@pytest.mark.parametrize("name", BINARY)
+def test_the_shapes_of_a_packed_network_are_known_without_packing_one(name):
+    config = TINY._replace(**BINARY[name])
+    arrays = pack_network(*trained_looking(config, 0, np.float32), config).arrays
+    folded = {f"{layer}.shift" for layer, _ in deploy.layers_with_integer_output(config)} - arrays.keys()
+    shapes = {k: shape for k, shape in deploy.shapes(config).items() if k not in folded}
+    assert shapes == {k: a.shape for k, a in arrays.items()}
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (lambda a: a.pop("stem.shift"), "it lacks stem.shift"),
+        (lambda a: a.update(x=a["head.b"]), "it has x"),
+        (lambda a: a.update({"head.b": a["head.b"][None]}), "head.b is float32 of shape"),
+        (lambda a: a.update({"up1.w": a["up1.w"].view(np.int64)}), "up1.w is int64"),
+        (lambda a: a.update({"up1.w": ~a["up1.w"]}), "up1.w has bits behind its 4 channels"),
+        (lambda a: a.update({"stem.scale": a["stem.scale"] * np.inf}), "stem.scale has values that are not finite"),
+        (lambda a: a.update({"enc1.2.tau": a["enc1.2.tau"] + np.float32(0.5)}), "enc1.1 has no shift, expected whole"),
+    ],
+)
+def test_a_packed_file_that_is_not_what_its_config_says_is_refused(tmp_path, change, words):
+    config = TINY._replace(residual=False, branches=1, activation="hardtanh")  # every layer that can be is folded
+    packed = pack_network(*trained_looking(config, 0, np.float32), config)
+    change(packed.arrays)
+    save_packed(tmp_path / "packed.npz", packed)
+    with pytest.raises(ValueError, match=f"packed.npz: {words}"):
+        load_packed(tmp_path / "packed.npz")
+
+
 def test_whole_words_are_thirty_two_times_smaller():
     config = TINY._replace(width=64, stages=1)
     params, state = net.init(config, np.random.default_rng(0))

@@ -135,6 +135,11 @@ def test_image_sizes_are_multiples_of_the_stride():
         ({"upsample": "cubic"}, "net.Config: upsample is 'cubic', expected one of 'nearest'"),
         ({"pad_value": 2}, "net.Config: pad_value is 2, expected one of -1, 0, 1"),
         ({"heads": 3}, "net.Config: heads is 3, expected a divisor of 4 channels"),
+        ({"binary": "false"}, "net.Config: binary is 'false', expected true or false"),
+        ({"stages": 10**9}, "net.Config: stages is 1000000000, expected at most 8"),
+        ({"levels": ()}, "net.Config: levels has 0 values"),
+        ({"levels": (1, 0)}, "net.Config: levels is 0, expected a whole number >= 1"),
+        ({"width": 4096, "stages": 8}, "net.Config: the network would have .* parameters, expected at most"),
     ],
 )
 def test_errors_name_the_field(change, message):

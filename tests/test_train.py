@@ -12,7 +12,17 @@ from test_net import TINY
 
 from tinybnn.data.samples import Sample
 from tinybnn.model import net
-from tinybnn.model.train import OPTIMIZERS, Training, TrainingError, load_run, save_run, start, step, train
+from tinybnn.model.train import (
+    OPTIMIZERS,
+    Training,
+    TrainingError,
+    load_run,
+    loss_and_gradient,
+    save_run,
+    start,
+    step,
+    train,
+)
 
 TINY_OF = {"bop": TINY._replace(quantizer="clipped")}
 """The network for an optimizer that cannot train every one."""
@@ -76,6 +86,61 @@ def test_an_interrupt_saves_every_step_that_was_done(tmp_path):
     assert kept.step == 4 and same(train(kept, SQUARES), train(start(TINY, SHORT), SQUARES))
 
 
+def test_a_run_is_written_before_its_first_step_and_after_any_error(tmp_path):
+    def broken(run):
+        raise OSError("no such image")
+
+    for each, samples, done in ((None, [], 0), (broken, SQUARES, 1)):
+        with pytest.raises((ValueError, OSError)):
+            train(start(TINY, SHORT), samples, each=each, checkpoint=tmp_path / "run.npz")
+        assert load_run(tmp_path / "run.npz").step == done
+
+
+def spoil(run, how):
+    name = "enc1.1.alpha"
+    return {
+        "a name less": lambda: run._replace(params={k: v for k, v in run.params.items() if k != name}),
+        "a name more": lambda: run._replace(state=run.state | {"x": np.zeros(1)}),
+        "other names": lambda: run._replace(moments={}),
+        "another shape": lambda: run._replace(params=run.params | {name: run.params[name][:1]}),
+        "another dtype": lambda: run._replace(params=run.params | {name: run.params[name].astype(np.float64)}),
+        "losses in float32": lambda: run._replace(losses=run.losses.astype(np.float32)),
+        "nan": lambda: run._replace(moments=run.moments | {f"m/{name}": run.params[name] * np.nan}),
+        "below 0": lambda: run._replace(state=run.state | {"stem.var": -run.state["stem.var"]}),
+        "step": lambda: run._replace(step=SHORT.steps + 1, losses=np.zeros(SHORT.steps + 1)),
+        "losses": lambda: run._replace(losses=run.losses[1:]),
+        "depth": lambda: run._replace(config=run.config._replace(depth=-1)),
+        "stages": lambda: run._replace(config=run.config._replace(stages=10**9)),
+        "width": lambda: run._replace(config=run.config._replace(width=4096, depth=64)),
+        "seed": lambda: run._replace(training=run.training._replace(seed=None)),
+    }[how]()
+
+
+@pytest.mark.parametrize(
+    "how, words",
+    [
+        ("a name less", "it lacks params/enc1.1.alpha"),
+        ("a name more", "it has state/x"),
+        ("other names", "it lacks moments/m/att.alpha"),
+        ("another shape", r"params/enc1.1.alpha is float32 of shape \(1,\), expected float32 of shape \(4,\)"),
+        ("another dtype", "params/enc1.1.alpha is float64"),
+        ("nan", "moments/m/enc1.1.alpha has values that are not finite"),
+        ("below 0", "state/stem.var has values below 0"),
+        ("step", "step is 7, expected 0..6"),
+        ("losses", "losses is float64 of shape"),
+        ("losses in float32", "losses is float32"),
+        ("depth", "net.Config: depth is -1"),
+        ("stages", "net.Config: stages is 1000000000, expected at most 8"),
+        ("width", "the network would have .* parameters, expected at most"),
+        ("seed", "train.Training: seed is None, expected a whole number"),
+    ],
+)
+def test_a_file_whose_arrays_are_not_those_of_its_config_is_refused(tmp_path, how, words):
+    save_run(tmp_path / "run.npz", spoil(step(start(TINY, SHORT), SQUARES), how))
+    with pytest.raises(ValueError, match=rf"run.npz: .*{words}"):
+        load_run(tmp_path / "run.npz")
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
 def test_a_killed_process_resumes_to_the_same_bits(tmp_path):
     """Killed for real, in the middle of whatever it was doing."""
@@ -136,6 +201,14 @@ def test_a_number_gone_wrong_is_named_with_its_step(bad):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("what", ["images", "stem.w"])
+def test_nan_that_was_given_is_not_blamed_on_the_learning_rate(what):
+    run, image = start(TINY, SHORT), SQUARES[0].image.copy()
+    (image if what == "images" else run.params[what])[...] = np.nan
+    with pytest.raises(TrainingError, match=rf"step 1: {what}\[.* is nan$"):
+        step(run, [SQUARES[0]._replace(image=image)])
+
+
 def test_a_learning_rate_beyond_reason_ends_in_one_line():
     with np.errstate(all="ignore"), pytest.raises(TrainingError, match=r"train: step \d+: .* is (nan|-?inf)"):
         train(start(TINY, SHORT._replace(lr=1e38, steps=20, optimizer="sgd")), SQUARES)
@@ -149,6 +222,10 @@ def test_a_learning_rate_beyond_reason_ends_in_one_line():
         ({"loss": "mse"}, "train.Training: loss is 'mse'"),
         ({"schedule": "linear"}, "learning_rate: schedule is 'linear'"),
         ({"lr": float("nan")}, "train.Training: lr is nan"),
+        ({"steps": 0}, "train.Training: steps is 0"),
+        ({"crop": 10**6}, "train.Training: a batch has .* pixels"),
+        ({"zoom": (2.0, 1.0)}, r"train.Training: zoom is \(2.0, 1.0\)"),
+        ({"flip": 1.5}, "train.Training: flip is 1.5"),
     ],
 )
 def test_errors_name_the_field(change, message):
@@ -158,4 +235,6 @@ def test_errors_name_the_field(change, message):
 
 def test_two_class_losses_refuse_more_classes():
     with pytest.raises(ValueError, match="loss 'dice' is for 2 classes, the network has 3"):
-        step(start(TINY._replace(classes=3), SHORT._replace(loss="dice")), SQUARES)
+        start(TINY._replace(classes=3), SHORT._replace(loss="dice"))
+    with pytest.raises(ValueError, match="loss 'bce' is for 2 classes, the network has 3"):
+        loss_and_gradient(np.zeros((1, 2, 2, 3)), np.zeros((1, 2, 2), np.uint8), "bce")

@@ -1,13 +1,14 @@
 """The command line: demo, compare, train, evaluate, predict, pack, info, check, vectors.
 
 A wrong input is reported in one line on standard error, with exit status 2. A packed network that differs from its
-simulation gives exit status 1, and an interrupted run 130.
+simulation gives exit status 1. Ctrl-C gives 130, and another signal that ends a program 128 and its number: whatever
+Ctrl-C saves is saved then too.
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,29 +16,38 @@ import numpy as np
 
 from ..data.images import read_image, save_label, save_overlay
 from ..data.samples import LAYOUTS, Dataset, load
-from ..data.store import options, save_json
+from ..data.store import in_file, load_json, locked, options, save_json
 from ..model import cost, net
 from ..model.deploy import load_packed, pack_network, save_packed, weight_bytes
-from ..model.evaluate import differing_logits, evaluate, predict
-from ..model.train import Training, TrainingError, load_run, logits_of, start, train
+from ..model.evaluate import differing_logits, evaluate, pad_to_multiple, predict
+from ..model.train import Source, Training, TrainingError, load_run, logits_of, save_run, source_of, start, train
 from ..notation import Array
+from ..validate import need_int
 from .demo import FORMS, compare, demo, packed_logits, table
+from .process import INTERRUPTED, Output, message_of, signals
 
+SPLITS = "train", "val"
 DATA = f"KIND:PATH, KIND one of {', '.join(LAYOUTS)}; photos and street are shipped and need no PATH"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb, a function of the arguments that its options name; return the exit status."""
-    arguments = vars(parser().parse_args(argv))
-    verb = arguments.pop("verb")
-    try:
-        return verb(**arguments) or 0
-    except (ValueError, TypeError, OSError, ImportError, TrainingError) as error:
-        print(f"tinybnn: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("tinybnn: interrupted", file=sys.stderr)
-        return 130
+    out: Any = Output(sys.stdout, needed=True)
+    err: Any = Output(sys.stderr, needed=False)
+    with redirect_stdout(out), redirect_stderr(err), signals() as last:
+        try:
+            try:
+                arguments = vars(parser().parse_args(argv))
+                status = arguments.pop("verb")(**arguments) or 0
+            finally:
+                out.flush()
+        except (ValueError, TypeError, OSError, ImportError, TrainingError, MemoryError, RecursionError) as error:
+            print(f"tinybnn: {message_of(error)}", file=sys.stderr)
+            return 2
+        except KeyboardInterrupt:
+            print("tinybnn: interrupted", file=sys.stderr)
+            status = INTERRUPTED
+        return 128 + last[0] if status == INTERRUPTED else status
 
 
 def parser() -> argparse.ArgumentParser:
@@ -68,7 +78,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--data", required=True, help=DATA)
     p.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the run")
     p.add_argument("--config", type=Path, help='JSON file {"network": {...}, "training": {...}}; options overrule it')
-    p.add_argument("--resume", action="store_true", help="go on from RUN's last checkpoint, with RUN's own options")
+    p.add_argument("--resume", action="store_true", help="go on from RUN's last checkpoint, with RUN's options")
+    p.add_argument("--overwrite", action="store_true", help="replace the run that RUN holds")
     p.add_argument("--every", type=int, default=50, help="steps between checkpoints (default %(default)s)")
     add_options(p.add_argument_group("network"), net.Config, skip=("classes",))
     add_options(p.add_argument_group("trainer"), Training)
@@ -76,7 +87,7 @@ def parser() -> argparse.ArgumentParser:
     p = verb(run_evaluate, "evaluate", "score a run, or a packed network, on the held-out split")
     p.add_argument("model", type=Path, metavar="RUN", help="folder of a run, or a packed .npz")
     p.add_argument("--data", help=f"{DATA}; default: what it was trained on")
-    p.add_argument("--split", default="val", choices=("train", "val"))
+    p.add_argument("--split", default="val", choices=SPLITS)
     p.add_argument("--plain", action="store_true", help="run a packed network in its plain form, which is slower")
 
     p = verb(run_predict, "predict", "label images of any size, and draw overlays")
@@ -88,6 +99,7 @@ def parser() -> argparse.ArgumentParser:
     p = verb(run_pack, "pack", "pack a trained network, and check it against its simulation")
     p.add_argument("model", type=Path, metavar="RUN", help="folder of a run")
     p.add_argument("--out", type=Path, help="file to write (default RUN/packed.npz)")
+    p.add_argument("--data", help=f"{DATA}, to check it on; default: what it was trained on")
     p.add_argument("--plain", action="store_true", help="run a packed network in its plain form, which is slower")
 
     p = verb(run_info, "info", "the layer table: shapes, parameters, bits, multiplications, memory")
@@ -136,10 +148,32 @@ def given(kind: type[Any], fields: dict[str, Any]) -> dict[str, Any]:
     return {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items() if k in kind._fields and v is not None}
 
 
-def run_train(data: str, out: Path, config: Path | None, resume: bool, every: int, **fields: Any) -> None:
+class Settings(NamedTuple):
+    """What a file of ``--config`` may hold. A run's own copy of its options also names its data, which is not used."""
+
+    network: dict = {}
+    training: dict = {}
+    data: str = ""
+
+
+def settings(file: Path | None, network: dict, training: dict, classes: int) -> tuple[net.Config, Training]:
+    """The options in a file, overruled by those of the command line."""
+    written = options(Settings, load_json(file) if file else {})
+    trainer = options(Training, written.training)._replace(**training)
+    config = options(net.Config, {"size": trainer.crop, "classes": classes} | written.network)
+    return config._replace(**network), trainer
+
+
+def run_train(
+    data: str, out: Path, config: Path | None, resume: bool, overwrite: bool, every: int, **fields: Any
+) -> None:
     from tqdm import tqdm
 
-    dataset = load(data, "train")
+    if resume and overwrite:
+        raise ValueError("train: --resume and --overwrite were given, expected one of the two")
+    need_int("train", "every", every, 1)
+    dataset, held_out = (load(data, split) for split in SPLITS)
+    source = source_of(data, dataset, held_out)
     network, training = given(net.Config, fields), given(Training, fields)
     if resume:
         run = load_run(out / "run.npz")
@@ -147,34 +181,68 @@ def run_train(data: str, out: Path, config: Path | None, resume: bool, every: in
         changed = [k for k, v in (network | training).items() if v != own[k]]
         if changed or config:
             raise ValueError(f"train: --resume keeps the run's options, but {', '.join(changed) or 'config'} was given")
-        if run.config.classes != len(dataset.classes):
-            raise ValueError(f"train: the run has {run.config.classes} classes, {data} has {len(dataset.classes)}")
+        need_source("train --resume", run.source, source)
+        need_classes(run.config, dataset)
     else:
-        written = json.loads(config.read_text(encoding="utf-8")) if config else {}
-        if unknown := set(written) - {"network", "training", "data"}:
-            raise ValueError(f"train: {config} has {', '.join(sorted(unknown))}, expected network, training, data")
-        trainer = options(Training, written.get("training", {}) | training)
-        network = {"size": trainer.crop} | written.get("network", {}) | network | {"classes": len(dataset.classes)}
-        run = start(net.check_config(options(net.Config, network)), trainer)
-    if run.training.crop % run.config.stride:
-        raise ValueError(f"train: crop is {run.training.crop}, expected a multiple of {run.config.stride}")
-    save_json(out / "config.json", {"data": data, "network": run.config._asdict(), "training": run.training._asdict()})
+        with in_file(config or "train"):
+            run = start(*settings(config, network, training, len(dataset.classes)))
+            need_classes(run.config, dataset)
+    run = run._replace(source=source)
+    need_fitting_images(run.config, run.training.crop, held_out)
 
-    with tqdm(total=run.training.steps, initial=run.step, desc=out.name, unit="step") as bar:
+    with locked(out, ("run.npz", *WRITTEN)):
+        if (out / "run.npz").exists() and not (resume or overwrite):
+            raise ValueError(f"train: {out} holds a run, expected another --out, or --resume or --overwrite")
+        if resume:  # again, for another process may have gone on until now
+            run = load_run(out / "run.npz")._replace(source=source)
+        save_run(out / "run.npz", run)
+        for name in () if resume else WRITTEN:  # of the run that was overwritten
+            (out / name).unlink(missing_ok=True)
+        if run.step == run.training.steps:
+            print(f"tinybnn: {out} is finished: all of its {run.step} steps are done", file=sys.stderr)
+        own = {"network": run.config._asdict(), "training": run.training._asdict()}
+        save_json(out / "config.json", {"data": data, **own})
+        with tqdm(total=run.training.steps, initial=run.step, desc=out.name, unit="step") as bar:
 
-        def each(run):
-            bar.update()
-            bar.set_postfix(loss=f"{run.losses[-1]:.3f}")
+            def each(run):
+                bar.update()
+                bar.set_postfix(loss=f"{run.losses[-1]:.3f}")
 
-        train(run, dataset, each=each, checkpoint=out / "run.npz", every=every)
-    report(out, scores_of(model_of(out), load(data, "val")))
+            run = train(run, dataset, each=each, checkpoint=out / "run.npz", every=every)
+        report(out, scores_of(Model(run.config, logits_of(run), source), held_out))
+
+
+WRITTEN = ("config.json", "scores.json", "packed.npz")
+"""What belongs to a run and lies beside it."""
+
+
+def need_source(op: str, own: Source | None, source: Source) -> None:
+    """Refuse data that differs from a run's own in more than its path."""
+    for name, a, b in zip(Source._fields, own or source, source):
+        if name != "spec" and a != b:
+            what = "its files have other names or sizes" if name == "sha256" else f"{name} is {b}, the run's {a}"
+            raise ValueError(f"{op}: {source.spec} is not what the run was trained on: {what}")
+
+
+def need_classes(config: net.Config, dataset: Dataset) -> None:
+    """Refuse a data set with another number of classes than the network's."""
+    if config.classes != len(dataset.classes):
+        raise ValueError(f"the network has {config.classes} classes, the data {len(dataset.classes)}")
+
+
+def need_fitting_images(config: net.Config, crop: int, held_out: Dataset) -> None:
+    """Refuse a network that cannot be trained on such crops, or cannot be scored on the held-out images."""
+    if crop % config.stride:
+        raise ValueError(f"train: crop is {crop}, expected a multiple of {config.stride}")
+    if config.gate == "position" and config.branches > 1:
+        sizes = (side for image, *_ in held_out for side in pad_to_multiple(image, config.stride)[0].shape[:2])
+        if other := next((side for side in (crop, *sizes) if side != config.size), None):
+            raise ValueError(f"train: gate is 'position' for images of {config.size}, expected no side of {other}")
 
 
 def run_evaluate(model: Path, data: str | None, split: str, plain: bool) -> None:
     scored = model_of(model, plain)
-    if not (data := data or scored.data):
-        raise ValueError("evaluate: a packed file does not say what it was trained on, give --data")
-    report(model if model.is_dir() else None, scores_of(scored, load(data, split)))
+    report(model if model.is_dir() else None, scores_of(scored, load(data or trained_on(scored.source), split)))
 
 
 def run_predict(images: list[Path], model: Path, out: Path, plain: bool) -> None:
@@ -186,17 +254,16 @@ def run_predict(images: list[Path], model: Path, out: Path, plain: bool) -> None
         print(out / f"{path.stem}_overlay.png")
 
 
-def run_pack(model: Path, out: Path | None, plain: bool) -> int | None:
-    run = load_run(model / "run.npz")
+def run_pack(model: Path, out: Path | None, data: str | None, plain: bool) -> int | None:
+    run, out = load_run(model / "run.npz"), out or model / "packed.npz"
+    if out.name == "run.npz":
+        raise ValueError(f"pack: --out is {out}, the name of a run, expected another name")
     packed = pack_network(run.params, run.state, run.config)
-    if not (data := trained_on(model)):
-        raise ValueError(f"pack: {model / 'config.json'} does not say what the network was trained on")
-    samples = load(data, "val")
+    samples = load(data or trained_on(run.source), "val")
     different = differing_logits(packed_logits(packed, plain), logits_of(run), samples, run.config.stride)
     if different:
         print(f"tinybnn: {different} logits differ between the packed network and its simulation", file=sys.stderr)
         return 1
-    out = out or model / "packed.npz"
     save_packed(out, packed)
     before, after = weight_bytes(packed, run.params)
     print(f"{out}: binary weights {before} bytes as float32, {after} packed, {before / after:.1f} times smaller")
@@ -205,7 +272,10 @@ def run_pack(model: Path, out: Path | None, plain: bool) -> int | None:
 
 
 def run_info(model: Path | None, image: tuple[int, int], **fields: Any) -> None:
-    config = model_of(model).config if model else net.check_config(options(net.Config, given(net.Config, fields)))
+    options_given = given(net.Config, fields)
+    if model and options_given:
+        raise ValueError(f"info: {model} has its own options, but {', '.join(options_given)} was given")
+    config = model_of(model).config if model else net.check_config(options(net.Config, options_given))
     H, W = image
     if H % config.stride or W % config.stride:
         raise ValueError(f"info: image is {H} x {W}, expected multiples of {config.stride}")
@@ -240,11 +310,11 @@ def run_vectors(op: str, out: Path, word_bits: int, dtype: str, **how: Any) -> N
 
 
 class Model(NamedTuple):
-    """A network as a function from images to logits; ``data`` names its training data, if that is known."""
+    """A network as a function from images to logits, and what it was trained on, if that is known."""
 
     config: net.Config
     logits_of: Callable[[Array], Array]
-    data: str | None
+    source: Source | None
 
 
 def model_of(path: Path, plain: bool = False) -> Model:
@@ -253,28 +323,29 @@ def model_of(path: Path, plain: bool = False) -> Model:
         if plain:
             raise ValueError(f"--plain is for a packed file, and {path} is the folder of a run")
         run = load_run(path / "run.npz")
-        return Model(run.config, logits_of(run), trained_on(path))
+        return Model(run.config, logits_of(run), run.source)
     packed = load_packed(path)
     print(f"tinybnn: {path} runs in the {FORMS[plain]}", file=sys.stderr)
     return Model(packed.config, packed_logits(packed, plain), None)
 
 
-def trained_on(folder: Path) -> str | None:
-    """The name of the training data in a run's ``config.json``, if there is one."""
-    written = folder / "config.json"
-    return json.loads(written.read_text(encoding="utf-8")).get("data") if written.is_file() else None
+def trained_on(source: Source | None) -> str:
+    """The training data of a run, which must be as it was then."""
+    if not source:
+        raise ValueError("the file does not say what the network was trained on, give --data")
+    need_source("--data was not given", source, source_of(source.spec, *(load(source.spec, s) for s in SPLITS)))
+    return source.spec
 
 
 def scores_of(model: Model, dataset: Dataset) -> dict[str, float]:
     """Evaluate a model on a data set with the same number of classes."""
-    if model.config.classes != len(dataset.classes):
-        raise ValueError(f"evaluate: the network has {model.config.classes} classes, the data {len(dataset.classes)}")
+    need_classes(model.config, dataset)
     return evaluate(model.logits_of, dataset, task=dataset.task, classes=dataset.classes, stride=model.config.stride)
 
 
 def report(folder: Path | None, scores: dict[str, float]) -> None:
-    """Print the scores and, for a run, save them in its folder."""
-    for name, value in scores.items():
-        print(f"{name:20s} {value:.4f}")
+    """Save the scores in the folder of a run, if one is given, and print them."""
     if folder:
         save_json(folder / "scores.json", {k: None if np.isnan(v) else v for k, v in scores.items()})
+    for name, value in scores.items():
+        print(f"{name:20s} {value:.4f}")

@@ -21,11 +21,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..data.store import load_arrays, options, save_arrays
+from ..data.store import in_file, load_arrays, need_arrays, options, save_arrays
 from ..notation import Array
 from ..ops.binarize import sign
 from ..ops.binary_conv import conv2d_packed, pack_weights
-from ..ops.bitpack import binarize_packed
+from ..ops.bitpack import binarize_packed, words
 from ..ops.conv import conv2d
 from ..ops.fold import fold_threshold
 from ..ops.multibranch import multi_branch_upsample_packed
@@ -196,7 +196,36 @@ def save_packed(path: Path | str, packed: Packed) -> None:
     save_arrays(path, packed.arrays, {"kind": "packed network", "config": packed.config._asdict()})
 
 
+def shapes(config: net.Config) -> dict[str, tuple[int, ...]]:
+    """The shapes of the arrays of :func:`pack_network`, if no layer is folded."""
+    of_params, _ = net.shapes(config)
+    p = {k: shape for k, shape in of_params.items() if not k.endswith((".gamma", ".beta"))}
+    for key in net.binary_weights(of_params):
+        layer, (*R, KH, KW, C, F) = key.removesuffix(".w"), p[key]
+        p |= {key: (*R, F, KH, KW, words(C)), f"{layer}.alpha": (*R, F), f"{layer}.shift": (F,)}
+    normed = ["stem"] + ["att.out"] * (config.attention != "none")
+    return p | {f"{name}.{kind}": of_params[f"{name}.gamma"] for name in normed for kind in ("scale", "shift")}
+
+
 def load_packed(path: Path | str) -> Packed:
-    """Read what :func:`save_packed` wrote."""
+    """Read what :func:`save_packed` wrote; its arrays must be those that its config asks for."""
     arrays, meta = load_arrays(path, "packed network")
-    return Packed(arrays, net.check_config(options(net.Config, meta["config"])))
+    with in_file(path):
+        config = options(net.Config, meta.get("config"))
+        expected, (of_params, _) = shapes(config), net.shapes(config)
+        if not config.binary:
+            raise ValueError("config.binary is False, expected a binary network")
+        folded = [pair for pair in layers_with_integer_output(config) if f"{pair[0]}.shift" not in arrays]
+        expected = {k: shape for k, shape in expected.items() if k not in {f"{name}.shift" for name, _ in folded}}
+        weights = net.binary_weights(of_params)
+        floats = np.float64 if np.float64 in {a.dtype for a in arrays.values()} else np.float32
+        need_arrays(arrays, expected, dict.fromkeys(expected, floats) | dict.fromkeys(weights, np.uint64))
+        for name, following in folded:
+            tau, alpha = arrays[f"{following}.tau"], arrays[f"{name}.alpha"]
+            if (np.rint(tau) != tau).any() or (np.abs(alpha) != 1).any():
+                raise ValueError(f"{name} has no shift, expected whole {following}.tau, and {name}.alpha of -1 and +1")
+        for key in weights:
+            *_, C, _ = of_params[key]
+            if C % 64 and (arrays[key][..., -1] >> np.uint64(C % 64)).any():
+                raise ValueError(f"{key} has bits behind its {C} channels, expected zeros")
+    return Packed(arrays, config)

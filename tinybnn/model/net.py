@@ -22,11 +22,13 @@ blocks and sizes are not known to us, so they are ours.
 
 from __future__ import annotations  # so that numpy.random is loaded when it is used, not here
 
-from collections.abc import Iterator
+import math
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
+from ..data.store import options
 from ..notation import Array
 from ..ops.binarize import QUANTIZERS, Quantizer, real
 from ..ops.conv import ConvCache, conv2d, conv2d_backward, weight_gradient
@@ -37,6 +39,14 @@ from .blocks import ATTENTION, Arrays, activate, activate_backward, normalise, n
 
 SLOPE = 0.25
 """Where PReLU's slopes start (He 2015, arXiv 1502.01852)."""
+
+LIMITS = {
+    "classes": 255, "width": 4096, "stages": 8, "depth": 64, "branches": 64, "heads": 4096, "size": 4096, "levels": 64,
+}  # fmt: skip
+"""The largest sizes of a network; 255 is the label of ignored pixels."""
+
+MOST = 2**28
+"""The largest number of parameters: 1 GB as float32."""
 
 
 class Config(NamedTuple):
@@ -68,10 +78,14 @@ class Config(NamedTuple):
 
 def check_config(config: Config) -> Config:
     """The config, or an error that names the field."""
-    op = "net.Config"
-    for name in ("width", "stages", "depth", "branches", "heads", "size"):
-        need_int(op, name, getattr(config, name), 1)
-    need_int(op, "classes", config.classes, 2)
+    op, config = "net.Config", options(Config, config._asdict())
+    for name, most in LIMITS.items():
+        values = config.levels if name == "levels" else (getattr(config, name),)
+        for value in values:
+            if need_int(op, name, value, 2 if name == "classes" else 1) > most:
+                raise ValueError(f"{op}: {name} is {value}, expected at most {most}")
+    if not 1 <= len(config.levels) <= LIMITS["levels"]:
+        raise ValueError(f"{op}: levels has {len(config.levels)} values, expected 1 to {LIMITS['levels']}")
     need_choice(op, "activation", config.activation, ("rprelu", "prelu", "hardtanh"))
     need_choice(op, "quantizer", config.quantizer, tuple(QUANTIZERS))
     need_choice(op, "scale", config.scale, ("learned", "mean"))
@@ -115,43 +129,55 @@ def layer_names(config: Config) -> list[str]:
 # -- parameters -----------------------------------------------------------------------------------------------------
 
 
+def shapes(config: Config) -> tuple[dict[str, tuple[int, ...]], dict[str, tuple[int, ...]]]:
+    """The shapes of all parameters and of all running statistics, by name: ``"enc1.2.tau"`` and so on."""
+    check_config(config)
+    C, R = config.width * 2**config.stages, config.branches
+    p: dict[str, tuple[int, ...]] = {"stem.w": (3, 3, 3, config.width)}
+    for name, inside, out, _ in encoder(config):
+        p |= {f"{name}.tau": (inside,), f"{name}.w": (3, 3, inside, out)}
+    if config.attention != "none":
+        p |= {"att.tau": (C,), "att.w": (1, 1, C, 3 * C)}
+        p |= {f"att.{scale}": (config.heads,) for scale in ATTENTION[config.attention].scales}
+    for name, inside, out, shrink in decoder(config):
+        p |= {f"{name}.tau": (R, inside), f"{name}.w": (R, 3, 3, inside, out)}
+        if R > 1:
+            positions = (config.size // shrink,) * 2 if config.gate == "position" else ()
+            p[f"{name}.theta"] = (R, *positions, out)
+    if config.scale == "learned":
+        p |= {k.replace(".w", ".alpha"): (*p[k][:-4], p[k][-1]) for k in binary_weights(p)}
+    p |= {"head.w": (1, 1, config.width, config.classes), "head.b": (config.classes,)}
+
+    channels = {"stem": config.width} | {name: out for name, _, out, _ in (*encoder(config), *decoder(config))}
+    kinds = {"hardtanh": (), "prelu": ("slope",), "rprelu": ("slope", "shift_in", "shift_out")}[config.activation]
+    p |= {f"{name}.{kind}": (F,) for name, F in channels.items() for kind in kinds}
+    normed = channels | ({"att.qkv": 3 * C, "att.out": C} if config.attention != "none" else {})
+    p |= {f"{name}.{kind}": (F,) for kind in ("gamma", "beta") for name, F in normed.items()}
+    if (count := sum(map(math.prod, p.values()))) > MOST:
+        raise ValueError(f"net.Config: the network would have {count:,} parameters, expected at most {MOST:,}")
+    return p, {f"{name}.{kind}": (F,) for kind in ("mean", "var") for name, F in normed.items()}
+
+
 def init(config: Config, rng: np.random.Generator, dtype: type | np.dtype = np.float32) -> tuple[Arrays, Arrays]:
-    """Fresh parameters and running statistics: two flat dicts, ``"enc1.2.tau"`` and so on.
+    """Fresh parameters and running statistics: two flat dicts with the names of :func:`shapes`.
 
     Latent weights are drawn uniformly after Glorot. Learnt scales start at ``mean |w|``, gates at sigmoid(0) = 1/2, and
     thresholds at 0 or, with R branches, at the quantiles 1/(2R), 3/(2R), ... of a channel's values.
     """
-    check_config(config)
-    C, R = config.width * 2**config.stages, config.branches
-    p: Arrays = {"stem.w": glorot(rng, 3, 3, 3, config.width)}
-    for name, inside, out, _ in encoder(config):
-        p |= {f"{name}.tau": np.zeros(inside), f"{name}.w": glorot(rng, 3, 3, inside, out)}
-    if config.attention != "none":
-        p |= {"att.tau": np.zeros(C), "att.w": glorot(rng, 1, 1, C, 3 * C)}
-        p |= {f"att.{scale}": np.ones(config.heads) for scale in ATTENTION[config.attention].scales}
-    for name, inside, out, shrink in decoder(config):
-        p[f"{name}.tau"] = np.repeat(_thresholds(R, config.activation)[:, None], inside, axis=1)
-        p[f"{name}.w"] = glorot(rng, R, 3, 3, inside, out)
-        if R > 1:
-            positions = (config.size // shrink,) * 2 if config.gate == "position" else ()
-            p[f"{name}.theta"] = np.zeros((R, *positions, out))
-    if config.scale == "learned":
-        p |= {k.replace(".w", ".alpha"): np.abs(p[k]).mean((-4, -3, -2)) for k in binary_weights(p)}
-    p |= {"head.w": glorot(rng, 1, 1, config.width, config.classes), "head.b": np.zeros(config.classes)}
-
-    channels = {"stem": config.width} | {name: out for name, _, out, _ in (*encoder(config), *decoder(config))}
-    for name, F in channels.items():
-        if config.activation != "hardtanh":
-            p[f"{name}.slope"] = np.full(F, SLOPE)
-        if config.activation == "rprelu":
-            p |= {f"{name}.shift_in": np.zeros(F), f"{name}.shift_out": np.zeros(F)}
-    normed = channels | ({"att.qkv": 3 * C, "att.out": C} if config.attention != "none" else {})
-    p |= {f"{name}.gamma": np.ones(F) for name, F in normed.items()}
-    p |= {f"{name}.beta": np.zeros(F) for name, F in normed.items()}
-    if config.attention != "none":
-        p["att.out.gamma"] = np.zeros(C)  # attention starts as the identity
-    s = {f"{name}.mean": np.zeros(F) for name, F in normed.items()}
-    s |= {f"{name}.var": np.ones(F) for name, F in normed.items()}
+    of_params, of_state = shapes(config)
+    p: Arrays = {}
+    for key, shape in of_params.items():
+        name, _, kind = key.rpartition(".")
+        if kind == "w":
+            p[key] = glorot(rng, *shape)
+        elif kind == "alpha":
+            p[key] = np.abs(p[f"{name}.w"]).mean((-4, -3, -2))
+        elif kind == "tau" and len(shape) == 2:
+            p[key] = np.repeat(_thresholds(config.branches, config.activation)[:, None], shape[1], axis=1)
+        else:
+            ones = kind.startswith("scale") or kind == "gamma" and name != "att.out"  # attention starts as the identity
+            p[key] = np.full(shape, SLOPE if kind == "slope" else float(ones))
+    s = {k: np.full(shape, float(k.endswith(".var"))) for k, shape in of_state.items()}
     return {k: v.astype(dtype) for k, v in p.items()}, {k: v.astype(dtype) for k, v in s.items()}
 
 
@@ -170,7 +196,7 @@ def _thresholds(R: int, activation: str) -> Array:
     return np.clip(normal, -1, 1) if activation == "hardtanh" else np.where(normal < 0, SLOPE * normal, normal)
 
 
-def binary_weights(params: Arrays) -> tuple[str, ...]:
+def binary_weights(params: Collection[str]) -> tuple[str, ...]:
     """The keys of latent weights: every ``w`` but the float stem's and the float classifier's."""
     return tuple(k for k in params if k.endswith(".w") and k not in ("stem.w", "head.w"))
 

@@ -5,7 +5,7 @@ comes from ``default_rng([seed, t])``, so there is no state of a generator to sa
 and resumed from its last checkpoint ends with the same bits as one that was never stopped.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from ..data.augment import draw_batch
 from ..data.samples import Dataset, Sample
-from ..data.store import load_arrays, options, save_arrays
+from ..data.store import in_file, load_arrays, need_arrays, options, save_arrays, sha256
 from ..notation import Array
 from ..ops import loss as loss_ops
 from ..ops.binarize import QUANTIZERS, tanh, tanh_sharpness
@@ -28,6 +28,9 @@ LOSSES: dict[str, tuple[Callable, Callable]] = {
     "dice": (loss_ops.dice, loss_ops.dice_backward),
 }
 OPTIMIZERS = ("adam", "sgd", "bop")
+
+MOST_PIXELS = 2**28
+"""The largest number of pixels in a batch; a step needs about 1 KB for each."""
 
 
 class Training(NamedTuple):
@@ -48,6 +51,21 @@ class Training(NamedTuple):
     seed: int = 0
 
 
+class Source(NamedTuple):
+    """What a run was trained on: the data set as it was named, and what tells it from another one."""
+
+    spec: str
+    kind: str
+    samples: int
+    sha256: str  # of the names and sizes of the files of each split
+
+
+def source_of(spec: str, *splits: Dataset) -> Source:
+    """The source that these splits are; no file is read."""
+    files = [sorted((path.name, path.stat().st_size) for pair in split.pairs for path in pair) for split in splits]
+    return Source(spec, splits[0].kind, sum(map(len, splits)), sha256(ascii(files).encode()).decode())
+
+
 class Run(NamedTuple):
     """A training run after ``step`` steps: all that is needed to continue it."""
 
@@ -58,6 +76,7 @@ class Run(NamedTuple):
     moments: Arrays
     step: int
     losses: Array
+    source: Source | None = None
 
 
 def logits_of(run: Run) -> Callable[[Array], Array]:
@@ -71,10 +90,17 @@ class TrainingError(ArithmeticError):
 
 def check_training(training: Training) -> Training:
     """The training options, or an error that names the field."""
-    op = "train.Training"
-    for name, least in (("steps", 0), ("batch", 1), ("crop", 1), ("seed", 0)):
+    op, training = "train.Training", options(Training, training._asdict())
+    for name, least in (("steps", 1), ("batch", 1), ("crop", 1), ("seed", 0)):
         need_int(op, name, getattr(training, name), least)
+    if (pixels := training.batch * training.crop**2) > MOST_PIXELS:
+        raise ValueError(f"{op}: a batch has {pixels:,} pixels by batch and crop, expected at most {MOST_PIXELS:,}")
     need_number(op, "lr", training.lr, low=0)
+    low, high = training.zoom
+    if not 1e-3 <= low <= high <= 1e3:
+        raise ValueError(f"{op}: zoom is {training.zoom}, expected a lower and a higher factor in [0.001, 1000]")
+    for name in ("flip", "jitter", "paint"):
+        need_number(op, name, getattr(training, name), 0, 1)
     need_choice(op, "optimizer", training.optimizer, OPTIMIZERS)
     need_choice(op, "loss", training.loss, tuple(LOSSES))
     learning_rate(training.schedule, 0.0)
@@ -86,7 +112,8 @@ def start(config: net.Config, training: Training) -> Run:
 
     Bop is refused with a surrogate that lets no gradient through at -1 and +1.
     """
-    check_training(training)
+    config, training = net.check_config(config), check_training(training)
+    _need_classes(training.loss, config.classes)
     params, state = net.init(config, np.random.default_rng([training.seed, 0]))
     if config.binary and training.optimizer == "bop":  # its weights are -1 and +1, and it needs their own gradient
         if net.quantizer_of(config).dsoft(np.ones(1)) != 1:
@@ -106,13 +133,17 @@ def step(run: Run, samples: Dataset | Sequence[Sample]) -> Run:
     rng = np.random.default_rng([training.seed, t])
     changes: dict[str, Any] = {"flip": training.flip, "jitter": training.jitter, "paint": training.paint}
     x, labels = draw_batch(samples, rng, training.batch, training.crop, scale=training.zoom, **changes)
+    given = {"images": x} | run.params | run.state
     try:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # the check below names the array
             after, computed = update(run, x, labels)
     except NoSignError as error:  # a number became NaN before a sign was taken
-        _need_finite(t, run.params)
+        _need_finite(t, given)
         raise TrainingError(f"train: step {t}: {error}") from error
-    _need_finite(t, computed | after.params)
+    changed = computed | after.params | after.state | after.moments
+    if not all(np.isfinite(array).all() for array in changed.values()):
+        _need_finite(t, given)
+        _need_finite(t, changed, "; try a smaller lr")
     return after
 
 
@@ -149,13 +180,16 @@ def train(
     each : callable, optional
         Called with the run after every step, for example to move a progress bar.
     checkpoint : path, optional
-        Written every ``every`` steps, at the end and on Ctrl-C, whole or not at all.
+        Written before the first step, every ``every`` steps, at the end and on any error or interrupt, whole or not at
+        all.
 
     Returns
     -------
     Run
     """
     need_int("train", "every", every, 1)
+    if checkpoint and run.step == 0:
+        save_run(checkpoint, run)
     try:
         while run.step < run.training.steps:
             run = step(run, samples)
@@ -163,7 +197,7 @@ def train(
                 save_run(checkpoint, run)
             if each:
                 each(run)
-    except KeyboardInterrupt:
+    except BaseException:
         if checkpoint:
             save_run(checkpoint, run)  # the run after the last complete step
         raise
@@ -177,11 +211,10 @@ def loss_and_gradient(logits: Array, labels: Array, name: str) -> tuple[np.float
     """
     one: Any = np.ones((), logits.dtype)
     forward, backward = LOSSES[name]
+    _need_classes(name, logits.shape[-1])
     if name == "cross-entropy":
         value, cache = forward(logits, labels)
         return value, backward(one, cache)
-    if logits.shape[-1] != 2:
-        raise ValueError(f"train: loss {name!r} is for 2 classes, the network has {logits.shape[-1]}")
     value, cache = forward(logits[..., 1] - logits[..., 0], labels)
     dz = backward(one, cache)
     return value, np.stack([-dz, dz], axis=-1)
@@ -190,38 +223,62 @@ def loss_and_gradient(logits: Array, labels: Array, name: str) -> tuple[np.float
 # -- checkpoints ----------------------------------------------------------------------------------------------------
 
 
+class Checkpoint(NamedTuple):
+    """What the JSON text in the file of a run says."""
+
+    kind: str
+    step: int
+    config: net.Config
+    training: Training
+    source: Source | None = None
+
+
 def save_run(path: Path | str, run: Run) -> None:
     """Write a run to one ``.npz`` file, whole or not at all."""
     parts = {"params": run.params, "state": run.state, "moments": run.moments}
     arrays = {f"{part}/{k}": v for part, d in parts.items() for k, v in d.items()} | {"losses": run.losses}
     meta = {"kind": "run", "step": run.step, "config": run.config._asdict(), "training": run.training._asdict()}
-    save_arrays(path, arrays, meta)
+    save_arrays(path, arrays, meta | {"source": run.source and run.source._asdict()})
 
 
 def load_run(path: Path | str) -> Run:
-    """Read a run from a file of :func:`save_run`."""
+    """Read a run from a file of :func:`save_run`; its arrays must be those that its config asks for."""
     arrays, meta = load_arrays(path, "run")
-    parts: dict[str, Arrays] = {"params": {}, "state": {}, "moments": {}}
-    for key, value in arrays.items():
-        part, _, name = key.partition("/")
-        if part in parts:
-            parts[part][name] = value
-    config = options(net.Config, meta["config"])
-    return Run(config, options(Training, meta["training"]), **parts, step=meta["step"], losses=arrays["losses"])
+    with in_file(path):
+        _, step, config, training, source = options(Checkpoint, meta)
+        check_training(training)
+        if not 0 <= step <= training.steps:
+            raise ValueError(f"step is {step}, expected 0..{training.steps}")
+        shapes: dict[str, Any] = dict(zip(("params", "state"), net.shapes(config)))
+        optimizer = _optimizer(config, training, shapes["params"])
+        moments = optimizer.init(dict.fromkeys(shapes["params"], np.zeros(())))
+        shapes["moments"] = {k: shapes["params"][k.partition("/")[2]] for k in moments}
+        expected = {f"{part}/{k}": shape for part, d in shapes.items() for k, shape in d.items()}
+        need_arrays(arrays, expected | {"losses": (step,)}, {"losses": np.float64})
+        for name, array in arrays.items():
+            if (name.endswith(".var") or name.startswith("moments/v/")) and (array < 0).any():
+                raise ValueError(f"{name} has values below 0")
+    parts = {part: {k: arrays[f"{part}/{k}"] for k in d} for part, d in shapes.items()}
+    return Run(config, training, **parts, step=step, losses=arrays["losses"], source=source)
 
 
 # -- within a step --------------------------------------------------------------------------------------------------
 
 
-def _optimizer(config: net.Config, training: Training, params: Arrays) -> Optimizer:
+def _optimizer(config: net.Config, training: Training, params: Collection[str]) -> Optimizer:
     if training.optimizer == "bop":
         return bop(net.binary_weights(params) if config.binary else ())
     makers: dict[str, Callable[[], Optimizer]] = {"adam": adam, "sgd": sgd}
     return makers[training.optimizer]()
 
 
-def _need_finite(t: int, arrays: Arrays) -> None:
+def _need_classes(loss: str, classes: int) -> None:
+    if loss != "cross-entropy" and classes != 2:
+        raise ValueError(f"train: loss {loss!r} is for 2 classes, the network has {classes}")
+
+
+def _need_finite(t: int, arrays: Arrays, advice: str = "") -> None:
     for name, array in arrays.items():
         if not np.isfinite(array).all():
             at: Any = [int(i) for i in np.argwhere(~np.isfinite(array))[0]] if array.ndim else ""
-            raise TrainingError(f"train: step {t}: {name}{at} is {array[tuple(at)] if at else array}; try a smaller lr")
+            raise TrainingError(f"train: step {t}: {name}{at} is {array[tuple(at)] if at else array}{advice}")
