@@ -163,10 +163,25 @@ def binarize_backward(dy: Array, cache: BinarizeCache) -> BinarizeGrads:
     return BinarizeGrads(dx, dtau)
 
 
+RUN = 32
+"""So many rows at most are added one after the other."""
+
+
 def channel_sum(x: Array) -> Array:
-    """Sum over all axes but the last, as a product with a row of ones. ``x.sum(0)`` is several times slower."""
+    """Sum over all axes but the last: runs of :data:`RUN` rows, then runs of these sums, and so on.
+
+    A sum of n rows has at most ``RUN`` roundings for each power of ``RUN`` in n. One after the other (``x.sum(0)``, or
+    a product with a row of ones) it has n, and in float32 the mean of two million values around 1,000 is 5 too large.
+    The sum of a channel has the same bits whatever other channels there are.
+    """
     rows = x.reshape(-1, x.shape[-1])
-    return np.ones(len(rows), x.dtype) @ rows
+    if rows.shape[1] == 1:  # NumPy adds a single column in another order than several
+        return channel_sum(rows.repeat(2, axis=1))[:1]
+    while len(rows) > RUN:
+        m = len(rows) // RUN
+        sums = rows[: m * RUN].reshape(RUN, -1).sum(0)  # long rows: fast
+        rows = np.concatenate([sums.reshape(m, -1), rows[m * RUN :]])
+    return rows.sum(0)
 
 
 def mean_abs_loops(w: Array) -> Array:
@@ -200,7 +215,7 @@ def mean_abs(w: Array) -> tuple[Array, Array]:
     array([2., 2.])
     """
     need_float("mean_abs", w=w)
-    return np.abs(w).reshape(-1, w.shape[-1]).mean(0), w
+    return channel_sum(np.abs(w)) / (w.size // w.shape[-1]), w
 
 
 def mean_abs_backward(dalpha: Array, w: Array) -> Array:

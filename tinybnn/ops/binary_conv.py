@@ -11,7 +11,7 @@ import numpy as np
 
 from ..notation import Array, Pair
 from ..validate import need_choice, need_dtype, need_float, need_int, need_pair, need_shape
-from .binarize import Quantizer, clipped
+from .binarize import Quantizer, channel_sum, clipped
 from .bitpack import differing_bits, pack, words
 from .conv import conv2d, conv2d_backward, conv2d_loops, output_size, pad2d, windows
 
@@ -77,7 +77,7 @@ def binary_conv2d_backward(dy: Array, cache: BinaryConvCache) -> BinaryConvGrads
     """``dw`` goes through the surrogate. If ``alpha`` is ``mean_abs(w)``, the caller adds that path to ``dw``."""
     need_shape("binary_conv2d_backward", "dy", dy, " ".join(map(str, cache.z.shape)))
     dz = dy * cache.alpha  # (3)
-    dalpha = np.einsum("nijf,nijf->f", dy, cache.z)
+    dalpha = channel_sum(dy * cache.z)
     dx, dsigns = conv2d_backward(dz, cache.conv)  # (2)
     dw = dsigns * cache.quantizer.dsoft(cache.w)  # (1)
     return BinaryConvGrads(dx, dw, dalpha)

@@ -24,7 +24,7 @@ import numpy as np
 from ..notation import HW, Array, Pair
 from ..validate import need_choice, need_dtype, need_float, need_int, need_pair, need_shape
 from .activation import sigmoid, sigmoid_backward
-from .binarize import Quantizer, binarize, binarize_backward, clipped
+from .binarize import Quantizer, binarize, binarize_backward, channel_sum, clipped
 from .binary_conv import conv2d_packed
 from .bitpack import binarize_packed
 from .conv import conv2d, conv2d_backward, output_size
@@ -142,10 +142,10 @@ def multi_branch_upsample_backward(dy: Array, cache: MultiBranchCache) -> MultiB
     """``dtheta_r = g_r (1 - g_r) dy alpha_r z_r``, summed over outputs that share a gate. ``dx`` sums over branches."""
     branches, w, alpha, gates, quantizer = cache
     need_shape("multi_branch_upsample_backward", "dy", dy, " ".join(map(str, branches[0].z.shape)))
-    shared = "nijf,nijf->f" if gates.ndim == 2 else "nijf,nijf->ijf"  # all images share a gate, or all positions too
-    dproduct = np.stack([np.einsum(shared, dy, branch.z) for branch in branches])  # (5), of gate times alpha
+    products = ((dy * branch.z).reshape(-1, gates[0].size) for branch in branches)  # rows that share their gates
+    dproduct = np.stack([channel_sum(p) for p in products]).reshape(gates.shape)  # (5), of gate times alpha
     dgates = dproduct * expand(alpha, gates)
-    dalpha = (dproduct * gates).reshape(len(branches), -1, w.shape[-1]).sum(1)
+    dalpha = np.stack([channel_sum(d) for d in dproduct * gates])
     dtheta = sigmoid_backward(dgates, gates)  # (4)
     weights = gates * expand(alpha, gates)
     of_branches = [

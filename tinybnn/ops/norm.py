@@ -9,6 +9,7 @@
 Before a sign, even these two numbers become one integer: ``fold.py``.
 """
 
+import math
 from collections import namedtuple
 
 import numpy as np
@@ -24,7 +25,7 @@ def batch_norm_loops(x: Array, gamma: Array, beta: Array, *, eps: float = 1e-5) 
     y = np.empty(x.shape)
     for c in range(C):
         values = x[..., c].ravel()
-        mean = sum(values) / len(values)
+        mean = math.fsum(values) / len(values)
         var = sum((v - mean) ** 2 for v in values) / len(values)
         for i in np.ndindex(*outer):
             y[i + (c,)] = gamma[c] * ((x[i + (c,)] - mean) / (var + eps) ** 0.5) + beta[c]
@@ -41,8 +42,9 @@ def batch_norm(x: Array, gamma: Array, beta: Array, *, eps: float = 1e-5) -> tup
     ``y[..., c] = gamma[c] (x[..., c] - mean[c]) / sqrt(var[c] + eps) + beta[c]``, with ``mean`` and the biased ``var``
     over all axes but the channels.
 
-    Exactness: agrees with :func:`batch_norm_loops` to the rounding of its sums. The mean is subtracted before squaring:
-    ``mean(x^2) - mean(x)^2`` would lose every digit of a small variance around a large mean.
+    Exactness: agrees with :func:`batch_norm_loops` to a few roundings. The mean is subtracted before squaring:
+    ``mean(x^2) - mean(x)^2`` would lose every digit of a small variance around a large mean. Subtracting it leaves a
+    mean of its roundings, which is subtracted too.
     Source: Ioffe and Szegedy 2015, arXiv 1502.03167, algorithm 1; status exact.
     See also: :func:`update_running`, :func:`batch_norm_inference`.
 
@@ -65,6 +67,9 @@ def batch_norm(x: Array, gamma: Array, beta: Array, *, eps: float = 1e-5) -> tup
     count = x.size // x.shape[-1]
     mean = channel_sum(x) / count  # (1)
     centred = x - mean  # (2)
+    rest = channel_sum(centred) / count  # far from 0 one rounding of the mean is large beside a small deviation
+    centred -= rest
+    mean = mean + rest
     var = channel_sum(centred * centred) / count  # (3)
     std = np.sqrt(var + eps)  # (4)
     y = centred * (gamma / std)  # (5)
@@ -92,7 +97,7 @@ def update_running_loops(mean: Array, var: Array, x: Array, *, momentum: float =
     new_mean, new_var = np.empty(len(mean)), np.empty(len(var))
     for c in range(len(mean)):
         values = x[..., c].ravel()
-        m = sum(values) / len(values)
+        m = math.fsum(values) / len(values)
         v = sum((value - m) ** 2 for value in values) / (len(values) - 1)
         new_mean[c] = momentum * mean[c] + (1 - momentum) * m
         new_var[c] = momentum * var[c] + (1 - momentum) * v

@@ -1,5 +1,6 @@
 """The record of one operation: everything that a test, a benchmark or an outside kernel needs to know about it."""
 
+import math
 import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -114,6 +115,14 @@ def record(forward: Callable, cases: Callable[..., Any], **fields: Any) -> Op:
     name, file = forward.__name__, vars(sys.modules[forward.__module__])
     pair: dict[str, Any] = {"spec": file.get(f"{name}_loops"), "backward": file.get(f"{name}_backward")}
     return Op(name=name, forward=forward, cases=cases, **pair | fields)
+
+
+def of_a_sum(n: int) -> int:
+    """Roundings of a sum of n terms done well: in runs of 32 terms, then runs of 32 such sums, and so on.
+
+    One after the other the terms would be rounded n times, and errors of equal terms add up.
+    """
+    return min(n, 32 * math.ceil(math.log(max(n, 2), 32)))
 
 
 def bare(args: tuple) -> tuple:
