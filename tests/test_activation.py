@@ -99,11 +99,11 @@ X, C3, C4 = np.zeros((5, 3)), np.ones(3), np.ones(4)
         (lambda: hardtanh(X.astype(int)), "hardtanh: x has dtype int64, expected float32 or float64"),
         (lambda: hardtanh_backward(X, X[0]), r"hardtanh_backward: dy has shape \(5, 3\), expected \(3,\)"),
         (lambda: prelu(X, C4), r"prelu: slope has shape \(4,\), expected \(C,\) with C = 3 from x"),
-        (lambda: prelu(np.array(1.0), C3), r"prelu: x has shape \(\), expected \(..., C\)"),
+        (lambda: prelu(np.array(1.0), C3), r"prelu: x has shape \(\), expected axes"),
         (lambda: prelu_backward(X[0], prelu(X, C3)[1]), r"prelu_backward: dy has shape \(3,\), expected \(5, 3\)"),
         (lambda: rprelu(X, C3, C3, C4), r"rprelu: shift_out has shape \(4,\), expected \(C,\) with C = 3 from x"),
         (lambda: rprelu(X, C3, C3.astype("f4"), C3), "rprelu: mixed dtypes"),
-        (lambda: sigmoid([0.0]), "sigmoid: x has dtype list, expected float32 or float64"),
+        (lambda: sigmoid([0.0]), "sigmoid: x is a list, expected a NumPy array"),
         (lambda: sigmoid_backward(X[0], X), r"sigmoid_backward: dy has shape \(3,\), expected \(5, 3\)"),
     ],
 )

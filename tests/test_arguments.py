@@ -20,9 +20,6 @@ from tinybnn.testing.drawing import for_each_case
 from tinybnn.testing.op import bare
 from tinybnn.testing.strategies import Limits
 
-APART = {"threshold_sign", "two_part_attention_packed"}
-"""One takes a pair as its second argument. The other refuses in the names of its parts, which are tested themselves."""
-
 RNG = np.random.default_rng(0)
 BY_HAND = {
     scale_shift: (*RNG.normal(size=(3, 8)), RNG.random(8)),
@@ -33,7 +30,7 @@ BY_HAND = {
 FUNCTIONS = {
     name: form.function
     for name, form in FORMS.items()
-    if form.kind != "backward" and form.function.__module__.split(".")[1] != "testing" and name not in APART
+    if form.kind != "backward" and form.function.__module__.split(".")[1] != "testing"
 } | {f.__name__: f for f in BY_HAND}
 PARAMETERS = {name: inspect.signature(f).parameters for name, f in FUNCTIONS.items()}
 
@@ -59,23 +56,6 @@ def variety(case):
     shapes = [a.shape[:-1] if a.dtype == np.uint64 else a.shape for a in case.args if isinstance(a, np.ndarray)]
     sizes = [n for shape in shapes if len(shape) == max(map(len, shapes)) for n in shape]
     return -sizes.count(1), len(set(sizes))
-
-
-SPEAKS_FOR = {
-    "binary_conv2d": "conv2d",
-    "upsample_conv2d": "conv2d",
-    "batch_norm_inference": "scale_shift",
-    "fold_batch_norm": "fold_threshold scale_shift",
-    "pooled_attention": "pyramid_pool",
-    "two_part_attention": "pooled_attention pyramid_pool",
-    "pooled_attention_packed": "pyramid_pool",
-    "mean_iou": "iou_per_class",
-}
-"""Whose error message may begin with another name: that of the function it passes its argument to."""
-
-
-def speakers(name):
-    return "|".join([name, *SPEAKS_FOR.get(name, "").split()])
 
 
 def call(name, *args, **options):
@@ -115,7 +95,7 @@ def test_an_array_of_another_kind_is_refused_by_name(name):
             "b": (a.astype(np.float64), "bool|integer"),
         }[a.dtype.kind]
         message = refusal(name, i, wrong)
-        pattern = rf"(?:{speakers(name)}): {parameter} has dtype {wrong.dtype}, expected (?:{expected})"
+        pattern = rf"{name}: {parameter} has dtype {wrong.dtype}, expected (?:{expected})"
         assert message and re.fullmatch(pattern, message), message
 
 
@@ -141,32 +121,89 @@ def test_one_axis_too_many_is_refused_and_every_name_in_the_message_is_one_that_
             assert promised_shapes(FUNCTIONS[name]).get(parameter, ("...",))[0] == "...", f"{name} takes {parameter}"
             continue
         told = rf"has shape \([\d, ]*\), expected {AXES}(?: with {origin}(?:, {origin})*| from a)?"
-        assert re.fullmatch(rf"(?:{speakers(name)}): (?:{known}|levels_to_real\(z\)) {told}", message), message
+        assert re.fullmatch(rf"{name}: (?:{known}|levels_to_real\(z\)) {told}", message), message
 
 
-OTHER_KINDS = "quantizer upsamplers form class_weights ignore dtype align_corners".split()
-UNCHECKED = [("conv_transpose2d", "size"), ("packed_dots", "D")]  # only compared with other sizes
+WRONG = "no", None, True, 1.5, -1, (1, 2, 3), ("no", 2), [], np.array([1, 2]), object(), 10**400
+"""What no option takes, or only a few: those that are a number, a flag, or None by default."""
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_an_option_that_is_no_number_is_refused_by_name(name):
+def test_an_option_of_another_kind_is_refused_by_name_or_means_something(name):
     args = fitting(name).args
     for i, option in enumerate(PARAMETERS[name]):
-        if i < len(args) and isinstance(args[i], np.ndarray) or option in OTHER_KINDS or (name, option) in UNCHECKED:
+        if i < len(args) and isinstance(args[i], np.ndarray):
             continue
-        with pytest.raises(ValueError) as refused:
-            call(name, *args[:i], "no", *args[i + 1 :]) if i < len(args) else call(name, *args, **{option: "no"})
-        assert re.match(rf"(?:{speakers(name)}): {option} is 'no', expected", str(refused.value)), refused.value
+        for wrong in WRONG:
+            try:
+                call(name, *args[:i], wrong, *args[i + 1 :]) if i < len(args) else call(name, *args, **{option: wrong})
+                assert plausible(wrong) or option == "levels", f"{name} takes {option}={wrong!r}"
+            except (ValueError, TypeError) as error:
+                named = r"\w+.*" if plausible(wrong) else rf"{option}(\[\d\])? (is|has) .*"
+                assert re.match(rf"{name}: {named}, expected ", str(error)), (wrong, error)
 
 
-GIVES_BACK = {
-    "rprelu": "prelu_backward",
-    "depth_to_space": "space_to_depth",
-    "space_to_depth": "depth_to_space",
-    "pooled_attention": "binary_attention_backward",
-    "two_part_attention": "binary_attention_backward",
-}
-"""Backward passes that do not check the gradient themselves but pass it to this function."""
+def plausible(option):
+    """Whether it is a number, a flag or None: some options take it, others refuse it beside another argument."""
+    return option is None or isinstance(option, (int, float))
+
+
+# -- sizes of 0, no axes, and arrays that are not plain -------------------------------------------------------------
+
+
+def first_letter(name, parameter):
+    """The docstring's first letter of an argument's shape; what has none is a map of any shape."""
+    return promised_shapes(FUNCTIONS[name]).get(parameter, ("...",))[0]
+
+
+WEIGHTS = {"conv2d_packed": "w", "upsample_conv2d_packed": "w", "multi_branch_upsample_packed": "tau w alpha theta"}
+WEIGHTS |= {"multi_branch_upsample": "theta", "mean_abs": "w", "scale_shift": "gamma beta mean var"}
+"""Arguments whose first axis is no batch, though no letter in a docstring says so."""
+SINGLE = "iou_per_class mean_iou pixel_accuracy mae f_curve max_f e_curve e_measure s_measure road_scores".split()
+"""They take one image or table, without a batch."""
+
+
+def batches(name):
+    """Which arguments have a batch as their first axis."""
+    weights = [*WEIGHTS.get(name, "").split(), "scale", "scale_position", "scale_channel"]
+    return [
+        (i, a) for i, parameter, a in arrays(name)
+        if name not in SINGLE and parameter not in weights and first_letter(name, parameter) in ("N", "M", "...")
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_an_empty_batch_gives_an_empty_result_and_gradients_of_zero(name):
+    args, whole = list(fitting(name).args), np.shape(value(call(name, *fitting(name).args)))
+    for i, a in batches(name):
+        args[i] = a[:0]
+    if not batches(name):
+        return
+    out = call(name, *args)
+    if np.shape(value(out)) != whole:  # losses and tables of counts have the same shape for any batch
+        assert np.shape(value(out)) == (0, *whole[1:])
+    if name in BACKWARD:
+        gradients = BACKWARD[name](*out)
+        for gradient, a in zip(gradients if isinstance(gradients, tuple) else (gradients,), args):
+            assert gradient.shape == a.shape and not gradient.any()
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_any_other_size_of_0_and_an_array_without_axes_are_refused_by_name(name):
+    known, batch = "|".join(PARAMETERS[name]), [i for i, _ in batches(name)]
+    for i, parameter, a in arrays(name):
+        empty = [np.take(a, [], axis) for axis in range(i in batch, a.ndim)]
+        for wrong in (*empty, np.array(a.flat[0])):
+            message = refusal(name, i, wrong)
+            assert message and re.match(rf"{name}: (?:{known})(?:\[0\])? (?:has|is) ", message), (parameter, message)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_masked_array_a_list_and_a_scalar_are_refused_by_name(name):
+    for i, parameter, a in arrays(name):
+        for wrong in (np.ma.masked_array(a, np.zeros(a.shape)), "no", a.flat[0], a.view(np.recarray)):
+            told = f"{name}: {parameter} is a {type(wrong).__name__}, expected a NumPy array"
+            assert refusal(name, i, wrong) == told
 
 
 def beside(suffix):
@@ -184,7 +221,17 @@ def test_a_gradient_with_one_axis_too_many_is_refused_by_name(name):
     told = rf"(?:dy|dx|dalpha|x) has shape \([\d, ]+\), expected {AXES}.*"
     with pytest.raises(ValueError) as refused:
         BACKWARD[name](y[None], cache)
-    assert re.fullmatch(rf"{GIVES_BACK.get(name, name + '_backward')}: {told}", str(refused.value)), refused.value
+    assert re.fullmatch(rf"{name}_backward: {told}", str(refused.value)), refused.value
+
+
+@pytest.mark.parametrize("name", BACKWARD)
+def test_a_gradient_that_is_no_array_of_floats_is_refused_by_name(name):
+    y, cache = call(name, *fitting(name).args)
+    for wrong in ("no", None, [1.0], np.ones(3, int), np.ma.masked_array(y), np.ones((0, 2))):
+        with pytest.raises(
+            (ValueError, TypeError), match=rf"^{name}_backward: (dy|dx|dalpha|dloss) (has|is) .*, expected"
+        ):
+            BACKWARD[name](wrong, cache)
 
 
 # -- what is left out -----------------------------------------------------------------------------------------------

@@ -235,11 +235,11 @@ def test_what_does_not_fit_is_refused_in_one_line():
         ValueError, "attention: v has shape (1, 6, 2), expected (N, S, D) with N = 1 from q, S = 6 from k, D = 4"
     ):
         attention(x, x, x[..., :2])
-    with refused(ValueError, "attention: k has shape (1, 6, 0), expected at least one key of at least one channel"):
+    with refused(ValueError, "attention: q has shape (1, 6, 0), expected axes of size 1"):
         attention(*[x[..., :0]] * 3)
     with refused(ValueError, "linear_attention: q has width 4, expected a multiple of heads = 3"):
         linear_attention(x, x, x, heads=3)
-    with refused(ValueError, "linear_attention: k has shape (1, 0, 4), expected at least one key"):
+    with refused(ValueError, "linear_attention: k has shape (1, 0, 4), expected axes of size 1"):
         linear_attention(x, x[:, :0], x[:, :0])
     with refused(TypeError, "attention: mixed dtypes (q float64, k float32, v float64), expected one float dtype"):
         attention(x, x.astype(np.float32), x)
@@ -249,7 +249,7 @@ def test_what_does_not_fit_is_refused_in_one_line():
         bad = x.copy()
         bad[0, 2, 1] = np.nan
         binary_attention_packed(bad, x, x, one)
-    with refused(ValueError, "attend: scores has shape (1, 1, 2, 0), expected S >= 1"):
+    with refused(ValueError, "attend: scores has shape (1, 1, 2, 0), expected axes of size 1"):
         attend(np.zeros((1, 1, 2, 0)), np.zeros((1, 1, 0, 3)))
     scores, v = np.zeros((2, 3, 4, 5)), np.zeros((2, 3, 5, 6))
     for wrong in (v[:1], v[:, :2], v[:, :, :4]):

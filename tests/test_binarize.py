@@ -143,7 +143,7 @@ def test_the_slope_of_mean_abs_at_zero_is_that_of_sign():
     "call, message",
     [
         (lambda: sign(np.array([1])), "sign: x has dtype int64, expected float32 or float64"),
-        (lambda: sign([1.0]), "sign: x has dtype list"),
+        (lambda: sign([1.0]), "sign: x is a list, expected a NumPy array"),
         (
             lambda: binarize(np.zeros((2, 3)), np.zeros(2)),
             r"binarize: tau has shape \(2,\), expected \(C,\) with C = 3 from x",

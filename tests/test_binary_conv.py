@@ -91,7 +91,10 @@ WORDS, FILTERS = pack_activations(X), pack_weights(W)
             lambda: binary_conv2d(X, W, np.ones(3), pad_value=1),
             r"binary_conv2d: alpha has shape \(3,\), expected \(F,\) with F = 2 from w",
         ),
-        (lambda: pack_activations(0 * X), r"pack: x\[0, 0, 0, 0, 0\] is 0.0, expected every value to be -1 or \+1"),
+        (
+            lambda: pack_activations(0 * X),
+            r"pack_activations: x\[0, 0, 0, 0\] is 0.0, expected every value to be -1 or \+1",
+        ),
         (
             lambda: conv2d_packed(WORDS, FILTERS, 65, pad_value=1),
             r"conv2d_packed: w has shape .* with words = 2 from C = 65",

@@ -134,7 +134,7 @@ X, W = np.zeros((1, 5, 6, 2)), np.zeros((3, 3, 2, 4))
         (lambda: conv2d(X, W, stride=0), "conv2d: stride is 0, expected a whole number >= 1"),
         (lambda: conv2d(X, W, stride=(1, 2, 3)), r"conv2d: stride is \(1, 2, 3\), expected a whole number or a"),
         (lambda: conv2d(X, W, pad=-1), "conv2d: pad is -1, expected a whole number >= 0"),
-        (lambda: conv2d(X, W, pad=1.5), "conv2d: pad is 1.5, expected a whole number >= 0"),
+        (lambda: conv2d(X, W, pad=1.5), "conv2d: pad is 1.5, expected a whole number or a "),
         (lambda: conv2d(X, W, pad_value=np.nan), "conv2d: pad_value is nan, expected a finite number"),
         (lambda: conv2d(X, W, groups=3), "conv2d: 2 channels in and 4 filters, expected multiples of 3 groups"),
         (lambda: conv2d(X, W, groups=2), r"conv2d: w has shape .*\(KH, KW, C, F\) with C = 1 from x and groups$"),
@@ -158,7 +158,7 @@ X, W = np.zeros((1, 5, 6, 2)), np.zeros((3, 3, 2, 4))
         ),
         (
             lambda: conv_transpose2d_backward(X[:, :4], conv_transpose2d(np.zeros((1, 3, 4, 4)), W)[1]),
-            "conv_transpose2d_backward: the convolution of dx has shape",
+            "conv_transpose2d_backward: dx has shape",
         ),
     ],
 )

@@ -193,12 +193,6 @@ def test_dice_of_an_empty_and_of_a_full_mask(target):
     np.testing.assert_allclose(wrong, 12 / 13, rtol=1e-15)
 
 
-def test_one_pixel_needs_no_axes():
-    loss, cache = cross_entropy(np.log([1.0, 3.0]), np.array(1))
-    np.testing.assert_allclose(loss, np.log(4 / 3))
-    np.testing.assert_allclose(cross_entropy_backward(1.0, cache), [0.25, -0.25])
-
-
 @pytest.mark.parametrize("target", [0, 1])
 def test_one_pixel_that_counts_is_divided_by_one(target):
     loss, gradient = value_and_gradient("binary_cross_entropy", np.zeros(2), np.array([target, 255]))
@@ -237,10 +231,18 @@ def with_label(value, dtype=np.uint8):
         (
             LABELS,
             {"class_weights": [1, 2, 3]},
-            r"cross_entropy: class_weights has shape \(3,\), expected \(L,\) with L = 4 from logits",
+            r"cross_entropy: class_weights is \[1, 2, 3\], expected 4 numbers",
         ),
-        (LABELS, {"class_weights": [0, -2, -3, 0]}, r"cross_entropy: class_weights\[1\] is -2.0, expected at least 0"),
-        (LABELS, {"class_weights": [1, np.nan, 3, 0]}, r"cross_entropy: class_weights\[1\] is nan, expected finite"),
+        (
+            LABELS,
+            {"class_weights": [0, -2, -3, 0]},
+            r"cross_entropy: class_weights\[1\] is -2, expected a number in \[0",
+        ),
+        (
+            LABELS,
+            {"class_weights": [1, np.nan, 3, 0]},
+            r"cross_entropy: class_weights\[1\] is nan, expected a number in \[0",
+        ),
     ],
 )
 def test_cross_entropy_says_what_it_refuses(labels, options, message):
@@ -253,9 +255,7 @@ def test_cross_entropy_refuses_wrong_kinds():
         cross_entropy(np.zeros((2, 3), np.int64), np.zeros(2, int))
     with pytest.raises(TypeError, match="cross_entropy: labels has dtype float64, expected integer"):
         cross_entropy(LOGITS, LABELS.astype(float))
-    with pytest.raises(
-        ValueError, match=r"cross_entropy: logits has shape \(2, 0\), expected \(..., L\) with at least"
-    ):
+    with pytest.raises(ValueError, match=r"cross_entropy: logits has shape \(2, 0\), expected axes of size 1"):
         cross_entropy(np.zeros((2, 0)), np.zeros(2, int))
 
 

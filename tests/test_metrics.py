@@ -289,8 +289,8 @@ def test_values_that_are_refused(call, message):
             lambda: confusion_matrix(np.zeros(3), np.zeros(3, int), 4),
             "confusion_matrix: predicted has dtype float64, expected integer",
         ),
-        (lambda: confusion_matrix([0, 1], [0, 1], 2), "confusion_matrix: labels is a list, expected a NumPy array"),
-        (lambda: mean_iou(np.zeros((2, 2))), "iou_per_class: confusion has dtype float64, expected integer"),
+        (lambda: confusion_matrix([0, 1], [0, 1], 2), "confusion_matrix: predicted is a list, expected a NumPy array"),
+        (lambda: mean_iou(np.zeros((2, 2))), "mean_iou: confusion has dtype float64, expected integer"),
         (
             lambda: threshold_counts(np.zeros(3, np.uint8), np.zeros(3, int)),
             "threshold_counts: probability has dtype uint8, expected fl",

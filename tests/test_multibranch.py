@@ -234,7 +234,7 @@ nan = np.full((2, 3, 4, 5), np.nan)
     [
         ({"x": np.zeros((3, 4, 5))}, r"x has shape \(3, 4, 5\), expected \(N, H, W, C\)"),
         ({"tau": np.zeros((3, 4))}, r"tau has shape \(3, 4\), expected \(R, C\) with C = 5 from x"),
-        ({"tau": np.zeros((0, 5))}, "R, the number of branches, is 0, expected a whole number >= 1"),
+        ({"tau": np.zeros((0, 5))}, r"tau has shape \(0, 5\), expected \(R, C\) .* of sizes of at least 1"),
         ({"alpha": np.zeros((2, 2))}, r"alpha has shape \(2, 2\), expected \(R, F\) with R = 3 from tau, F = 2 from w"),
         ({"theta": np.zeros((3, 1))}, r"theta has shape \(3, 1\), expected \(R, F\) with R = 3 from tau, F = 2 from w"),
         (

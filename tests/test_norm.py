@@ -290,8 +290,7 @@ X, C3, C4 = np.zeros((2, 5, 3)), np.ones(3), np.ones(4)
     [
         (lambda: batch_norm(X, C4, C3), r"batch_norm: gamma has shape \(4,\), expected \(C,\) with C = 3 from x"),
         (lambda: batch_norm(X, C3, C4), r"batch_norm: beta has shape \(4,\), expected \(C,\) with C = 3 from x"),
-        (lambda: batch_norm(X[:0], C3, C3), r"batch_norm: x has shape \(0, 5, 3\), expected .* at least one value"),
-        (lambda: batch_norm(np.array(1.0), C3, C3), r"batch_norm: x has shape \(\), expected \(..., C\)"),
+        (lambda: batch_norm(np.array(1.0), C3, C3), r"batch_norm: x has shape \(\), expected axes"),
         (lambda: batch_norm(X, C3, C3, eps=0), "batch_norm: eps is 0, expected a number in"),
         (lambda: batch_norm(X.astype("f4"), C3, C3), "batch_norm: mixed dtypes .x float32, gamma float64"),
         (
@@ -318,11 +317,11 @@ X, C3, C4 = np.zeros((2, 5, 3)), np.ones(3), np.ones(4)
         (lambda: batch_norm_inference(X, C3, C3, C3, C4), r"batch_norm_inference: var has shape \(4,\)"),
         (
             lambda: batch_norm_inference(X, C3, C3, C3, np.array([0.0, -2.0, 1.0])),
-            r"scale_shift: var\[1\] is -2.0, expected a variance >= 0",
+            r"batch_norm_inference: var\[1\] is -2.0, expected a variance >= 0",
         ),
         (lambda: fold_threshold(lambda z: z, 3, 0), "fold_threshold: F is 0, expected a whole number >= 1"),
         (lambda: fold_batch_norm(C3, C3, C3, C3, C4, 9), r"fold_batch_norm: var has shape \(4,\)"),
-        (lambda: fold_batch_norm(C3, C3, C3, C3, C3, -1), "fold_threshold: n is -1, expected a whole number >= 0"),
+        (lambda: fold_batch_norm(C3, C3, C3, C3, C3, -1), "fold_batch_norm: n is -1, expected a whole number >= 0"),
         (
             lambda: fold_threshold(lambda z: np.array([0.0, 1.0]) * z * z - 1.5, 3, 2),
             "fold_threshold: filter 1 changes its sign more than once, expected a rising or falling function",

@@ -132,9 +132,9 @@ def test_what_does_not_fit_is_refused_in_one_line():
         pooled_attention(x, x, x, one, grid=(2, 4))
     with refused(ValueError, "two_part_attention: scale_channel has shape (2,), expected (A,) with A = 1 from heads"):
         two_part_attention(x, x, x, one, np.ones(2), grid=(2, 3))
-    with refused(ValueError, "pyramid_pool: levels is (), expected a tuple of whole numbers"):
+    with refused(ValueError, "pooled_attention: levels is (), expected a tuple of whole numbers"):
         pooled_attention(x, x, x, one, grid=(2, 3), levels=())
-    with refused(ValueError, "pyramid_pool: a level is 0, expected a whole number >= 1"):
+    with refused(ValueError, "pooled_attention: levels[1] is 0, expected a whole number >= 1"):
         pooled_attention(x, x, x, one, grid=(2, 3), levels=(1, 0))
     with refused(ValueError, "pyramid_pool_backward: dy has shape (1, 4, 4), expected (N, 5, C)"):
         pyramid_pool_backward(x[:, :4], pyramid_pool(np.zeros((1, 2, 3, 4)), levels=(1, 2))[1])

@@ -181,7 +181,7 @@ def test_scores_say_what_they_refuse(score):
         ((p - 0.5, t), r"probability\[0, 0\] is -0.5, expected a probability in \[0, 1\]"),
         ((p + np.nan, t), r"probability\[0, 0\] is nan, expected a probability in \[0, 1\]"),
         ((p[0], t[0]), r"probability has shape \(3,\), expected \(H, W\)"),
-        ((p[:0], t[:0]), r"probability has shape \(0, 3\), expected at least one pixel"),
+        ((p[:0], t[:0]), r"probability has shape \(0, 3\), expected \(H, W\), of sizes of at least 1"),
     ):
         with pytest.raises(ValueError, match=f"^{name}: {message}"):
             score(*args)
@@ -197,7 +197,9 @@ def test_options_that_are_refused():
         f_curve(*image, beta2=-1)
     with pytest.raises(ValueError, match=r"s_measure: alpha is 1.5, expected a number in \[0, 1\]"):
         s_measure(*image, alpha=1.5)
-    with pytest.raises(ValueError, match=r"^max_f: curves has shape \(0, 256\), expected at least one image$"):
+    with pytest.raises(
+        ValueError, match=r"^max_f: curves has shape \(0, 256\), expected \(images, 256\), of sizes of at least 1$"
+    ):
         max_f(np.zeros((0, 256)))
     with pytest.raises(ValueError, match=r"max_f: curves has shape \(256,\), expected \(images, 256\)"):
         max_f(np.zeros(256))

@@ -38,6 +38,10 @@ has no ``Returns`` section, its array has the shape and dtype of the first argum
 whose shape or dtype is not the one in its docstring, with a ``ValueError`` or ``TypeError`` of one line: the
 operation, the argument, what came, and what was expected.
 
+A batch may be empty: ``N = 0``, or no rows of any shape (..., C), gives an empty result and gradients of 0. Every other
+size is at least 1, and an array has at least one axis. Masked arrays and other subclasses of ``ndarray`` are refused,
+except memory maps, because they compute differently. ``ignore`` is one whole number, or None.
+
 The sign contract
 -----------------
 ``sign(x) = +1`` where ``x >= 0``, else ``-1``. Both zeros, ``+0.0`` and ``-0.0``, give ``+1``, because a

@@ -7,8 +7,9 @@ A public operation begins with calls of ``need_*``. Each raises ``ValueError`` f
 """
 
 import math
+import sys
 from collections.abc import Collection
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,25 +18,39 @@ from .notation import HW, Array
 # -- shapes and dtypes ----------------------------------------------------------------------------------------------
 
 
+def need_array(op: str, name: str, array: Any) -> None:
+    """Refuse all but a plain NumPy array. Only its first axis, the batch, may be empty.
+
+    Of the subclasses of ``ndarray`` only a memory map computes as a plain array: a masked array skips values.
+    """
+    if type(array) not in (np.ndarray, np.memmap):
+        raise TypeError(f"{op}: {name} is a {type(array).__name__}, expected a NumPy array")
+    if array.ndim == 0 or 0 in array.shape[1:]:
+        raise ValueError(f"{op}: {name} has shape {array.shape}, expected axes of size 1 or more (the batch may be 0)")
+
+
 def need_shape(op: str, name: str, array: Array, letters: str, **known: tuple[int, str]) -> tuple[int, ...]:
     """Check ``array.shape`` against ``letters``, such as ``"N H W C"``, and return the shape.
 
     A size that another argument has fixed is given as ``C=(3, "x")``: the number, and the name of that argument.
-    A number in ``letters`` means itself.
+    A number in ``letters`` means itself. Sizes are at least 1, but a batch ``N`` and rows ``M`` may be empty.
 
     >>> need_shape("conv2d", "x", np.zeros((1, 4, 5, 2)), "N H W C")
     (1, 4, 5, 2)
     """
-    if not isinstance(array, np.ndarray):
-        raise TypeError(f"{op}: {name} is a {type(array).__name__}, expected a NumPy array")
+    need_array(op, name, array)
     names = letters.split()
     fits = array.ndim == len(names)
     for n, size in zip(names, array.shape):
-        fits = fits and (known[n][0] == size if n in known else not n.isdigit() or int(n) == size)
+        least = 0 if n in ("N", "M") else 1
+        fits = fits and (size == int(n) if n.isdigit() else size >= least and known.get(n, (size,))[0] == size)
     if not fits:
         shape = f"({', '.join(names)}{',' if len(names) == 1 else ''})"
         sizes = ", ".join(f"{n} = {known[n][0]} from {known[n][1]}" for n in dict.fromkeys(names) if n in known)
-        raise ValueError(f"{op}: {name} has shape {array.shape}, expected {shape}{sizes and f' with {sizes}'}")
+        positive = ", of sizes of at least 1" if 0 in array.shape else ""
+        raise ValueError(
+            f"{op}: {name} has shape {array.shape}, expected {shape}{sizes and f' with {sizes}'}{positive}"
+        )
     return array.shape
 
 
@@ -43,10 +58,10 @@ def need_float(op: str, **arrays: Array) -> None:
     """Refuse every dtype but float32 and float64, and both of them in one call."""
     dtypes = {}
     for name, array in arrays.items():
-        dtype = getattr(array, "dtype", None)
-        if dtype not in (np.float32, np.float64):
-            raise TypeError(f"{op}: {name} has dtype {dtype or type(array).__name__}, expected float32 or float64")
-        dtypes[name] = dtype
+        need_array(op, name, array)
+        dtypes[name] = array.dtype
+        if array.dtype not in (np.float32, np.float64):
+            raise TypeError(f"{op}: {name} has dtype {array.dtype}, expected float32 or float64")
     if len(set(dtypes.values())) > 1:
         words = ", ".join(f"{name} {dtype}" for name, dtype in dtypes.items())
         raise TypeError(f"{op}: mixed dtypes ({words}), expected one float dtype")
@@ -56,16 +71,23 @@ def need_channels(op: str, **arrays: Array) -> None:
     """Refuse all but floats of one dtype, the first of shape (..., C) and the others of shape (C,)."""
     need_float(op, **arrays)
     (first, x), *vectors = arrays.items()
-    if x.ndim == 0:
-        raise ValueError(f"{op}: {first} has shape (), expected (..., C)")
+    if x.shape[-1] == 0:
+        raise ValueError(f"{op}: {first} has shape {x.shape}, expected (..., C) with C at least 1")
     for name, vector in vectors:
         need_shape(op, name, vector, "C", C=(x.shape[-1], first))
 
 
+def need_gradient(op: str, gradient: Array, letters: str, name: str = "dy") -> tuple[int, ...]:
+    """Refuse all but floats of the shape of the forward result, ``letters``; return the shape."""
+    need_float(op, **{name: gradient})
+    return need_shape(op, name, gradient, letters)
+
+
 def need_dtype(op: str, name: str, array: Array, kind: type) -> None:
     """Refuse an array whose dtype is not a subtype of ``kind`` (``np.integer``, ``np.uint64``, ``np.bool_`` ...)."""
-    if not np.issubdtype(np.asarray(array).dtype, kind):
-        raise TypeError(f"{op}: {name} has dtype {np.asarray(array).dtype}, expected {kind.__name__}")
+    need_array(op, name, array)
+    if not np.issubdtype(array.dtype, kind) or not array.dtype.isnative:
+        raise TypeError(f"{op}: {name} has dtype {array.dtype}, expected {kind.__name__}")
 
 
 # -- the values in an array -----------------------------------------------------------------------------------------
@@ -109,6 +131,8 @@ def need_labels(op: str, name: str, labels: Array, shape: tuple[int, ...], L: in
     >>> need_labels("cross_entropy", "labels", np.array([0, 255, 1]), (3,), 2, 255)
     array([ True, False,  True])
     """
+    if not (ignore is None or _is_whole(ignore)):
+        raise ValueError(f"{op}: ignore is {shown(ignore)}, expected a whole number or None")
     need_shape(op, name, labels, " ".join(map(str, shape)))
     need_dtype(op, name, labels, np.integer)
     counted = np.ones(shape, bool) if ignore is None else np.asarray(labels != ignore)
@@ -132,34 +156,63 @@ def need_mask(op: str, probability: Array, target: Array) -> Array:
 
 # -- options --------------------------------------------------------------------------------------------------------
 
+Kind = TypeVar("Kind")
+
+
+def shown(value: Any) -> str:
+    """A wrong value in one line of a message."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
 
 def need_int(op: str, name: str, value: Any, least: int) -> int:
     """Refuse all but a whole number of at least ``least``."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise ValueError(f"{op}: {name} is {value!r}, expected a whole number >= {least}")
+    if not _is_whole(value) or value < least:
+        raise ValueError(f"{op}: {name} is {shown(value)}, expected a whole number >= {least}")
+    if value >= 2**31:
+        raise ValueError(f"{op}: {name} is {shown(value)}, expected a whole number below 2**31")
     return int(value)
 
 
 def need_pair(op: str, name: str, value: Any, least: int) -> HW:
     """Return one whole number, or a (rows, columns) pair of them, as a pair."""
-    if not isinstance(value, (tuple, list)):
-        return (need_int(op, name, value, least),) * 2
-    if len(value) != 2:
-        raise ValueError(f"{op}: {name} is {value!r}, expected a whole number or a (rows, columns) pair")
+    return (
+        (need_int(op, name, value, least),) * 2
+        if _is_whole(value)
+        else need_hw(op, name, value, least, "a whole number or ")
+    )
+
+
+def need_hw(op: str, name: str, value: Any, least: int, other: str = "") -> HW:
+    """Refuse all but a (rows, columns) pair of whole numbers."""
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        raise ValueError(f"{op}: {name} is {shown(value)}, expected {other}a (rows, columns) pair")
     return need_int(op, name, value[0], least), need_int(op, name, value[1], least)
 
 
 def need_choice(op: str, name: str, value: Any, choices: Collection[Any]) -> Any:
     """Refuse a value that is not one of ``choices``."""
-    if value not in choices:
-        raise ValueError(f"{op}: {name} is {value!r}, expected one of {', '.join(map(repr, choices))}")
+    if isinstance(value, bool) or not np.isscalar(value) or value not in choices:
+        raise ValueError(f"{op}: {name} is {shown(value)}, expected one of {', '.join(map(repr, choices))}")
+    return value
+
+
+def need_kind(op: str, name: str, value: Any, kind: type[Kind]) -> Kind:
+    """Refuse a value of another type."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{op}: {name} is {shown(value)}, expected a {kind.__name__}")
     return value
 
 
 def need_number(op: str, name: str, value: Any, low: float = -math.inf, high: float = math.inf) -> float:
     """Refuse all but a finite number in [low, high]."""
-    scalar = np.isscalar(value)
-    if isinstance(value, (bool, str)) or not scalar or not (low <= value <= high) or not math.isfinite(value):
+    number, largest = value.item() if isinstance(value, np.generic) else value, sys.float_info.max
+    real = isinstance(number, (int, float)) and not isinstance(number, bool)
+    if not real or not (max(low, -largest) <= number <= min(high, largest)):
         span = f"number in [{low}, {high}]" if (low, high) != (-math.inf, math.inf) else "finite number"
-        raise ValueError(f"{op}: {name} is {value!r}, expected a {span}")
+        raise ValueError(f"{op}: {name} is {shown(value)}, expected a {span}")
     return value

@@ -16,10 +16,10 @@ from typing import NamedTuple
 import numpy as np
 
 from ..notation import IGNORE, Array
-from ..validate import need_dtype, need_float, need_int, need_labels, need_probability, need_shape
+from ..validate import need_array, need_dtype, need_float, need_int, need_labels, need_probability, need_shape
 
 
-def confusion_matrix_loops(predicted: Array, labels: Array, L: int, *, ignore: int = IGNORE) -> Array:
+def confusion_matrix_loops(predicted: Array, labels: Array, L: int, *, ignore: int | None = IGNORE) -> Array:
     """Specification of :func:`confusion_matrix`: each pixel adds 1 to one entry."""
     counts = np.zeros((L, L), np.int64)
     for i in np.ndindex(labels.shape):
@@ -28,7 +28,7 @@ def confusion_matrix_loops(predicted: Array, labels: Array, L: int, *, ignore: i
     return counts
 
 
-def confusion_matrix(predicted: Array, labels: Array, L: int, *, ignore: int = IGNORE) -> Array:
+def confusion_matrix(predicted: Array, labels: Array, L: int, *, ignore: int | None = IGNORE) -> Array:
     """How many pixels of class r were predicted as class c: ``counts[r, c] = #{i : labels[i] = r, predicted[i] = c}``.
 
     The result is int64 of shape (L, L).
@@ -48,9 +48,8 @@ def confusion_matrix(predicted: Array, labels: Array, L: int, *, ignore: int = I
     """
     op = "confusion_matrix"
     need_int(op, "L", L, 1)
-    need_shape(op, "labels", labels, " ".join(map(str, np.shape(predicted))))
-    counted = need_labels(op, "labels", labels, labels.shape, L, ignore)
     need_dtype(op, "predicted", predicted, np.integer)
+    counted = need_labels(op, "labels", labels, predicted.shape, L, ignore)
     need_labels(op, "predicted", np.where(counted, predicted, 0), labels.shape, L)
     pairs = L * labels[counted].astype(np.int64) + predicted[counted].astype(np.int64)  # uint8 would wrap at L = 17
     return np.bincount(pairs, minlength=L * L).reshape(L, L)
@@ -107,6 +106,7 @@ def mean_iou(confusion: Array) -> float:
     >>> print(mean_iou(np.array([[3, 1, 0], [0, 4, 0], [0, 0, 0]])))
     0.775
     """
+    _need_confusion("mean_iou", confusion)
     iou = iou_per_class(confusion)
     occurs = ~np.isnan(iou)
     return np.mean(iou[occurs]) if occurs.any() else np.float64(np.nan)
@@ -134,7 +134,8 @@ def pixel_accuracy(confusion: Array) -> float:
 
 
 def _need_confusion(op: str, confusion: Array) -> None:
-    need_shape(op, "confusion", confusion, "L L", L=(len(np.atleast_1d(confusion)), "its rows"))
+    need_array(op, "confusion", confusion)
+    need_shape(op, "confusion", confusion, "L L", L=(len(confusion), "its rows"))
     need_dtype(op, "confusion", confusion, np.integer)
 
 
@@ -142,7 +143,7 @@ THRESHOLDS = (np.arange(256) / 255).astype(np.float32)
 """``k / 255``, the greys of an 8-bit image, in float32."""
 
 
-def threshold_counts_loops(probability: Array, labels: Array, *, ignore: int = IGNORE) -> Array:
+def threshold_counts_loops(probability: Array, labels: Array, *, ignore: int | None = IGNORE) -> Array:
     """Specification of :func:`threshold_counts`: each pixel is compared with each threshold."""
     counts = np.zeros((256, 4), np.int64)
     for i in np.ndindex(labels.shape):
@@ -153,7 +154,7 @@ def threshold_counts_loops(probability: Array, labels: Array, *, ignore: int = I
     return counts
 
 
-def threshold_counts(probability: Array, labels: Array, *, ignore: int = IGNORE) -> Array:
+def threshold_counts(probability: Array, labels: Array, *, ignore: int | None = IGNORE) -> Array:
     """True and false positives and negatives at each threshold: a pixel is positive at ``k`` where ``p >= k / 255``.
 
     Probabilities and thresholds are first rounded to float32. So ``p = k / 255`` is always positive at ``k``: in

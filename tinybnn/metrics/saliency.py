@@ -116,11 +116,14 @@ def max_f(curves: Array | Sequence[Array]) -> np.floating:
     >>> print(max_f([a, b]))                                        # at k = 10, not the mean of the two maxima
     0.75
     """
-    curves = np.asarray(curves)
-    need_float("max_f", curves=curves)
-    if need_shape("max_f", "curves", curves, "images 256")[0] == 0:
-        raise ValueError("max_f: curves has shape (0, 256), expected at least one image")
-    return curves.dtype.type(curves.mean(0, dtype=np.float64).max())
+    rows: Any = curves
+    if isinstance(curves, (tuple, list)):
+        for i, curve in enumerate(curves):
+            need_shape("max_f", f"curves[{i}]", curve, "256")
+        rows = np.reshape(curves, (len(curves), 256))
+    need_float("max_f", curves=rows)
+    need_shape("max_f", "curves", rows, "images 256")
+    return rows.dtype.type(rows.mean(0, dtype=np.float64).max())
 
 
 def e_curve_loops(probability: Array, target: Array) -> Array:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..notation import Array
-from ..validate import need_choice
+from ..validate import need_choice, need_number
 
 
 class Optimizer(NamedTuple):
@@ -26,6 +26,7 @@ class Optimizer(NamedTuple):
 
 def sgd(momentum: float = 0.9) -> Optimizer:
     """``m = momentum m + g``, ``p = p - lr m``."""
+    need_number("sgd", "momentum", momentum, 0, 1)
 
     def init(params):
         return {f"m/{k}": np.zeros_like(v) for k, v in params.items()}
@@ -39,6 +40,8 @@ def sgd(momentum: float = 0.9) -> Optimizer:
 
 def adam(beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> Optimizer:
     """Adam (Kingma 2015, arXiv 1412.6980, algorithm 1) with its bias correction; ``t`` counts from 1."""
+    for name, value in {"beta1": beta1, "beta2": beta2, "eps": eps}.items():
+        need_number("adam", name, value, 0, 1)
 
     def init(params):
         return {f"{moment}/{k}": np.zeros_like(v) for moment in "mv" for k, v in params.items()}
@@ -62,6 +65,8 @@ def bop(
     flipping lowers the loss. The learning rate has no effect on these weights. ``g`` must be the gradient of the sign
     itself: a surrogate whose slope at -1 and +1 is 0, such as the polynomial, lets none through.
     """
+    need_number("bop", "gamma", gamma, 0, 1)
+    need_number("bop", "threshold", threshold, 0)
     other = other or adam()
     binary = frozenset(binary)
 

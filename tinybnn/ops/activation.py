@@ -18,7 +18,7 @@ from collections import namedtuple
 import numpy as np
 
 from ..notation import Array
-from ..validate import need_channels, need_float, need_shape
+from ..validate import need_channels, need_float, need_gradient
 from .binarize import channel_sum
 
 
@@ -52,7 +52,7 @@ def hardtanh(x: Array) -> tuple[Array, Array]:
 
 def hardtanh_backward(dy: Array, x: Array) -> Array:
     """``dx = dy`` where ``|x| <= 1``, else 0: the mask depends on ``x``; the gradient is not clipped."""
-    need_shape("hardtanh_backward", "dy", dy, " ".join(map(str, x.shape)))
+    need_gradient("hardtanh_backward", dy, " ".join(map(str, x.shape)))
     return dy * (np.abs(x) <= 1)
 
 
@@ -97,7 +97,7 @@ def prelu(x: Array, slope: Array) -> tuple[Array, PReLUCache]:
 def prelu_backward(dy: Array, cache: PReLUCache) -> PReLUGrads:
     """``dx = dy`` where ``x >= 0``, else ``slope dy``; ``dslope`` is the sum of ``dy x`` over negative ``x``."""
     x, slope = cache
-    need_shape("prelu_backward", "dy", dy, " ".join(map(str, x.shape)))
+    need_gradient("prelu_backward", dy, " ".join(map(str, x.shape)))
     dx = ((x >= 0) * (1 - slope) + slope) * dy  # the derivative is 1 or slope; np.where takes several times as long
     return PReLUGrads(dx, channel_sum(np.minimum(x, 0) * dy))
 
@@ -142,6 +142,7 @@ def rprelu(x: Array, shift_in: Array, slope: Array, shift_out: Array) -> tuple[A
 
 def rprelu_backward(dy: Array, cache: PReLUCache) -> RPReLUGrads:
     """As PReLU; in addition, ``dshift_out`` is the sum of ``dy``, and ``dshift_in`` is minus the sum of ``dx``."""
+    need_gradient("rprelu_backward", dy, " ".join(map(str, cache.x.shape)))
     dx, dslope = prelu_backward(dy, cache)  # (2)
     return RPReLUGrads(dx, -channel_sum(dx), dslope, channel_sum(dy))  # (1) (3)
 
@@ -177,5 +178,5 @@ def sigmoid(x: Array) -> tuple[Array, Array]:
 
 def sigmoid_backward(dy: Array, y: Array) -> Array:
     """``dx = dy y (1 - y)``."""
-    need_shape("sigmoid_backward", "dy", dy, " ".join(map(str, y.shape)))
+    need_gradient("sigmoid_backward", dy, " ".join(map(str, y.shape)))
     return dy * y * (1 - y)

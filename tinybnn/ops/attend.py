@@ -14,7 +14,7 @@ from collections import namedtuple
 import numpy as np
 
 from ..notation import Array
-from ..validate import need_dtype, need_float, need_int, need_shape, need_sides
+from ..validate import need_dtype, need_float, need_gradient, need_int, need_shape, need_sides
 from .bitpack import differing_bits, pack_bits, words
 
 
@@ -44,7 +44,7 @@ def attend(scores: Array, v: Array) -> tuple[Array, AttendCache]:
 
     Parameters
     ----------
-    scores : float ndarray of shape (N, A, T, S); ``S = 0`` is refused: there is no mean of nothing
+    scores : float ndarray of shape (N, A, T, S)
     v : float ndarray of shape (N, A, S, D)
 
     Examples
@@ -56,8 +56,6 @@ def attend(scores: Array, v: Array) -> tuple[Array, AttendCache]:
     need_float("attend", scores=scores, v=v)
     N, A, T, S = need_shape("attend", "scores", scores, "N A T S")
     need_shape("attend", "v", v, "N A S D", N=(N, "scores"), A=(A, "scores"), S=(S, "scores"))
-    if S == 0:
-        raise ValueError(f"attend: scores has shape {scores.shape}, expected S >= 1: nothing has no mean")
     weights = scores - scores.max(-1, keepdims=True)  # (1)
     np.exp(weights, out=weights)  # in place: scores are the largest arrays there are
     weights /= weights.sum(-1, keepdims=True)
@@ -67,7 +65,7 @@ def attend(scores: Array, v: Array) -> tuple[Array, AttendCache]:
 def attend_backward(dy: Array, cache: AttendCache) -> AttendGrads:
     """``dscores = weights * (dweights - their mean under the weights)``. A row sums to 0, because weights sum to 1."""
     weights, v = cache
-    need_shape("attend_backward", "dy", dy, " ".join(map(str, (*weights.shape[:3], v.shape[3]))))
+    need_gradient("attend_backward", dy, " ".join(map(str, (*weights.shape[:3], v.shape[3]))))
     dweights, dv = dy @ transposed(v), transposed(weights) @ dy  # (2)
     return AttendGrads(weights * (dweights - (weights * dweights).sum(-1, keepdims=True)), dv)  # (1)
 
@@ -81,7 +79,7 @@ def split_heads(x: Array, heads: int) -> Array:
 def split_gradient(op: str, dy: Array, q: Array) -> Array:
     """``dy`` as heads. Its shape must be that of the tokens before they were split into the heads ``q``."""
     N, A, T, D = q.shape
-    need_shape(op, "dy", dy, f"{N} {T} {A * D}")
+    need_gradient(op, dy, f"{N} {T} {A * D}")
     return split_heads(dy, A)
 
 
@@ -113,8 +111,6 @@ def need_tokens(op: str, q: Array, k: Array, v: Array, heads: int, **scales: Arr
     N, T, D = need_shape(op, "q", q, "N T D")
     S = need_shape(op, "k", k, "N S D", N=(N, "q"), D=(D, "q"))[1]
     need_shape(op, "v", v, "N S D", N=(N, "q"), S=(S, "k"), D=(D, "q"))
-    if S * D == 0:
-        raise ValueError(f"{op}: k has shape {k.shape}, expected at least one key of at least one channel")
     if D % need_int(op, "heads", heads, 1):
         raise ValueError(f"{op}: q has width {D}, expected a multiple of heads = {heads}")
     for name, scale in scales.items():
@@ -137,7 +133,7 @@ def packed_dots(q: Array, k: Array, D: int) -> Array:
     """
     need_dtype("packed_dots", "q", q, np.uint64)
     need_dtype("packed_dots", "k", k, np.uint64)
-    stored = words(D), f"D = {D}"
+    stored = words(need_int("packed_dots", "D", D, 1)), f"D = {D}"
     N, A, *_ = need_shape("packed_dots", "q", q, "N A T words", words=stored)
     need_shape("packed_dots", "k", k, "N A S words", N=(N, "q"), A=(A, "q"), words=stored)
     return D - 2 * differing_bits(q, k)

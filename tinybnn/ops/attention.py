@@ -17,6 +17,7 @@ from collections import namedtuple
 import numpy as np
 
 from ..notation import Array
+from ..validate import need_kind
 from .attend import (
     attend,
     attend_backward,
@@ -152,6 +153,7 @@ def binary_attention(
     array([[[ 0.1, -0.1]]])
     """
     need_tokens("binary_attention", q, k, v, heads, scale=scale)
+    need_kind("binary_attention", "quantizer", quantizer, Quantizer)
     q, k, v = (split_heads(x, heads) for x in (q, k, v))
     q_signs, k_signs = quantizer.hard(q), quantizer.hard(k)  # (1)
     dots = q_signs @ transposed(k_signs)  # (2)

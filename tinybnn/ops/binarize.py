@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..notation import Array
-from ..validate import need_float, need_number, need_shape, need_sides
+from ..validate import need_float, need_gradient, need_kind, need_number, need_shape, need_sides
 
 
 def sign_loops(x: Array) -> Array:
@@ -151,13 +151,14 @@ def binarize(x: Array, tau: Array, *, quantizer: Quantizer = clipped) -> tuple[A
     """
     need_float("binarize", x=x, tau=tau)
     need_shape("binarize", "tau", tau, "C", C=(x.shape[-1], "x"))
+    need_kind("binarize", "quantizer", quantizer, Quantizer)
     shifted = x - tau  # (1)
     return quantizer.hard(shifted), BinarizeCache(shifted, quantizer)  # (2)
 
 
 def binarize_backward(dy: Array, cache: BinarizeCache) -> BinarizeGrads:
     """``dx = dy * dsoft(x - tau)``, and ``dtau`` is minus the sum of ``dx`` over all axes but channels."""
-    need_shape("binarize_backward", "dy", dy, " ".join(map(str, cache.shifted.shape)))
+    need_gradient("binarize_backward", dy, " ".join(map(str, cache.shifted.shape)))
     dx = dy * cache.quantizer.dsoft(cache.shifted)  # (2)
     dtau = -channel_sum(dx)  # (1)
     return BinarizeGrads(dx, dtau)
@@ -215,10 +216,12 @@ def mean_abs(w: Array) -> tuple[Array, Array]:
     array([2., 2.])
     """
     need_float("mean_abs", w=w)
+    if w.size == 0:
+        raise ValueError(f"mean_abs: w has shape {w.shape}, expected (..., F) with at least one weight")
     return channel_sum(np.abs(w)) / (w.size // w.shape[-1]), w
 
 
 def mean_abs_backward(dalpha: Array, w: Array) -> Array:
     """``dw = sgn(w) dalpha / n``. The slope of ``|w|`` at 0 is taken as +1, as in :func:`sign`."""
-    need_shape("mean_abs_backward", "dalpha", dalpha, "F", F=(w.shape[-1], "w"))
+    need_gradient("mean_abs_backward", dalpha, str(w.shape[-1]), "dalpha")
     return sign(w) * (dalpha / (w.size // w.shape[-1]))

@@ -10,10 +10,20 @@ from collections import namedtuple
 import numpy as np
 
 from ..notation import Array, Pair
-from ..validate import need_choice, need_dtype, need_float, need_int, need_pair, need_shape
+from ..validate import (
+    need_choice,
+    need_dtype,
+    need_float,
+    need_gradient,
+    need_int,
+    need_kind,
+    need_pair,
+    need_pm1,
+    need_shape,
+)
 from .binarize import Quantizer, channel_sum, clipped
 from .bitpack import differing_bits, pack, words
-from .conv import conv2d, conv2d_backward, conv2d_loops, output_size, pad2d, windows
+from .conv import conv2d, conv2d_backward, conv2d_loops, need_conv, output_size, pad2d, windows
 
 
 def binary_conv2d_loops(
@@ -67,7 +77,9 @@ def binary_conv2d(
     """
     need_choice("binary_conv2d", "pad_value", pad_value, (-1, 0, 1))
     need_float("binary_conv2d", x=x, w=w, alpha=alpha)
+    need_conv("binary_conv2d", x, w, stride, pad, pad_value, dilation, groups)
     need_shape("binary_conv2d", "alpha", alpha, "F", F=(w.shape[-1], "w"))
+    need_kind("binary_conv2d", "quantizer", quantizer, Quantizer)
     signs = quantizer.hard(w)  # (1)
     z, conv = conv2d(x, signs, stride=stride, pad=pad, pad_value=pad_value, dilation=dilation, groups=groups)  # (2)
     return z * alpha, BinaryConvCache(w, alpha, conv, z, quantizer)  # (3)
@@ -75,7 +87,7 @@ def binary_conv2d(
 
 def binary_conv2d_backward(dy: Array, cache: BinaryConvCache) -> BinaryConvGrads:
     """``dw`` goes through the surrogate. If ``alpha`` is ``mean_abs(w)``, the caller adds that path to ``dw``."""
-    need_shape("binary_conv2d_backward", "dy", dy, " ".join(map(str, cache.z.shape)))
+    need_gradient("binary_conv2d_backward", dy, " ".join(map(str, cache.z.shape)))
     dz = dy * cache.alpha  # (3)
     dalpha = channel_sum(dy * cache.z)
     dx, dsigns = conv2d_backward(dz, cache.conv)  # (2)
@@ -88,8 +100,13 @@ def pack_activations(x: Array, groups: int = 1) -> Array:
 
     A word is stored even if it holds one channel: with C = groups = 64, words take twice the memory of float32.
     """
-    *outer, C = x.shape
-    return pack(x.reshape(*outer, groups, C // groups)).reshape(*outer, groups * words(C // groups))
+    op = "pack_activations"
+    need_float(op, x=x)
+    N, H, W, C = need_shape(op, "x", x, "N H W C")
+    if C % need_int(op, "groups", groups, 1):
+        raise ValueError(f"{op}: x has {C} channels, expected a multiple of groups = {groups}")
+    need_pm1(op, "x", x)
+    return pack(x.reshape(N, H, W, groups, C // groups)).reshape(N, H, W, groups * words(C // groups))
 
 
 def pack_weights(w: Array) -> Array:
@@ -97,6 +114,9 @@ def pack_weights(w: Array) -> Array:
 
     R kernels (R, KH, KW, C, F) are packed one by one, to (R, F, KH, KW, ceil(C / 64)).
     """
+    need_float("pack_weights", w=w)
+    need_shape("pack_weights", "w", w, "R KH KW C F" if w.ndim == 5 else "KH KW C F")
+    need_pm1("pack_weights", "w", w)
     return pack(np.ascontiguousarray(np.moveaxis(w, -1, -4)))
 
 

@@ -12,7 +12,7 @@ are zero on both sides, so they never differ (see ``notation``).
 import numpy as np
 
 from ..notation import WORD_BITS, Array, ceil_div
-from ..validate import need_dtype, need_float, need_int, need_pm1, need_shape, need_sides
+from ..validate import need_dtype, need_float, need_int, need_pm1, need_shape, need_sides, shown
 
 
 def words(n: int) -> int:
@@ -114,6 +114,8 @@ def unpack(packed: Array, C: int, dtype: type | np.dtype = np.float32) -> Array:
     """
     need_dtype("unpack", "packed", packed, np.uint64)
     need_int("unpack", "C", C, 1)
+    if not isinstance(dtype, (type, np.dtype)) or dtype not in (np.float32, np.float64):
+        raise TypeError(f"unpack: dtype is {shown(dtype)}, expected float32 or float64")
     if packed.shape[-1] != words(C):
         raise ValueError(f"unpack: packed has {packed.shape[-1]} words a row, expected {words(C)} for C = {C}")
     bits = np.unpackbits(np.ascontiguousarray(packed, "<u8").view(np.uint8), axis=-1, count=C, bitorder="little")

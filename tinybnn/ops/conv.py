@@ -16,7 +16,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..notation import HW, Array, Pair
-from ..validate import need_float, need_int, need_number, need_pair, need_shape
+from ..validate import need_float, need_gradient, need_hw, need_int, need_number, need_pair, need_shape
 
 BAND = 150_000
 """Elements of columns copied at a time: some 600 KB of float32, which are still in cache when multiplied."""
@@ -78,10 +78,8 @@ def conv2d(
     array([[ 8., 12.],
            [20., 24.]])
     """
-    cache = _checked("conv2d", x, w, stride, pad, pad_value, dilation, groups)
-    N, H, W, C = need_shape("conv2d", "x", x, "N H W C")
-    KH, KW, _, F = need_shape("conv2d", "w", w, "KH KW C F", C=(C // groups, "x and groups" if groups > 1 else "x"))
-    OH, OW = output_size("conv2d", (H, W), (KH, KW), cache.stride, cache.pad, cache.dilation)
+    cache, (OH, OW) = need_conv("conv2d", x, w, stride, pad, pad_value, dilation, groups)
+    N, (KH, KW, _, F) = len(x), w.shape
     y = np.empty((groups, N, OH, OW, F // groups), x.dtype)
     padded = pad2d(x, cache.pad, pad_value)
     for g, (xg, wg) in enumerate(_groups(groups, padded, w)):
@@ -95,7 +93,7 @@ def conv2d_backward(dy: Array, cache: ConvCache) -> ConvGrads:
     """``dx`` is the transposed convolution of ``dy``; ``dw`` correlates ``x`` and ``dy``. Padding gets no gradient."""
     x, w, stride, pad, _, dilation, groups = cache
     OH, OW = output_size("conv2d_backward", x.shape[1:3], w.shape[:2], stride, pad, dilation)
-    need_shape("conv2d_backward", "dy", dy, f"{len(x)} {OH} {OW} {w.shape[3]}")
+    need_gradient("conv2d_backward", dy, f"{len(x)} {OH} {OW} {w.shape[3]}")
     dx, _ = conv_transpose2d(dy, w, stride=stride, pad=pad, dilation=dilation, groups=groups, size=x.shape[1:3])
     return ConvGrads(dx, weight_gradient(dy, cache))
 
@@ -150,15 +148,19 @@ def conv_transpose2d(
     >>> conv_transpose2d(y, np.array([1.0, 10.0, 100.0]).reshape(1, 3, 1, 1), stride=(1, 2))[0].ravel()
     array([  1.,  10., 102.,  20., 200.])
     """
-    _, _, (SH, SW), (PH, PW), _, (DH, DW), _ = checked = _checked(
-        "conv_transpose2d", y, w, stride, pad, 0.0, dilation, groups
-    )
-    KH, KW, Cg, F = need_shape("conv_transpose2d", "w", w, "KH KW C F")
-    N, OH, OW, _ = need_shape("conv_transpose2d", "y", y, "N OH OW F", F=(F, "w"))
+    op = "conv_transpose2d"
+    need_float(op, y=y, w=w)
+    KH, KW, Cg, F = need_shape(op, "w", w, "KH KW C F")
+    N, OH, OW, _ = need_shape(op, "y", y, "N OH OW F", F=(F, "w"))
+    if F % need_int(op, "groups", groups, 1):
+        raise ValueError(f"{op}: w has F = {F} filters, expected a multiple of groups = {groups}")
+    checked = _geometry(op, stride, pad, dilation)
+    (SH, SW), (PH, PW), (DH, DW) = checked
     EH, EW = DH * (KH - 1) + 1, DW * (KW - 1) + 1  # the extent of the dilated kernel
-    H, W = size or ((OH - 1) * SH + EH - 2 * PH, (OW - 1) * SW + EW - 2 * PW)
-    if output_size("conv_transpose2d", (H, W), (KH, KW), checked.stride, checked.pad, checked.dilation) != (OH, OW):
-        raise ValueError(f"conv_transpose2d: size is ({H}, {W}), which conv2d does not map to y's ({OH}, {OW})")
+    smallest = (OH - 1) * SH + EH - 2 * PH, (OW - 1) * SW + EW - 2 * PW
+    H, W = smallest if size is None else need_hw(op, "size", size, 1)
+    if min(H, W) < 1 or output_size(op, (H, W), (KH, KW), *checked) != (OH, OW):
+        raise ValueError(f"{op}: size is ({H}, {W}), which conv2d does not map to y's ({OH}, {OW})")
     # Value (i, j) of y goes to (i SH + EH - 1, j SW + EW - 1) of an array that an unpadded convolution reduces to the
     # padded input. The padding, PH rows and PW columns, is cut off afterwards.
     spread = np.zeros((N, H + 2 * PH + EH - 1, W + 2 * PW + EW - 1, F), y.dtype)
@@ -167,16 +169,18 @@ def conv_transpose2d(
     turned = w[::-1, ::-1].reshape(KH, KW, Cg, groups, F // groups).transpose(0, 1, 4, 3, 2)
     turned = turned.reshape(KH, KW, F // groups, groups * Cg)  # per group, filters become channels
     x, _ = conv2d(spread, turned, dilation=(DH, DW), groups=groups)
-    return x, ConvTransposeCache(y, w, checked.stride, checked.pad, checked.dilation, groups)
+    return x, ConvTransposeCache(y, w, *checked, groups)
 
 
 def conv_transpose2d_backward(dx: Array, cache: ConvTransposeCache) -> ConvTransposeGrads:
     """``dy`` is the convolution of ``dx``; ``dw`` is that convolution's, with ``y`` as its output gradient."""
     y, w, stride, pad, dilation, groups = cache
     C = w.shape[2] * groups
-    need_shape("conv_transpose2d_backward", "dx", dx, f"{len(y)} H W {C}")
+    op = "conv_transpose2d_backward"
+    need_gradient(op, dx, f"{len(y)} H W {C}", "dx")
+    if output_size(op, dx.shape[1:3], w.shape[:2], stride, pad, dilation) != y.shape[1:3]:
+        raise ValueError(f"{op}: dx has shape {dx.shape}, which conv2d does not map to y's {y.shape[1:3]}")
     dy, conv_cache = conv2d(dx, w, stride=stride, pad=pad, dilation=dilation, groups=groups)
-    need_shape("conv_transpose2d_backward", "the convolution of dx", dy, " ".join(map(str, y.shape)))
     return ConvTransposeGrads(dy, weight_gradient(y, conv_cache))
 
 
@@ -236,14 +240,20 @@ def _groups(groups: int, *arrays: Array) -> Iterator[tuple[Array, ...]]:
     return zip(*(np.split(a, groups, axis=-1) for a in arrays))
 
 
-def _checked(
+def need_conv(
     op: str, x: Array, w: Array, stride: Pair, pad: Pair, pad_value: float, dilation: Pair, groups: int
-) -> ConvCache:
-    need_float(op, **{"y" if op == "conv_transpose2d" else "x": x, "w": w})
-    need_int(op, "groups", groups, 1)
-    if x.shape[-1] % groups or w.shape[-1] % groups:
-        raise ValueError(
-            f"{op}: {x.shape[-1]} channels in and {w.shape[-1]} filters, expected multiples of {groups} groups"
-        )
-    pairs = need_pair(op, "stride", stride, 1), need_pair(op, "pad", pad, 0), need_pair(op, "dilation", dilation, 1)
-    return ConvCache(x, w, pairs[0], pairs[1], need_number(op, "pad_value", pad_value), pairs[2], groups)
+) -> tuple[ConvCache, tuple[int, ...]]:
+    """Refuse what does not fit; return the cache, with options as pairs, and the size of the output."""
+    need_float(op, x=x, w=w)
+    _, H, W, C = need_shape(op, "x", x, "N H W C")
+    KH, KW, _, F = need_shape(op, "w", w, "KH KW C F")
+    if C % need_int(op, "groups", groups, 1) or F % groups:
+        raise ValueError(f"{op}: {C} channels in and {F} filters, expected multiples of {groups} groups")
+    need_shape(op, "w", w, "KH KW C F", C=(C // groups, "x and groups" if groups > 1 else "x"))
+    strides, pads, dilations = _geometry(op, stride, pad, dilation)
+    cache = ConvCache(x, w, strides, pads, need_number(op, "pad_value", pad_value), dilations, groups)
+    return cache, output_size(op, (H, W), (KH, KW), strides, pads, dilations)
+
+
+def _geometry(op: str, stride: Pair, pad: Pair, dilation: Pair) -> tuple[HW, HW, HW]:
+    return need_pair(op, "stride", stride, 1), need_pair(op, "pad", pad, 0), need_pair(op, "dilation", dilation, 1)

@@ -16,8 +16,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..notation import Array
-from ..validate import need_channels, need_dtype, need_int, need_shape
-from .norm import batch_norm_inference
+from ..validate import need_channels, need_dtype, need_int, need_kind, need_shape, shown
+from .norm import batch_norm_inference, need_variance
 
 
 class Threshold(NamedTuple):
@@ -45,6 +45,8 @@ def fold_threshold(levels_to_real: Callable[[Array], Array], n: int, F: int) -> 
     >>> fold_threshold(lambda z: z * np.array([0.5, -0.5]) + 0.25, 3, 2)     # z >= 0, and not z >= 1
     Threshold(t=array([0, 1], dtype=int32), flip=array([False,  True]))
     """
+    if not callable(levels_to_real):
+        raise TypeError(f"fold_threshold: levels_to_real is {shown(levels_to_real)}, expected a function")
     n, F = need_int("fold_threshold", "n", n, 0), need_int("fold_threshold", "F", F, 1)
     real = levels_to_real(np.repeat(np.arange(-n, n + 1)[:, None], F, axis=1))
     need_shape("fold_threshold", "levels_to_real(z)", real, f"{2 * n + 1} {F}")
@@ -78,6 +80,9 @@ def fold_batch_norm(
     Threshold(t=array([3], dtype=int32), flip=array([ True]))
     """
     need_channels("fold_batch_norm", alpha=alpha, gamma=gamma, beta=beta, mean=mean, var=var)
+    need_shape("fold_batch_norm", "alpha", alpha, "F")
+    need_variance("fold_batch_norm", var, eps)
+    need_int("fold_batch_norm", "n", n, 0)
     norm = gamma, beta, mean, var
     return fold_threshold(lambda z: batch_norm_inference(alpha * z.astype(alpha.dtype), *norm, eps=eps), n, len(alpha))
 
@@ -109,5 +114,8 @@ def threshold_sign(z: Array, threshold: Threshold) -> Array:
            [False,  True]])
     """
     need_dtype("threshold_sign", "z", z, np.integer)
-    need_shape("threshold_sign", "threshold.t", threshold.t, "F", F=(z.shape[-1], "z"))
+    need_kind("threshold_sign", "threshold", threshold, Threshold)
+    for name, array, kind in zip(("threshold.t", "threshold.flip"), threshold, (np.integer, np.bool_)):
+        need_shape("threshold_sign", name, array, "F", F=(z.shape[-1], "z"))
+        need_dtype("threshold_sign", name, array, kind)
     return (z >= threshold.t) == threshold.flip

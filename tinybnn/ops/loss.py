@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 
 from ..notation import IGNORE, Array
-from ..validate import need_finite, need_float, need_labels, need_number, need_shape
+from ..validate import need_float, need_labels, need_number, shown
 from .activation import sigmoid, sigmoid_backward
 
 
 def cross_entropy_loops(
-    logits: Array, labels: Array, *, class_weights: Sequence[float] | Array | None = None, ignore: int = IGNORE
+    logits: Array, labels: Array, *, class_weights: Sequence[float] | Array | None = None, ignore: int | None = IGNORE
 ) -> float:
     """Specification of :func:`cross_entropy`: for each pixel, minus the log of the softmax of the true class."""
     total = weight = 0.0
@@ -44,7 +44,7 @@ CrossEntropyCache = namedtuple("CrossEntropyCache", "counted probability labels 
 
 
 def cross_entropy(
-    logits: Array, labels: Array, *, class_weights: Sequence[float] | Array | None = None, ignore: int = IGNORE
+    logits: Array, labels: Array, *, class_weights: Sequence[float] | Array | None = None, ignore: int | None = IGNORE
 ) -> tuple[np.floating, CrossEntropyCache]:
     """The weighted mean of ``-log softmax(logits)[label]``.
 
@@ -72,15 +72,9 @@ def cross_entropy(
     """
     op = "cross_entropy"
     need_float(op, logits=logits)
-    if logits.ndim == 0 or logits.shape[-1] == 0:
-        raise ValueError(f"{op}: logits has shape {logits.shape}, expected (..., L) with at least one class")
     *shape, L = logits.shape
     counted = need_labels(op, "labels", labels, tuple(shape), L, ignore)
-    v = np.ones(L, logits.dtype) if class_weights is None else np.array(class_weights, logits.dtype)
-    need_shape(op, "class_weights", v, "L", L=(L, "logits"))
-    need_finite(op, "class_weights", v)
-    if (v < 0).any():
-        raise ValueError(f"{op}: class_weights[{(v < 0).argmax()}] is {v[v < 0][0]}, expected at least 0")
+    v = np.array([1.0] * L if class_weights is None else _weights(op, class_weights, L), logits.dtype)
     z, t = _selected(counted, logits), _selected(counted, labels)  # (1)
     z = z - np.ascontiguousarray(z.T).max(0)[:, None]  # (2); NumPy is slow along many short rows
     e = np.exp(z)
@@ -91,9 +85,17 @@ def cross_entropy(
     return loss, CrossEntropyCache(counted, e / total, t, weights)
 
 
+def _weights(op: str, class_weights: Sequence[float] | Array, L: int) -> list[float]:
+    values = class_weights.tolist() if isinstance(class_weights, np.ndarray) else class_weights
+    if not isinstance(values, (tuple, list)) or len(values) != L:
+        raise ValueError(f"{op}: class_weights is {shown(class_weights)}, expected {L} numbers, as logits has classes")
+    return [need_number(op, f"class_weights[{label}]", v, low=0) for label, v in enumerate(values)]
+
+
 def cross_entropy_backward(dloss: Array | float, cache: CrossEntropyCache) -> Array:
     """``dz[i, l] = dloss v[t_i] (softmax(z_i)[l] - [l = t_i]) / (sum of v)``, and 0 at ignored pixels."""
     counted, probability, t, weights = cache
+    dloss = _scalar("cross_entropy_backward", dloss)
     dz = probability.copy()
     dz[np.arange(len(t)), t] -= 1  # (3), (2)
     dz *= (dz.dtype.type(dloss) * weights / (weights.sum() or 1))[:, None]  # (4)
@@ -102,7 +104,7 @@ def cross_entropy_backward(dloss: Array | float, cache: CrossEntropyCache) -> Ar
     return dlogits
 
 
-def binary_cross_entropy_loops(logits: Array, targets: Array, *, ignore: int = IGNORE) -> float:
+def binary_cross_entropy_loops(logits: Array, targets: Array, *, ignore: int | None = IGNORE) -> float:
     """Specification of :func:`binary_cross_entropy`: minus the log of the probability of the true class."""
     total, count = 0.0, 0
     for i in np.ndindex(targets.shape):
@@ -117,7 +119,9 @@ def binary_cross_entropy_loops(logits: Array, targets: Array, *, ignore: int = I
 BinaryCache = namedtuple("BinaryCache", "counted probability targets")
 
 
-def binary_cross_entropy(logits: Array, targets: Array, *, ignore: int = IGNORE) -> tuple[np.floating, BinaryCache]:
+def binary_cross_entropy(
+    logits: Array, targets: Array, *, ignore: int | None = IGNORE
+) -> tuple[np.floating, BinaryCache]:
     """The mean of ``-log sigmoid(z)`` where the target is 1 and of ``-log sigmoid(-z)`` where it is 0.
 
     ``loss = (sum over i of max(z_i, 0) - t_i z_i + log(1 + exp(-|z_i|))) / P`` over the P counted pixels.
@@ -147,12 +151,13 @@ def binary_cross_entropy(logits: Array, targets: Array, *, ignore: int = IGNORE)
 def binary_cross_entropy_backward(dloss: Array | float, cache: BinaryCache) -> Array:
     """``dz = dloss (sigmoid(z) - t) / P``, and 0 at ignored pixels."""
     counted, p, t = cache
+    dloss = _scalar("binary_cross_entropy_backward", dloss)
     dlogits = np.zeros(counted.shape, p.dtype)
     dlogits[counted] = (p - t) * (p.dtype.type(dloss) / p.dtype.type(max(len(p), 1)))  # (3), (2), (1)
     return dlogits
 
 
-def dice_loops(logits: Array, targets: Array, *, smooth: float = 1.0, ignore: int = IGNORE) -> float:
+def dice_loops(logits: Array, targets: Array, *, smooth: float = 1.0, ignore: int | None = IGNORE) -> float:
     """Specification of :func:`dice`."""
     overlap = sizes = 0.0
     for i in np.ndindex(targets.shape):
@@ -166,7 +171,9 @@ def dice_loops(logits: Array, targets: Array, *, smooth: float = 1.0, ignore: in
 DiceCache = namedtuple("DiceCache", "counted probability targets above below")  # above / below: the fraction
 
 
-def dice(logits: Array, targets: Array, *, smooth: float = 1.0, ignore: int = IGNORE) -> tuple[np.floating, DiceCache]:
+def dice(
+    logits: Array, targets: Array, *, smooth: float = 1.0, ignore: int | None = IGNORE
+) -> tuple[np.floating, DiceCache]:
     """One minus the soft overlap: ``1 - (2 sum(p t) + smooth) / (sum(p) + sum(t) + smooth)``, ``p = sigmoid(z)``.
 
     The sums run over the counted pixels of the whole batch, so a small object in one image counts little next to a
@@ -200,10 +207,16 @@ def dice(logits: Array, targets: Array, *, smooth: float = 1.0, ignore: int = IG
 def dice_backward(dloss: Array | float, cache: DiceCache) -> Array:
     """``dp = -dloss (2 t below - above) / below^2`` and ``dz = dp p (1 - p)``; 0 at ignored pixels."""
     counted, p, t, above, below = cache
+    dloss = _scalar("dice_backward", dloss)
     dp = (above / below - 2 * t) * (p.dtype.type(dloss) / below)  # (4), (3)
     dlogits = np.zeros(counted.shape, p.dtype)
     dlogits[counted] = sigmoid_backward(dp, p)  # (2), (1)
     return dlogits
+
+
+def _scalar(op: str, dloss: Array | float) -> float:
+    """The gradient of a loss as a number; an array without axes is one too."""
+    return need_number(op, "dloss", dloss.item() if type(dloss) is np.ndarray and dloss.ndim == 0 else dloss)
 
 
 def _selected(counted: Array, values: Array) -> Array:

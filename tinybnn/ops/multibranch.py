@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from ..notation import HW, Array, Pair
-from ..validate import need_choice, need_dtype, need_float, need_int, need_pair, need_shape
+from ..validate import need_choice, need_dtype, need_float, need_gradient, need_kind, need_pair, need_shape, shown
 from .activation import sigmoid, sigmoid_backward
 from .binarize import Quantizer, binarize, binarize_backward, channel_sum, clipped
 from .binary_conv import conv2d_packed
@@ -125,7 +125,7 @@ def multi_branch_upsample(
     need_choice(op, "pad_value", pad_value, (-1, 0, 1))
     need_float(op, x=x, tau=tau, w=w, alpha=alpha, theta=theta)
     scale, upsamplers = checked(op, "R KH KW C F", x, tau, w, alpha, theta, scale, pad, upsamplers)
-    signs = quantizer.hard(w)
+    signs = need_kind(op, "quantizer", quantizer, Quantizer).hard(w)
     options: dict[str, Any] = {"pad": pad, "pad_value": pad_value}
     branches = tuple(  # (1) (2) (3)
         _branch(up, x, tau[r], signs[r], scale, quantizer, options) for r, up in enumerate(upsamplers)
@@ -141,7 +141,7 @@ def multi_branch_upsample(
 def multi_branch_upsample_backward(dy: Array, cache: MultiBranchCache) -> MultiBranchGrads:
     """``dtheta_r = g_r (1 - g_r) dy alpha_r z_r``, summed over outputs that share a gate. ``dx`` sums over branches."""
     branches, w, alpha, gates, quantizer = cache
-    need_shape("multi_branch_upsample_backward", "dy", dy, " ".join(map(str, branches[0].z.shape)))
+    need_gradient("multi_branch_upsample_backward", dy, " ".join(map(str, branches[0].z.shape)))
     products = ((dy * branch.z).reshape(-1, gates[0].size) for branch in branches)  # rows that share their gates
     dproduct = np.stack([channel_sum(p) for p in products]).reshape(gates.shape)  # (5), of gate times alpha
     dgates = dproduct * expand(alpha, gates)
@@ -234,7 +234,6 @@ def checked(
     """Refuse operands that do not fit. Return the scale as a pair, and one upsampler for each of the R branches."""
     _, H, W, C = need_shape(op, "x", x, "N H W C")
     R, _ = need_shape(op, "tau", tau, "R C", C=(C, "x"))
-    need_int(op, "R, the number of branches,", R, 1)
     branches = (R, "tau")
     sizes = dict(zip(letters.split(), need_shape(op, "w", w, letters, R=branches, C=(C, "x"))))
     filters = (sizes["F"], "w")
@@ -243,7 +242,10 @@ def checked(
     OH, OW = output_size(op, (SH * H, SW * W), (sizes["KH"], sizes["KW"]), (1, 1), pad, (1, 1))
     gates = {"R": branches, "OH": (OH, "the output"), "OW": (OW, "the output"), "F": filters}
     need_shape(op, "theta", theta, "R F" if theta.ndim == 2 else "R OH OW F", **gates)
-    upsamplers = (NEAREST,) * R if upsamplers is None else tuple(upsamplers)
+    if upsamplers is None:
+        return (SH, SW), (NEAREST,) * R
+    if not isinstance(upsamplers, (tuple, list)):
+        raise TypeError(f"{op}: upsamplers is {shown(upsamplers)}, expected a tuple of R Upsampler")
     if len(upsamplers) != R:
         raise ValueError(f"{op}: upsamplers has {len(upsamplers)} entries, expected R = {R} from tau")
-    return (SH, SW), upsamplers
+    return (SH, SW), tuple(need_kind(op, f"upsamplers[{r}]", up, Upsampler) for r, up in enumerate(upsamplers))

@@ -15,7 +15,7 @@ from collections import namedtuple
 import numpy as np
 
 from ..notation import Array
-from ..validate import need_channels, need_number, need_shape
+from ..validate import need_channels, need_gradient, need_number
 from .binarize import channel_sum
 
 
@@ -50,7 +50,7 @@ def batch_norm(x: Array, gamma: Array, beta: Array, *, eps: float = 1e-5) -> tup
 
     Parameters
     ----------
-    x : float ndarray of shape (..., C); at least one value
+    x : float ndarray of shape (..., C)
     gamma, beta : float ndarrays of shape (C,)
     eps : float; added to the variance, at least 1e-12
 
@@ -61,10 +61,9 @@ def batch_norm(x: Array, gamma: Array, beta: Array, *, eps: float = 1e-5) -> tup
     (array([-5., 15.]), array([2.]), array([1.]))
     """
     need_channels("batch_norm", x=x, gamma=gamma, beta=beta)
-    if x.size == 0:
-        raise ValueError(f"batch_norm: x has shape {x.shape}, expected (..., C) with at least one value")
     need_number("batch_norm", "eps", eps, low=1e-12)
-    count = x.size // x.shape[-1]
+    rows = x.size // x.shape[-1]
+    count = max(rows, 1)  # an empty batch has mean and variance 0
     mean = channel_sum(x) / count  # (1)
     centred = x - mean  # (2)
     rest = channel_sum(centred) / count  # far from 0 one rounding of the mean is large beside a small deviation
@@ -74,7 +73,7 @@ def batch_norm(x: Array, gamma: Array, beta: Array, *, eps: float = 1e-5) -> tup
     std = np.sqrt(var + eps)  # (4)
     y = centred * (gamma / std)  # (5)
     y += beta  # (6); in place, here and below: for a large map, new memory costs more than the arithmetic
-    return y, BatchNormCache(centred, gamma, std, mean, var, count)
+    return y, BatchNormCache(centred, gamma, std, mean, var, rows)
 
 
 def batch_norm_backward(dy: Array, cache: BatchNormCache) -> BatchNormGrads:
@@ -83,9 +82,10 @@ def batch_norm_backward(dy: Array, cache: BatchNormCache) -> BatchNormGrads:
     Two terms are subtracted, because each ``x`` also changes the mean and the variance of its channel. So ``dx`` has
     neither a constant part nor a part along ``centred``.
     """
-    centred, gamma, std, _, _, count = cache
-    need_shape("batch_norm_backward", "dy", dy, " ".join(map(str, centred.shape)))
+    centred, gamma, std, _, _, rows = cache
+    need_gradient("batch_norm_backward", dy, " ".join(map(str, centred.shape)))
     dbeta, dgamma = channel_sum(dy), channel_sum(dy * centred) / std  # (6) (5)
+    count = max(rows, 1)
     dx = centred * (-dgamma / (count * std)) + dy  # (5) (4) (3) (2) (1), in one
     dx -= dbeta / count
     dx *= gamma / std
@@ -114,7 +114,7 @@ def update_running(mean: Array, var: Array, cache: BatchNormCache, *, momentum: 
     Parameters
     ----------
     mean, var : float ndarrays of shape (C,)
-    cache : BatchNormCache; of a batch with at least 2 values a channel, because a single value has no variance
+    cache : BatchNormCache; an empty batch changes nothing; a single value a channel has no variance and is refused
     momentum : float in [0, 1], the share of the old value; PyTorch's is that of the new one: 0.1 there is 0.9 here
 
     Examples
@@ -125,7 +125,9 @@ def update_running(mean: Array, var: Array, cache: BatchNormCache, *, momentum: 
     """
     need_channels("update_running", **{"cache.mean": cache.mean, "mean": mean, "var": var})
     need_number("update_running", "momentum", momentum, 0, 1)
-    if cache.rows < 2:
+    if cache.rows == 0:
+        return mean.copy(), var.copy()
+    if cache.rows == 1:
         raise ValueError("update_running: the batch had 1 value a channel, expected at least 2 for a variance")
     unbiased = cache.var * (cache.rows / (cache.rows - 1))
     return momentum * mean + (1 - momentum) * cache.mean, momentum * var + (1 - momentum) * unbiased
@@ -163,6 +165,7 @@ def batch_norm_inference(x: Array, gamma: Array, beta: Array, mean: Array, var: 
     array([5., 8.])
     """
     need_channels("batch_norm_inference", x=x, gamma=gamma, beta=beta, mean=mean, var=var)
+    need_variance("batch_norm_inference", var, eps)
     scale, shift = scale_shift(gamma, beta, mean, var, eps=eps)
     return x * scale + shift
 
@@ -174,9 +177,14 @@ def scale_shift(gamma: Array, beta: Array, mean: Array, var: Array, *, eps: floa
     (array([3.]), array([-4.]))
     """
     need_channels("scale_shift", gamma=gamma, beta=beta, mean=mean, var=var)
-    need_number("scale_shift", "eps", eps, low=1e-12)
-    if (var < 0).any():
-        c = int(np.argmax(var < 0))
-        raise ValueError(f"scale_shift: var[{c}] is {var[c]}, expected a variance >= 0")
+    need_variance("scale_shift", var, eps)
     scale = gamma / np.sqrt(var + eps)
     return scale, beta - mean * scale
+
+
+def need_variance(op: str, var: Array, eps: float) -> None:
+    """Refuse a negative variance, and an ``eps`` that does not keep its square root from 0."""
+    need_number(op, "eps", eps, low=1e-12)
+    if (var < 0).any():
+        c = int(np.argmax(var < 0))
+        raise ValueError(f"{op}: var[{c}] is {var[c]}, expected a variance >= 0")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..notation import HW, Array, Pair
-from ..validate import need_dtype, need_float, need_pair, need_shape
+from ..validate import need_dtype, need_float, need_gradient, need_pair, need_shape
 from .conv import output_size, pad2d
 
 
@@ -72,7 +72,7 @@ def max_pool2d_backward(dy: Array, cache: MaxPoolCache) -> Array:
     The loop visits the taps row by row, and ``left`` is what no earlier tap has taken. Overlapping windows add.
     """
     padded, y, kernel, stride, (PH, PW) = cache
-    need_shape("max_pool2d_backward", "dy", dy, " ".join(map(str, y.shape)))
+    need_gradient("max_pool2d_backward", dy, " ".join(map(str, y.shape)))
     dpadded, left = np.zeros_like(padded), dy
     for tap, dtap in zip(*(_taps(a, kernel, stride, y.shape[1:3]) for a in (padded, dpadded))):
         taken = left * (tap == y)
@@ -147,7 +147,7 @@ def avg_pool2d_backward(dy: Array, cache: AvgPoolCache) -> Array:
     """Each value added ``1 / (KH KW)`` of itself to every window that holds it."""
     (H, W), kernel, stride = cache
     OH, OW = output_size("avg_pool2d_backward", (H, W), kernel, stride, (0, 0), (1, 1))
-    N, _, _, C = need_shape("avg_pool2d_backward", "dy", dy, f"N {OH} {OW} C")
+    N, _, _, C = need_gradient("avg_pool2d_backward", dy, f"N {OH} {OW} C")
     dx, share = np.zeros((N, H, W, C), dy.dtype), dy / (kernel[0] * kernel[1])
     for dtap in _taps(dx, kernel, stride, (OH, OW)):
         dtap += share
@@ -200,9 +200,9 @@ def adaptive_avg_pool2d(x: Array, *, size: Pair) -> tuple[Array, AdaptivePoolCac
 def adaptive_avg_pool2d_backward(dy: Array, cache: AdaptivePoolCache) -> Array:
     """The same two products, transposed and in reverse order."""
     A, B = cache
-    N, OH, _, C = need_shape("adaptive_avg_pool2d_backward", "dy", dy, f"N {len(A)} {len(B)} C")
-    dlow = B.T @ dy  # (2)
-    return (A.T @ dlow.reshape(N, OH, -1)).reshape(N, A.shape[1], B.shape[1], C)  # (1)
+    N, OH, _, C = need_gradient("adaptive_avg_pool2d_backward", dy, f"N {len(A)} {len(B)} C")
+    (H, W), dlow = (A.shape[1], B.shape[1]), B.T @ dy  # (2)
+    return (A.T @ dlow.reshape(N, OH, W * C)).reshape(N, H, W, C)  # (1)
 
 
 def cells(n: int, m: int) -> Array:

@@ -7,7 +7,7 @@ attention to anchors instead of pixels costs 110 for each query.
 import numpy as np
 
 from ..notation import Array
-from ..validate import need_float, need_int, need_shape
+from ..validate import need_float, need_gradient, need_int, need_shape, shown
 from .pool import adaptive_avg_pool2d, adaptive_avg_pool2d_backward
 
 LEVELS = (1, 3, 6, 8)
@@ -53,16 +53,24 @@ def pyramid_pool(x: Array, *, levels: tuple[int, ...] = LEVELS) -> tuple[Array, 
     """
     need_float("pyramid_pool", x=x)
     N, _, _, C = need_shape("pyramid_pool", "x", x, "N H W C")
-    if not (isinstance(levels, (tuple, list)) and levels):
-        raise ValueError(f"pyramid_pool: levels is {levels!r}, expected a tuple of whole numbers")
-    pooled = [adaptive_avg_pool2d(x, size=(need_int("pyramid_pool", "a level", n, 1),) * 2) for n in levels]
-    return np.concatenate([y.reshape(N, -1, C) for y, _ in pooled], axis=1), (levels, tuple(c for _, c in pooled))
+    need_levels("pyramid_pool", levels)
+    pooled = [(n, *adaptive_avg_pool2d(x, size=n)) for n in levels]
+    y = np.concatenate([y.reshape(N, n * n, C) for n, y, _ in pooled], axis=1)
+    return y, (levels, tuple(cache for *_, cache in pooled))
 
 
 def pyramid_pool_backward(dy: Array, cache: tuple) -> Array:
     """Every level read the whole map, so the gradients of the levels add."""
     levels, caches = cache
-    N, _, C = need_shape("pyramid_pool_backward", "dy", dy, f"N {sum(n * n for n in levels)} C")
+    N, _, C = need_gradient("pyramid_pool_backward", dy, f"N {sum(n * n for n in levels)} C")
     parts = np.split(dy, np.cumsum([n * n for n in levels])[:-1], axis=1)
     dxs = (adaptive_avg_pool2d_backward(d.reshape(N, n, n, C), c) for n, d, c in zip(levels, parts, caches))
     return sum(dxs, dy.dtype.type(0))
+
+
+def need_levels(op: str, levels: tuple[int, ...]) -> None:
+    """Refuse all but a tuple of whole numbers of at least 1, at least one of them."""
+    if not isinstance(levels, (tuple, list)) or not levels:
+        raise ValueError(f"{op}: levels is {shown(levels)}, expected a tuple of whole numbers")
+    for i, level in enumerate(levels):
+        need_int(op, f"levels[{i}]", level, 1)

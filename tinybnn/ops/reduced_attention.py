@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from ..notation import Array, Pair
-from ..validate import need_pair, need_shape
-from .attend import attend_loops, need_tokens, transpose_heads
+from ..notation import HW, Array
+from ..validate import need_gradient, need_hw, need_kind, need_shape
+from .attend import attend_loops, need_tokens, split_gradient, transpose_heads
 from .attention import (
     BinaryAttentionCache,
     BinaryAttentionGrads,
@@ -26,7 +26,7 @@ from .attention import (
     binary_attention_packed,
 )
 from .binarize import Quantizer, clipped
-from .pyramid import LEVELS, pyramid_pool, pyramid_pool_backward, pyramid_pool_loops
+from .pyramid import LEVELS, need_levels, pyramid_pool, pyramid_pool_backward, pyramid_pool_loops
 
 # -- the position part ----------------------------------------------------------------------------------------------
 
@@ -77,7 +77,8 @@ def pooled_attention(
     >>> pooled_attention(q, kv, kv, np.ones(1), grid=(2, 2), levels=(1,))[0].ravel()       # one anchor: the mean
     array([3., 3., 3., 3.])
     """
-    grid = _need_grid("pooled_attention", q, k, v, grid, heads, scale=scale)
+    grid = _need_grid("pooled_attention", q, k, v, grid, levels, heads, scale=scale)
+    need_kind("pooled_attention", "quantizer", quantizer, Quantizer)
     pk, pooled_k = pyramid_pool(_on_map(k, grid), levels=levels)  # (1)
     pv, pooled_v = pyramid_pool(_on_map(v, grid), levels=levels)
     y, binary = binary_attention(q, pk, pv, scale, heads=heads, quantizer=quantizer)  # (2)
@@ -86,6 +87,7 @@ def pooled_attention(
 
 def pooled_attention_backward(dy: Array, cache: PooledAttentionCache) -> BinaryAttentionGrads:
     """The gradient of an anchor goes to all pixels that it averages."""
+    split_gradient("pooled_attention_backward", dy, cache.binary.q)
     dq, dpk, dpv, dscale = binary_attention_backward(dy, cache.binary)  # (2)
     (N, _, D), (H, W) = dpk.shape, cache.grid
     dk = pyramid_pool_backward(dpk, cache.pooled_k).reshape(N, H * W, D)  # (1)
@@ -98,7 +100,7 @@ def pooled_attention_packed(
     grid: tuple[int, int], levels: tuple[int, ...] = LEVELS, heads: int = 1,
 ) -> Array:  # fmt: skip
     """:func:`pooled_attention` forward: keys are pooled as floats, then their signs are packed. The same bits."""
-    grid = _need_grid("pooled_attention_packed", q, k, v, grid, heads, scale=scale)
+    grid = _need_grid("pooled_attention_packed", q, k, v, grid, levels, heads, scale=scale)
     pk, pv = (pyramid_pool(_on_map(x, grid), levels=levels)[0] for x in (k, v))
     return binary_attention_packed(q, pk, pv, scale, heads=heads)
 
@@ -147,6 +149,7 @@ def channel_attention(
             [-3.,  1.]]])
     """
     _need_same_tokens("channel_attention", q, k, v, heads, scale=scale)
+    need_kind("channel_attention", "quantizer", quantizer, Quantizer)
     q, k, v = (transpose_heads(x, heads) for x in (q, k, v))  # (1)
     y, cache = binary_attention(q, k, v, scale, heads=heads, quantizer=quantizer)  # (2)
     return transpose_heads(y, heads), cache  # (3)
@@ -155,7 +158,7 @@ def channel_attention(
 def channel_attention_backward(dy: Array, cache: BinaryAttentionCache) -> BinaryAttentionGrads:
     """Exchanging tokens and channels is a permutation, so its backward pass exchanges them again."""
     heads = cache.q.shape[1]
-    need_shape("channel_attention_backward", "dy", dy, f"{len(cache.q)} {cache.q.shape[3]} {heads * cache.q.shape[2]}")
+    need_gradient("channel_attention_backward", dy, f"{len(cache.q)} {cache.q.shape[3]} {heads * cache.q.shape[2]}")
     dq, dk, dv, dscale = binary_attention_backward(transpose_heads(dy, heads), cache)  # (3), (2)
     dq, dk, dv = (transpose_heads(d, heads) for d in (dq, dk, dv))  # (1)
     return BinaryAttentionGrads(dq, dk, dv, dscale)
@@ -208,7 +211,10 @@ def two_part_attention(
     array([4., 5., 6., 9.])
     """
     options: dict[str, Any] = {"heads": heads, "quantizer": quantizer}
-    _need_same_tokens("two_part_attention", q, k, v, heads, scale_position=scale_position, scale_channel=scale_channel)
+    scales = {"scale_position": scale_position, "scale_channel": scale_channel}
+    _need_grid("two_part_attention", q, k, v, grid, levels, heads, **scales)
+    _need_same_tokens("two_part_attention", q, k, v, heads)
+    need_kind("two_part_attention", "quantizer", quantizer, Quantizer)
     position, cache_p = pooled_attention(q, k, v, scale_position, grid=grid, levels=levels, **options)
     channel, cache_c = channel_attention(q, k, v, scale_channel, **options)
     return position + channel, TwoPartCache(cache_p, cache_c)
@@ -216,6 +222,7 @@ def two_part_attention(
 
 def two_part_attention_backward(dy: Array, cache: TwoPartCache) -> TwoPartGrads:
     """Both parts use q, k and v, so their gradients add."""
+    split_gradient("two_part_attention_backward", dy, cache.position.binary.q)
     p = pooled_attention_backward(dy, cache.position)
     c = channel_attention_backward(dy, cache.channel)
     return TwoPartGrads(p.dq + c.dq, p.dk + c.dk, p.dv + c.dv, p.dscale, c.dscale)
@@ -226,12 +233,15 @@ def two_part_attention_packed(
     grid: tuple[int, int], levels: tuple[int, ...] = LEVELS, heads: int = 1,
 ) -> Array:  # fmt: skip
     """:func:`two_part_attention` forward from packed signs: packed by token in one part, by channel in the other."""
+    scales = {"scale_position": scale_position, "scale_channel": scale_channel}
+    _need_grid("two_part_attention_packed", q, k, v, grid, levels, heads, **scales)
+    _need_same_tokens("two_part_attention_packed", q, k, v, heads)
     position = pooled_attention_packed(q, k, v, scale_position, grid=grid, levels=levels, heads=heads)
     return position + channel_attention_packed(q, k, v, scale_channel, heads=heads)
 
 
 def _on_map(x: Array, grid: tuple[int, int]) -> Array:
-    return x.reshape(len(x), *grid, -1)
+    return x.reshape(len(x), *grid, x.shape[-1])
 
 
 def _need_same_tokens(op: str, q: Array, k: Array, v: Array, heads: int, **scales: Array) -> None:
@@ -239,9 +249,12 @@ def _need_same_tokens(op: str, q: Array, k: Array, v: Array, heads: int, **scale
     need_shape(op, "k", k, "N T D", T=(T, "q"))
 
 
-def _need_grid(op: str, q: Array, k: Array, v: Array, grid: Pair, heads: int, **scales: Array) -> tuple[int, int]:
+def _need_grid(
+    op: str, q: Array, k: Array, v: Array, grid: HW, levels: tuple[int, ...], heads: int, **scales: Array
+) -> HW:
     need_tokens(op, q, k, v, heads, **scales)
-    H, W = need_pair(op, "grid", grid, 1)
+    H, W = need_hw(op, "grid", grid, 1)
+    need_levels(op, levels)
     if H * W != k.shape[1]:
         raise ValueError(f"{op}: k has {k.shape[1]} tokens, expected H W = {H * W} from grid = {(H, W)}")
     return H, W

@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..notation import Array, Pair
-from ..validate import need_dtype, need_float, need_pair, need_shape
+from ..notation import HW, Array, Pair
+from ..validate import need_dtype, need_float, need_gradient, need_kind, need_pair, need_shape
 
 
 def upsample_nearest_loops(x: Array, *, scale: Pair = 2) -> Array:
@@ -62,7 +62,7 @@ def upsample_nearest(x: Array, *, scale: Pair = 2) -> tuple[Array, NearestCache]
 def upsample_nearest_backward(dy: Array, cache: NearestCache) -> Array:
     """Each value was copied SH SW times, so the gradients of its copies add."""
     (H, W), (SH, SW) = cache
-    need_shape("upsample_nearest_backward", "dy", dy, f"N {H * SH} {W * SW} C")
+    need_gradient("upsample_nearest_backward", dy, f"N {H * SH} {W * SW} C")
     dx: Any = sum(dy[:, i::SH, j::SW] for i in range(SH) for j in range(SW))
     return dx
 
@@ -144,6 +144,7 @@ def upsample_bilinear(x: Array, *, scale: Pair = 2, align_corners: bool = False)
     need_float("upsample_bilinear", x=x)
     N, H, W, C = need_shape("upsample_bilinear", "x", x, "N H W C")
     SH, SW = need_pair("upsample_bilinear", "scale", scale, 1)
+    need_kind("upsample_bilinear", "align_corners", align_corners, bool)
     A, B = (interpolation(n, s, align_corners).astype(x.dtype) for n, s in ((H, SH), (W, SW)))
     tall = (A @ x.reshape(N, H, W * C)).reshape(N, SH * H, W, C)  # (1)
     return B @ tall, BilinearCache(A, B)  # (2)
@@ -152,9 +153,9 @@ def upsample_bilinear(x: Array, *, scale: Pair = 2, align_corners: bool = False)
 def upsample_bilinear_backward(dy: Array, cache: BilinearCache) -> Array:
     """The same two products, transposed and in reverse order."""
     A, B = cache
-    N, _, _, C = need_shape("upsample_bilinear_backward", "dy", dy, f"N {len(A)} {len(B)} C")
-    dtall = B.T @ dy  # (2)
-    return (A.T @ dtall.reshape(N, len(A), -1)).reshape(N, A.shape[1], B.shape[1], C)  # (1)
+    N, OH, _, C = need_gradient("upsample_bilinear_backward", dy, f"N {len(A)} {len(B)} C")
+    (H, W), dtall = (A.shape[1], B.shape[1]), B.T @ dy  # (2)
+    return (A.T @ dtall.reshape(N, OH, W * C)).reshape(N, H, W, C)  # (1)
 
 
 def interpolation(n: int, scale: int, align_corners: bool) -> Array:
@@ -208,7 +209,7 @@ def space_to_depth_loops(x: Array, *, scale: Pair = 2) -> Array:
     return y
 
 
-def depth_to_space(x: Array, *, scale: Pair = 2) -> tuple[Array, tuple[int, int]]:
+def depth_to_space(x: Array, *, scale: Pair = 2) -> tuple[Array, HW]:
     """Distribute the channels of a pixel over a block: ``y[n, h SH + a, w SW + b, c] = x[n, h, w, (a SW + b) C + c]``.
 
     After a convolution to SH SW C channels this is sub-pixel upsampling. The result has shape (N, SH H, SW W, C).
@@ -227,21 +228,18 @@ def depth_to_space(x: Array, *, scale: Pair = 2) -> tuple[Array, tuple[int, int]
     array([[0., 2.],
            [4., 6.]])
     """
-    need_float("depth_to_space", x=x)
-    N, H, W, depth = need_shape("depth_to_space", "x", x, "N H W depth")
-    SH, SW = need_pair("depth_to_space", "scale", scale, 1)
-    if depth % (SH * SW):
-        raise ValueError(f"depth_to_space: x has {depth} channels, expected a multiple of {SH} x {SW}")
-    blocks = x.reshape(N, H, W, SH, SW, depth // (SH * SW))
-    return blocks.transpose(0, 1, 3, 2, 4, 5).copy().reshape(N, H * SH, W * SW, -1), (SH, SW)
+    N, H, W, SH, SW, C = _need_depth("depth_to_space", "x", x, scale)
+    blocks = x.reshape(N, H, W, SH, SW, C)
+    return blocks.transpose(0, 1, 3, 2, 4, 5).copy().reshape(N, H * SH, W * SW, C), (SH, SW)
 
 
 def depth_to_space_backward(dy: Array, cache: tuple[int, int]) -> Array:
     """The transpose of a permutation is its inverse."""
+    _need_blocks("depth_to_space_backward", "dy", dy, cache)
     return space_to_depth(dy, scale=cache)[0]
 
 
-def space_to_depth(x: Array, *, scale: Pair = 2) -> tuple[Array, tuple[int, int]]:
+def space_to_depth(x: Array, *, scale: Pair = 2) -> tuple[Array, HW]:
     """Gather each block into the channels of one pixel: the inverse of :func:`depth_to_space`, by ``==``.
 
     Exactness: it only moves values. Source: TensorFlow's order, as for its inverse; status exact.
@@ -249,15 +247,32 @@ def space_to_depth(x: Array, *, scale: Pair = 2) -> tuple[Array, tuple[int, int]
     >>> space_to_depth(np.array([[0.0, 2.0], [4.0, 6.0]]).reshape(1, 2, 2, 1))[0].ravel()
     array([0., 2., 4., 6.])
     """
-    need_float("space_to_depth", x=x)
-    N, H, W, C = need_shape("space_to_depth", "x", x, "N H W C")
-    SH, SW = need_pair("space_to_depth", "scale", scale, 1)
-    if H % SH or W % SW:
-        raise ValueError(f"space_to_depth: x is {H} x {W}, expected multiples of {SH} x {SW}")
-    blocks = x.reshape(N, H // SH, SH, W // SW, SW, C)
-    return blocks.transpose(0, 1, 3, 2, 4, 5).copy().reshape(N, H // SH, W // SW, -1), (SH, SW)
+    N, H, W, SH, SW, C = _need_blocks("space_to_depth", "x", x, scale)
+    blocks = x.reshape(N, H, SH, W, SW, C)
+    return blocks.transpose(0, 1, 3, 2, 4, 5).copy().reshape(N, H, W, SH * SW * C), (SH, SW)
 
 
 def space_to_depth_backward(dy: Array, cache: tuple[int, int]) -> Array:
     """The transpose of a permutation is its inverse."""
+    _need_depth("space_to_depth_backward", "dy", dy, cache)
     return depth_to_space(dy, scale=cache)[0]
+
+
+def _need_depth(op: str, name: str, x: Array, scale: Pair) -> tuple[int, ...]:
+    """Refuse channels that do not fill whole blocks; return N, H, W, SH, SW and the channels of a block's pixel."""
+    need_float(op, **{name: x})
+    N, H, W, depth = need_shape(op, name, x, "N H W depth")
+    SH, SW = need_pair(op, "scale", scale, 1)
+    if depth % (SH * SW):
+        raise ValueError(f"{op}: {name} has {depth} channels, expected a multiple of {SH} x {SW}")
+    return N, H, W, SH, SW, depth // (SH * SW)
+
+
+def _need_blocks(op: str, name: str, x: Array, scale: Pair) -> tuple[int, ...]:
+    """Refuse a map that is not cut into whole blocks; return N, rows and columns of blocks, SH, SW and C."""
+    need_float(op, **{name: x})
+    N, H, W, C = need_shape(op, name, x, "N H W C")
+    SH, SW = need_pair(op, "scale", scale, 1)
+    if H % SH or W % SW:
+        raise ValueError(f"{op}: {name} is {H} x {W}, expected multiples of {SH} x {SW}")
+    return N, H // SH, W // SW, SH, SW, C

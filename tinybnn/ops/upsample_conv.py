@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..notation import HW, Array, Pair, ceil_div
-from ..validate import need_float, need_pair, need_shape
+from ..validate import need_float, need_gradient, need_number, need_pair, need_shape
 from .binary_conv import conv2d_packed, need_packed_conv
 from .conv import conv2d, conv2d_backward, conv2d_loops
 from .upsample import upsample_nearest_loops, upsample_nearest_packed
@@ -68,6 +68,7 @@ def upsample_conv2d(
     need_float(op, x=x, w=w)
     _, H, W, C = need_shape(op, "x", x, "N H W C")
     KH, KW, _, _ = need_shape(op, "w", w, "KH KW C F", C=(C, "x"))
+    need_number(op, "pad_value", pad_value)
     phases = plan_phases(op, (H, W), (KH, KW), scale, pad)
     kernel = phase_kernel(w, phases.scale)  # (1)
     z, conv = conv2d(x, kernel, pad=phases.border, pad_value=pad_value)  # (2)
@@ -78,7 +79,7 @@ def upsample_conv2d_backward(dy: Array, cache: UpsampleConvCache) -> UpsampleCon
     """Undo the three steps. A weight gets the gradients of all sums that it is part of."""
     conv, kernel, phases = cache
     F = conv.w.shape[-1] // (phases.scale[0] * phases.scale[1])
-    need_shape("upsample_conv2d_backward", "dy", dy, " ".join(map(str, (len(conv.x), *phases.large, F))))
+    need_gradient("upsample_conv2d_backward", dy, " ".join(map(str, (len(conv.x), *phases.large, F))))
     dx, dkernel = conv2d_backward(split_phases(dy, phases), conv)  # (3) (2)
     return UpsampleConvGrads(dx, phase_kernel_backward(dkernel, kernel, phases.scale))  # (1)
 
@@ -140,7 +141,7 @@ def phase_kernel(w: Array, scale: HW) -> Array:
     (KH, KW, C, F), (SH, SW) = w.shape, scale
     A, B = (shared_taps(K, S).astype(w.dtype, copy=False) for K, S in ((KH, SH), (KW, SW)))
     T, U = A.shape[1], B.shape[1]
-    rows = (A.reshape(SH * T, KH) @ w.reshape(KH, -1)).reshape(SH * T, KW, C * F)  # (1)
+    rows = (A.reshape(SH * T, KH) @ w.reshape(KH, KW * C * F)).reshape(SH * T, KW, C * F)  # (1)
     kernel = (B.reshape(SW * U, KW) @ rows).reshape(SH, T, SW, U, C, F)  # (2)
     return kernel.transpose(1, 3, 4, 0, 2, 5).reshape(T, U, C, SH * SW * F)  # (3)
 

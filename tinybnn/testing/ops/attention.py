@@ -187,7 +187,7 @@ BINARY = {"laws": (values, signs_only), "idle": ("quantizer",)}
 OPS = (
     record(attend.attend, score_cases, boundary=(steep, far_below), laws=(doubles(1), shifted), roundings=roundings,
            refuses=(refused("v has shape", np.ones((1, 1, 2, 3)), np.ones((1, 1, 2, 3))),
-                    refused("expected S >= 1", np.ones((1, 1, 2, 0)), np.ones((1, 1, 0, 3))))),
+                    refused("expected axes of size 1", np.ones((1, 1, 2, 0)), np.ones((1, 1, 0, 3))))),
     record(attention.attention, full_cases, boundary=(unscaled(one_full()), loud), laws=(values, same_scores),
            refuses=misfits(), roundings=roundings),
     record(attention.binary_attention, binary_cases, boundary=SIGNS, **BINARY, roundings=roundings,
