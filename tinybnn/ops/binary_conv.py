@@ -13,6 +13,8 @@ from ..notation import Array, Pair
 from ..validate import (
     need_choice,
     need_dtype,
+    need_finite,
+    need_finite_sum,
     need_float,
     need_gradient,
     need_int,
@@ -79,6 +81,7 @@ def binary_conv2d(
     need_float("binary_conv2d", x=x, w=w, alpha=alpha)
     need_conv("binary_conv2d", x, w, stride, pad, pad_value, dilation, groups)
     need_shape("binary_conv2d", "alpha", alpha, "F", F=(w.shape[-1], "w"))
+    need_finite("binary_conv2d", alpha=alpha)
     need_kind("binary_conv2d", "quantizer", quantizer, Quantizer)
     signs = quantizer.hard(w)  # (1)
     z, conv = conv2d(x, signs, stride=stride, pad=pad, pad_value=pad_value, dilation=dilation, groups=groups)  # (2)
@@ -90,6 +93,7 @@ def binary_conv2d_backward(dy: Array, cache: BinaryConvCache) -> BinaryConvGrads
     need_gradient("binary_conv2d_backward", dy, " ".join(map(str, cache.z.shape)))
     dz = dy * cache.alpha  # (3)
     dalpha = channel_sum(dy * cache.z)
+    need_finite_sum("binary_conv2d_backward", dalpha, dy=dy, x=cache.conv.x)
     dx, dsigns = conv2d_backward(dz, cache.conv)  # (2)
     dw = dsigns * cache.quantizer.dsoft(cache.w)  # (1)
     return BinaryConvGrads(dx, dw, dalpha)

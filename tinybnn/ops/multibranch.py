@@ -22,7 +22,19 @@ from typing import Any
 import numpy as np
 
 from ..notation import HW, Array, Pair
-from ..validate import need_choice, need_dtype, need_float, need_gradient, need_kind, need_pair, need_shape, shown
+from ..validate import (
+    need_choice,
+    need_dtype,
+    need_finite,
+    need_finite_sum,
+    need_float,
+    need_gradient,
+    need_kind,
+    need_pair,
+    need_shape,
+    need_sides,
+    shown,
+)
 from .activation import sigmoid, sigmoid_backward
 from .binarize import Quantizer, binarize, binarize_backward, channel_sum, clipped
 from .binary_conv import conv2d_packed
@@ -99,7 +111,7 @@ def multi_branch_upsample(
 
     Parameters
     ----------
-    x : float ndarray of shape (N, H, W, C); real values; NaN is refused
+    x : float ndarray of shape (N, H, W, C); real values
     tau : float ndarray of shape (R, C); thresholds, which must start different: branches that begin equal stay equal
     w : float ndarray of shape (R, KH, KW, C, F); latent weights
     alpha : float ndarray of shape (R, F); filter scales: ``mean_abs`` of each ``w[r]``, or parameters of their own
@@ -146,6 +158,7 @@ def multi_branch_upsample_backward(dy: Array, cache: MultiBranchCache) -> MultiB
     dproduct = np.stack([channel_sum(p) for p in products]).reshape(gates.shape)  # (5), of gate times alpha
     dgates = dproduct * expand(alpha, gates)
     dalpha = np.stack([channel_sum(d) for d in dproduct * gates])
+    need_finite_sum("multi_branch_upsample_backward", dalpha, dy=dy)
     dtheta = sigmoid_backward(dgates, gates)  # (4)
     weights = gates * expand(alpha, gates)
     of_branches = [
@@ -242,6 +255,8 @@ def checked(
     OH, OW = output_size(op, (SH * H, SW * W), (sizes["KH"], sizes["KW"]), (1, 1), pad, (1, 1))
     gates = {"R": branches, "OH": (OH, "the output"), "OW": (OW, "the output"), "F": filters}
     need_shape(op, "theta", theta, "R F" if theta.ndim == 2 else "R OH OW F", **gates)
+    need_finite(op, x=x, tau=tau, w=w, alpha=alpha)
+    need_sides(op, "theta", theta, "which opens no gate")
     if upsamplers is None:
         return (SH, SW), (NEAREST,) * R
     if not isinstance(upsamplers, (tuple, list)):

@@ -30,6 +30,13 @@ class Words(NamedTuple):
     n: int
 
 
+INFINITE = ((0, (np.inf, -np.inf)),)
+"""The first argument may be infinite."""
+
+ANYTHING = ((0, (np.inf, -np.inf, np.nan)),)
+"""The first argument may be infinite or NaN."""
+
+
 class Law(NamedTuple):
     """An identity that holds exactly for every input: ``sides(function, case)`` gives its left and its right side.
 
@@ -86,7 +93,8 @@ class Op(NamedTuple):
     Hypothesis strategy of :class:`Case`; the cases of ``boundary`` always run. ``refuses`` lists only what
     ``tests/test_arguments.py`` does not try on every function. ``roundings``, a number or a function of the case, is
     the length of the longest chain of float roundings from an input to an output: a result may differ by so many
-    units in the last place of the largest value; 0 means ``==``. ``result`` takes the value to compare out of what a
+    units in the last place of the largest value; 0 means ``==``. ``spreads`` lists the arguments that need not be
+    finite, with the values that are put into them in one more call. ``result`` takes the value to compare out of what a
     candidate returns. ``words`` gives the number of bits in a row if the result is words. ``axes`` names the axes of
     every argument and of the result if there are other layouts. ``idle`` lists options that do not change the value.
     """
@@ -96,6 +104,7 @@ class Op(NamedTuple):
     forward: Callable
     cases: Callable[..., Any]
     laws: tuple[Law, ...]
+    spreads: tuple[tuple[int, tuple[float, ...]], ...] = ()
     refuses: tuple[Refusal, ...] = ()
     backward: Callable | None = None
     packed: Packed | None = None

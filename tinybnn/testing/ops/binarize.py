@@ -7,7 +7,7 @@ from ...fast.product import packed_matmul_digits, packed_matmul_popcount
 from ...notation import Array
 from ...ops import binarize, bitpack
 from ..laws import blind_to_doubling, doubles, follows, idempotent, inverse, unmoved
-from ..op import Case, Law, Packed, Words, call, of_a_sum, record, refused
+from ..op import INFINITE, Case, Law, Packed, Words, call, of_a_sum, record, refused
 from ..strategies import Limits, distinct, generators, integers, one_of, quantizers, reals, signs, word_edges
 
 
@@ -102,9 +102,9 @@ reordered = follows("reversed filters give reversed columns", {1: lambda b: b[::
 # fmt: off
 OPS = (
     record(binarize.sign, sign_cases, boundary=(call(ZEROS),), laws=(idempotent(), blind_to_doubling(0), two_values),
-           refuses=(refused("nan", np.array([1.0, np.nan])),)),
+           spreads=INFINITE, refuses=(refused("nan", np.array([1.0, np.nan])),)),
     record(binarize.binarize, binarize_cases, idle=("quantizer",), laws=(moved_together, blind_to_doubling(0, 1)),
-           boundary=(call(ZEROS[:, None], np.array([-0.0]), quantizer=binarize.clipped),),
+           spreads=INFINITE, boundary=(call(ZEROS[:, None], np.array([-0.0]), quantizer=binarize.clipped),),
            packed=Packed(bitpack.binarize_packed, lambda case: Case(case.args), cases=packed_binarize_cases,
                          boundary=EDGE_ROWS, words=True),
            refuses=(refused("tau has shape", np.ones((2, 3)), np.ones(2)),
