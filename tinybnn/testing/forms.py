@@ -25,6 +25,9 @@ DTYPES = (np.float64, np.float32)
 GRADIENT_BOUND = 1e-6
 """Central differences in float64 are accurate to about 1e-9; a wrong backward pass is wrong in the first digits."""
 
+UNBOUNDED = ", not all finite"
+"""What the note of a trial with infinities and NaN ends in."""
+
 SMALL = 100
 """Arguments of at most so many elements are also tried with infinities and NaN in them."""
 
@@ -175,7 +178,7 @@ def forward_trials(op: Op, case: Case, dtypes: tuple) -> Iterator[Trial]:
         other = not_finite(case, op.spreads)
         args, expected = in_dtype(other.args, dtypes[0]), specified(op.spec, other, dtypes[0], op.idle)
         bound = bound_of(op, case, expected, dtypes[0])
-        note = f"{name_of(dtypes[0])}, not all finite"
+        note = f"{name_of(dtypes[0])}{UNBOUNDED}"
         yield Trial(args, case.options, ("y",), (expected,), (bound,), dtypes[0], note)
 
 
