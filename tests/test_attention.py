@@ -245,7 +245,7 @@ def test_what_does_not_fit_is_refused_in_one_line():
         attention(x, x.astype(np.float32), x)
     with refused(ValueError, "binary_attention: scale has shape (3,), expected (A,) with A = 1 from heads"):
         binary_attention(x, x, x, np.ones(3))
-    with refused(ValueError, "pack_heads: x[0, 2, 1] is nan, which has no sign"):
+    with refused(ValueError, "binary_attention_packed: q[0, 2, 1] is nan, expected finite values"):
         bad = x.copy()
         bad[0, 2, 1] = np.nan
         binary_attention_packed(bad, x, x, one)

@@ -94,7 +94,7 @@ ROW = pack(np.ones((3, 65)))
         (lambda: packed_matmul(ROW[0], ROW, 65), r"packed_matmul: a has shape \(2,\), expected \(M, words\)"),
         (
             lambda: binarize_packed(np.zeros(1), np.array([np.nan])),
-            r"binarize_packed: tau\[0\] is nan, which has",
+            r"binarize_packed: tau\[0\] is nan, expected finite values",
         ),
         (
             lambda: binarize_packed(np.array([np.nan]), np.zeros(1)),

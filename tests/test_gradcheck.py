@@ -55,7 +55,7 @@ def test_the_worst_parameter_is_found_and_named():
 
 def test_validation_says_where():
     with pytest.raises(ValueError, match=r"op: x\[1\] is inf, expected finite values"):
-        need_finite("op", "x", np.array([0, np.inf]))
+        need_finite("op", x=np.array([0, np.inf]))
     with pytest.raises(ValueError, match=r"op: x\[0, 1\] is 0.5, expected every value to be -1 or \+1"):
         need_pm1("op", "x", np.array([[1, 0.5]]))
     with pytest.raises(TypeError, match="op: x is a list, expected a NumPy array"):

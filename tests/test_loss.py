@@ -200,12 +200,15 @@ def test_one_pixel_that_counts_is_divided_by_one(target):
     assert gradient.tolist() == [0.5 - target, 0]
 
 
-def test_a_diverged_network_gives_a_loss_that_is_not_finite():
-    with np.errstate(invalid="ignore"):
-        assert np.isnan(cross_entropy(np.array([[np.inf, 0.0]]), np.array([1]))[0])
-        assert np.isnan(cross_entropy(np.array([[np.nan, 0.0]]), np.array([1]))[0])
-        assert np.isnan(binary_cross_entropy(np.array([np.nan]), np.array([1]))[0])
-        assert np.isnan(dice(np.array([np.nan]), np.array([1]))[0])
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_the_logits_of_a_diverged_network_are_refused_with_their_place(value):
+    for loss, logits, at in (
+        (cross_entropy, [[value, 0.0], [0.0, value]], r"\[1, 1\]"),
+        (binary_cross_entropy, [value, value], r"\[1\]"),
+        (dice, [value, value], r"\[1\]"),
+    ):
+        with pytest.raises(ValueError, match=rf"^{loss.__name__}: logits{at} is {value}, expected finite values$"):
+            loss(np.array(logits), np.array([255, 1]))
 
 
 # -- what is refused ------------------------------------------------------------------------------------------------

@@ -249,7 +249,7 @@ nan = np.full((2, 3, 4, 5), np.nan)
         ({"pad": -1}, "pad is -1, expected a whole number >= 0"),
         ({"pad_value": 2}, "pad_value is 2, expected one of -1, 0, 1"),
         ({"w": np.zeros((3, 7, 3, 5, 2)), "pad": 0}, r"the kernel spans \(7, 3\), expected at most .* \(6, 8\)"),
-        ({"x": nan}, "nan, which has no sign"),
+        ({"x": nan}, "nan, expected finite values"),
     ],
 )
 @pytest.mark.parametrize("form", [simulated, packed_branches], ids=["float", "packed"])

@@ -5,10 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinybnn.ops.activation import rprelu
-from tinybnn.ops.binarize import sign
+from tinybnn.model.net import classifier_backward
+from tinybnn.ops.activation import prelu, prelu_backward, rprelu, rprelu_backward
+from tinybnn.ops.binarize import binarize, binarize_backward, channel_sum, sign
 from tinybnn.ops.binary_conv import binary_conv2d, conv2d_packed, pack_activations, pack_weights
 from tinybnn.ops.bitpack import pack, pack_bits
+from tinybnn.ops.conv import conv2d
 from tinybnn.ops.fold import Threshold, fold_batch_norm, fold_threshold, threshold_sign, threshold_sign_loops
 from tinybnn.ops.norm import (
     batch_norm,
@@ -19,6 +21,12 @@ from tinybnn.ops.norm import (
     update_running_loops,
 )
 from tinybnn.testing.strategies import distinct, generators, reals, signs
+
+
+def classifier_bias(dy, conv):
+    """The gradient of a bias, after a place for that of its input."""
+    return None, classifier_backward(dy, conv)[1]["b"]
+
 
 law = settings(derandomize=True, database=None, deadline=None, max_examples=30)
 dtypes = st.sampled_from([np.float32, np.float64])
@@ -70,6 +78,68 @@ def test_float32_stays_precise_if_the_mean_is_far_above_the_deviation():
     exact = x.astype(np.float64).var(0)
     naive = (x * x).mean(0) - x.mean(0) ** 2
     assert np.abs(cache.var - exact).max() < 1e-5 < 1e-2 < np.abs(naive - exact).max()
+
+
+def worst_of_a_constant(value):
+    """The largest result of batch norm for a channel of equal values, which should be 0."""
+    one = np.ones(2, np.float32)
+    y, _ = batch_norm(np.full((8, 64, 64, 2), value, np.float32), one, 0 * one)
+    return float(np.abs(y).max())
+
+
+def error_of_the_mean(rows, around, channels=2):
+    """How far the mean of so many values around a number is from the mean of the same values in float64."""
+    x = np.random.default_rng(0).normal(around, 1, (rows, channels)).astype(np.float32)
+    one = np.ones(channels, np.float32)
+    return float(np.abs(batch_norm(x, one, 0 * one)[1].mean - x.mean(0, dtype=np.float64)).max())
+
+
+def test_a_constant_channel_becomes_0_and_many_values_far_from_0_keep_their_mean():
+    assert max(worst_of_a_constant(value) for value in (5.3, 100.3, -1e-3, 1e5)) < 1e-4
+    assert error_of_the_mean(2_000_000, 1000) < 1e-4
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_no_channel_depends_on_how_many_there_are(dtype):
+    x = np.random.default_rng(0).normal(1000, 1, (1500, 65)).astype(dtype)
+    one = np.ones(65, dtype)
+    y, cache = batch_norm(x, one, one)
+    grads = batch_norm_backward(y, cache)
+    for some in (slice(0, 1), slice(64, 65), slice(3, 63)):
+        own, own_cache = batch_norm(x[:, some], one[some], one[some])
+        np.testing.assert_array_equal(own, y[:, some])
+        for alone, among in zip(batch_norm_backward(own, own_cache), grads):
+            np.testing.assert_array_equal(alone, among[..., some])
+
+
+@pytest.mark.parametrize("n", [1, 2, 31, 32, 33, 64, 1023, 1024, 1025, 50_000])
+def test_a_channel_sum_is_accurate_for_every_number_of_rows(n):
+    x = np.full((n, 3), [0.1, 100.3, -1000.1], np.float32)
+    np.testing.assert_allclose(channel_sum(x), x.sum(0, dtype=np.float64), rtol=2e-6)
+    whole = np.random.default_rng(n).integers(-9, 10, (n, 3)).astype(np.float32)
+    np.testing.assert_array_equal(channel_sum(whole), whole.sum(0))
+
+
+SUMS = {
+    "binarize": (binarize, binarize_backward, 1, {}),
+    "prelu": (prelu, prelu_backward, 1, {}),
+    "rprelu": (rprelu, rprelu_backward, 3, {}),
+    "batch_norm": (batch_norm, batch_norm_backward, 2, {}),
+    "a bias": (lambda x, b: (x, conv2d(x, np.ones((1, 1, 2, 2), x.dtype))[1]), classifier_bias, 1, {}),
+}
+
+
+@pytest.mark.parametrize("name", SUMS)
+def test_gradients_of_channels_are_sums_done_well(name):
+    forward, backward, vectors, options = SUMS[name]
+    rng = np.random.default_rng(0)
+    x, dy = (rng.uniform(-1.2, 0.8, (8, 128, 128, 2)).astype(np.float32) + np.float32(0.9) * i for i in (0, 1))
+    args = x, *(np.full(2, 0.3, np.float32) for _ in range(vectors))
+    single, double = (
+        backward(dy.astype(t), forward(*(a.astype(t) for a in args), **options)[1]) for t in (np.float32, np.float64)
+    )
+    for got, expected in zip(single[1:], double[1:]):
+        np.testing.assert_allclose(got, expected, rtol=0, atol=5e-7 * dy[..., 0].size, err_msg=name)
 
 
 def test_gradients_keep_single_precision_and_running_statistics_too():

@@ -1,4 +1,4 @@
-"""Letters, layouts and the three contracts every file keeps. Read this page first.
+"""Letters, layouts and the four contracts every file keeps. Read this page first.
 
 Letters
 -------
@@ -61,6 +61,22 @@ The padding contract
 Every call of a binary convolution names its ``pad_value``: -1, 0 or +1. There is no default, because each
 choice has a cost: 0 is not a binary value (packed code corrects for it exactly), and -1 or +1 changes the
 sums at the border.
+
+The contract of infinities and NaN
+----------------------------------
+An operation either refuses them, with an error that names the first place, or its result is that of its
+specification: they reach no value that does not depend on them::
+
+    learnt numbers    weights, scales, slopes, thresholds, statistics: refused; a gate may be -inf or +inf
+    activations       allowed where values are moved, compared, changed one by one, or summed over a window:
+                      sign, activations, fixed batch norm, convolution, maximum and average pooling, copies;
+                      but NaN has no sign and no order: sign and max_pool2d refuse it
+                      refused where a statistic or a dense matrix mixes all values: batch norm, grids and
+                      pyramids, bilinear upsampling, phases, branches, attention but for the scores of attend
+    logits            refused where a pixel counts; an ignored pixel may hold anything
+    gradients         allowed where a backward pass only moves or adds values; refused by all others
+
+It costs one pass over small arrays, and none over large ones: a sum over an array shows what is in it.
 """
 
 from typing import TypeAlias, TypeVar

@@ -68,13 +68,14 @@ def need_float(op: str, **arrays: Array) -> None:
 
 
 def need_channels(op: str, **arrays: Array) -> None:
-    """Refuse all but floats of one dtype, the first of shape (..., C) and the others of shape (C,)."""
+    """Refuse all but floats of one dtype: the first of shape (..., C), the others of shape (C,) and finite."""
     need_float(op, **arrays)
     (first, x), *vectors = arrays.items()
     if x.shape[-1] == 0:
         raise ValueError(f"{op}: {first} has shape {x.shape}, expected (..., C) with C at least 1")
     for name, vector in vectors:
         need_shape(op, name, vector, "C", C=(x.shape[-1], first))
+        need_finite(op, **{name: vector})
 
 
 def need_gradient(op: str, gradient: Array, letters: str, name: str = "dy") -> tuple[int, ...]:
@@ -105,19 +106,36 @@ def need_pm1(op: str, name: str, array: Array) -> None:
     _refuse(op, name, array, np.abs(array) != 1, "expected every value to be -1 or +1")
 
 
-def need_finite(op: str, name: str, array: Array) -> None:
-    """Refuse NaN and infinity."""
-    _refuse(op, name, array, ~np.isfinite(array), "expected finite values")
+class NotFiniteError(ValueError):
+    """A value is infinite or NaN, or only NaN, where the operation refuses it."""
 
 
-class NoSignError(ValueError):
-    """A value is NaN where a sign is taken."""
+NoSignError = NotFiniteError
+"""The same error: a sign refuses NaN."""
 
 
-def need_sides(op: str, name: str, array: Array) -> None:
-    """Refuse NaN, which is neither below zero nor at or above it."""
+def squares_add_up(array: Array) -> bool:
+    """Whether the sum of squares is finite; then all values are. It is the fastest pass, and makes no mask."""
+    return math.isfinite(np.vdot(array, array))
+
+
+def need_finite(op: str, *, where: Array | bool = True, **arrays: Array) -> None:
+    """Refuse NaN and infinity, except where ``where`` is false."""
+    for name, array in arrays.items():
+        if not squares_add_up(array):
+            _refuse(op, name, array, ~np.isfinite(array) & where, "expected finite values", NotFiniteError)
+
+
+def need_finite_sum(op: str, total: Array, **terms: Array) -> None:
+    """Refuse NaN and infinity in ``terms``. All of them are part of ``total``: if that is finite, nothing is read."""
+    if not squares_add_up(total):
+        need_finite(op, **terms)
+
+
+def need_sides(op: str, name: str, array: Array, why: str = "which has no sign") -> None:
+    """Refuse NaN, which is neither below a number nor at or above it."""
     if np.isnan(array.min(initial=np.inf)):  # the minimum is NaN if any value is: one pass, and no mask is made
-        _refuse(op, name, array, np.isnan(array), "which has no sign", NoSignError)
+        _refuse(op, name, array, np.isnan(array), why, NotFiniteError)
 
 
 def need_probability(op: str, name: str, array: Array) -> None:

@@ -30,7 +30,7 @@ import numpy as np
 
 from ..data.store import options
 from ..notation import Array
-from ..ops.binarize import QUANTIZERS, Quantizer, real
+from ..ops.binarize import QUANTIZERS, Quantizer, channel_sum, real
 from ..ops.conv import ConvCache, conv2d, conv2d_backward, weight_gradient
 from ..ops.upsample import UPSAMPLERS
 from ..validate import need_choice, need_float, need_int, need_shape
@@ -308,4 +308,4 @@ def classifier(x: Array, p: Arrays, s: Arrays) -> tuple[Array, ConvCache, Arrays
 
 def classifier_backward(dy: Array, conv: ConvCache) -> tuple[Array, Arrays]:
     dx, dw = conv2d_backward(dy, conv)
-    return dx, {"w": dw, "b": dy.reshape(-1, dy.shape[-1]).sum(0)}
+    return dx, {"w": dw, "b": channel_sum(dy)}

@@ -18,7 +18,7 @@ from collections import namedtuple
 import numpy as np
 
 from ..notation import Array
-from ..validate import need_channels, need_float, need_gradient
+from ..validate import need_channels, need_finite, need_finite_sum, need_float, need_gradient
 from .binarize import channel_sum
 
 
@@ -53,6 +53,7 @@ def hardtanh(x: Array) -> tuple[Array, Array]:
 def hardtanh_backward(dy: Array, x: Array) -> Array:
     """``dx = dy`` where ``|x| <= 1``, else 0: the mask depends on ``x``; the gradient is not clipped."""
     need_gradient("hardtanh_backward", dy, " ".join(map(str, x.shape)))
+    need_finite("hardtanh_backward", dy=dy)
     return dy * (np.abs(x) <= 1)
 
 
@@ -99,7 +100,9 @@ def prelu_backward(dy: Array, cache: PReLUCache) -> PReLUGrads:
     x, slope = cache
     need_gradient("prelu_backward", dy, " ".join(map(str, x.shape)))
     dx = ((x >= 0) * (1 - slope) + slope) * dy  # the derivative is 1 or slope; np.where takes several times as long
-    return PReLUGrads(dx, channel_sum(np.minimum(x, 0) * dy))
+    dslope = channel_sum(np.minimum(x, 0) * dy)
+    need_finite_sum("prelu_backward", dslope, dy=dy)
+    return PReLUGrads(dx, dslope)
 
 
 def rprelu_loops(x: Array, shift_in: Array, slope: Array, shift_out: Array) -> Array:
@@ -143,8 +146,10 @@ def rprelu(x: Array, shift_in: Array, slope: Array, shift_out: Array) -> tuple[A
 def rprelu_backward(dy: Array, cache: PReLUCache) -> RPReLUGrads:
     """As PReLU; in addition, ``dshift_out`` is the sum of ``dy``, and ``dshift_in`` is minus the sum of ``dx``."""
     need_gradient("rprelu_backward", dy, " ".join(map(str, cache.x.shape)))
+    dshift_out = channel_sum(dy)  # (3)
+    need_finite_sum("rprelu_backward", dshift_out, dy=dy)
     dx, dslope = prelu_backward(dy, cache)  # (2)
-    return RPReLUGrads(dx, -channel_sum(dx), dslope, channel_sum(dy))  # (1) (3)
+    return RPReLUGrads(dx, -channel_sum(dx), dslope, dshift_out)  # (1)
 
 
 def sigmoid_loops(x: Array) -> Array:
@@ -179,4 +184,5 @@ def sigmoid(x: Array) -> tuple[Array, Array]:
 def sigmoid_backward(dy: Array, y: Array) -> Array:
     """``dx = dy y (1 - y)``."""
     need_gradient("sigmoid_backward", dy, " ".join(map(str, y.shape)))
+    need_finite("sigmoid_backward", dy=dy)
     return dy * y * (1 - y)

@@ -14,7 +14,16 @@ from collections import namedtuple
 import numpy as np
 
 from ..notation import Array
-from ..validate import need_dtype, need_float, need_gradient, need_int, need_shape, need_sides
+from ..validate import (
+    need_dtype,
+    need_finite,
+    need_finite_sum,
+    need_float,
+    need_gradient,
+    need_int,
+    need_shape,
+    need_sides,
+)
 from .bitpack import differing_bits, pack_bits, words
 
 
@@ -56,6 +65,7 @@ def attend(scores: Array, v: Array) -> tuple[Array, AttendCache]:
     need_float("attend", scores=scores, v=v)
     N, A, T, S = need_shape("attend", "scores", scores, "N A T S")
     need_shape("attend", "v", v, "N A S D", N=(N, "scores"), A=(A, "scores"), S=(S, "scores"))
+    need_finite("attend", v=v)
     weights = scores - scores.max(-1, keepdims=True)  # (1)
     np.exp(weights, out=weights)  # in place: scores are the largest arrays there are
     weights /= weights.sum(-1, keepdims=True)
@@ -67,6 +77,7 @@ def attend_backward(dy: Array, cache: AttendCache) -> AttendGrads:
     weights, v = cache
     need_gradient("attend_backward", dy, " ".join(map(str, (*weights.shape[:3], v.shape[3]))))
     dweights, dv = dy @ transposed(v), transposed(weights) @ dy  # (2)
+    need_finite_sum("attend_backward", dv, dy=dy)
     return AttendGrads(weights * (dweights - (weights * dweights).sum(-1, keepdims=True)), dv)  # (1)
 
 
@@ -80,6 +91,7 @@ def split_gradient(op: str, dy: Array, q: Array) -> Array:
     """``dy`` as heads. Its shape must be that of the tokens before they were split into the heads ``q``."""
     N, A, T, D = q.shape
     need_gradient(op, dy, f"{N} {T} {A * D}")
+    need_finite(op, dy=dy)
     return split_heads(dy, A)
 
 
@@ -115,6 +127,7 @@ def need_tokens(op: str, q: Array, k: Array, v: Array, heads: int, **scales: Arr
         raise ValueError(f"{op}: q has width {D}, expected a multiple of heads = {heads}")
     for name, scale in scales.items():
         need_shape(op, name, scale, "A", A=(heads, "heads"))
+    need_finite(op, q=q, k=k, v=v, **scales)
     return N, T, D
 
 

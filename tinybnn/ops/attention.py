@@ -30,7 +30,7 @@ from .attend import (
     split_heads,
     transposed,
 )
-from .binarize import Quantizer, clipped
+from .binarize import Quantizer, channel_sum, clipped
 
 # -- full -----------------------------------------------------------------------------------------------------------
 
@@ -166,7 +166,7 @@ def binary_attention_backward(dy: Array, cache: BinaryAttentionCache) -> BinaryA
     """``dq`` and ``dk`` go through the surrogate; ``dscale`` sums over images and scores, one number a head."""
     q, k, q_signs, k_signs, dots, factor, attended, quantizer = cache
     dscores, dv = attend_backward(split_gradient("binary_attention_backward", dy, q), attended)  # (3)
-    dscale = np.einsum("nats,nats->a", dscores, dots) / math.sqrt(q.shape[-1])
+    dscale = channel_sum((dscores * dots).sum((2, 3))) / math.sqrt(q.shape[-1])
     ddots = dscores * factor
     dq_signs, dk_signs = ddots @ k_signs, transposed(ddots) @ q_signs  # (2)
     dq, dk = dq_signs * quantizer.dsoft(q), dk_signs * quantizer.dsoft(k)  # (1)

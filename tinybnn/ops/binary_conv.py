@@ -13,6 +13,8 @@ from ..notation import Array, Pair
 from ..validate import (
     need_choice,
     need_dtype,
+    need_finite,
+    need_finite_sum,
     need_float,
     need_gradient,
     need_int,
@@ -21,7 +23,7 @@ from ..validate import (
     need_pm1,
     need_shape,
 )
-from .binarize import Quantizer, clipped
+from .binarize import Quantizer, channel_sum, clipped
 from .bitpack import differing_bits, pack, words
 from .conv import conv2d, conv2d_backward, conv2d_loops, need_conv, output_size, pad2d, windows
 
@@ -79,6 +81,7 @@ def binary_conv2d(
     need_float("binary_conv2d", x=x, w=w, alpha=alpha)
     need_conv("binary_conv2d", x, w, stride, pad, pad_value, dilation, groups)
     need_shape("binary_conv2d", "alpha", alpha, "F", F=(w.shape[-1], "w"))
+    need_finite("binary_conv2d", alpha=alpha)
     need_kind("binary_conv2d", "quantizer", quantizer, Quantizer)
     signs = quantizer.hard(w)  # (1)
     z, conv = conv2d(x, signs, stride=stride, pad=pad, pad_value=pad_value, dilation=dilation, groups=groups)  # (2)
@@ -89,7 +92,8 @@ def binary_conv2d_backward(dy: Array, cache: BinaryConvCache) -> BinaryConvGrads
     """``dw`` goes through the surrogate. If ``alpha`` is ``mean_abs(w)``, the caller adds that path to ``dw``."""
     need_gradient("binary_conv2d_backward", dy, " ".join(map(str, cache.z.shape)))
     dz = dy * cache.alpha  # (3)
-    dalpha = np.einsum("nijf,nijf->f", dy, cache.z)
+    dalpha = channel_sum(dy * cache.z)
+    need_finite_sum("binary_conv2d_backward", dalpha, dy=dy, x=cache.conv.x)
     dx, dsigns = conv2d_backward(dz, cache.conv)  # (2)
     dw = dsigns * cache.quantizer.dsoft(cache.w)  # (1)
     return BinaryConvGrads(dx, dw, dalpha)

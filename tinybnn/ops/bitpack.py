@@ -12,7 +12,7 @@ are zero on both sides, so they never differ (see ``notation``).
 import numpy as np
 
 from ..notation import WORD_BITS, Array, ceil_div
-from ..validate import need_dtype, need_float, need_int, need_pm1, need_shape, need_sides, shown
+from ..validate import need_dtype, need_finite, need_float, need_int, need_pm1, need_shape, need_sides, shown
 
 
 def words(n: int) -> int:
@@ -83,7 +83,7 @@ def binarize_packed(x: Array, tau: Array) -> Array:
     need_float("binarize_packed", x=x, tau=tau)
     need_shape("binarize_packed", "tau", tau, "C", C=(x.shape[-1], "x"))
     need_sides("binarize_packed", "x", x)
-    need_sides("binarize_packed", "tau", tau)
+    need_finite("binarize_packed", tau=tau)
     return pack_bits(x < tau)
 
 

@@ -16,7 +16,17 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..notation import HW, Array, Pair
-from ..validate import need_float, need_gradient, need_hw, need_int, need_number, need_pair, need_shape
+from ..validate import (
+    need_finite,
+    need_finite_sum,
+    need_float,
+    need_gradient,
+    need_hw,
+    need_int,
+    need_number,
+    need_pair,
+    need_shape,
+)
 
 BAND = 150_000
 """Elements of columns copied at a time: some 600 KB of float32, which are still in cache when multiplied."""
@@ -95,7 +105,9 @@ def conv2d_backward(dy: Array, cache: ConvCache) -> ConvGrads:
     OH, OW = output_size("conv2d_backward", x.shape[1:3], w.shape[:2], stride, pad, dilation)
     need_gradient("conv2d_backward", dy, f"{len(x)} {OH} {OW} {w.shape[3]}")
     dx, _ = conv_transpose2d(dy, w, stride=stride, pad=pad, dilation=dilation, groups=groups, size=x.shape[1:3])
-    return ConvGrads(dx, weight_gradient(dy, cache))
+    dw = weight_gradient(dy, cache)
+    need_finite_sum("conv2d_backward", dw, dy=dy)
+    return ConvGrads(dx, dw)
 
 
 def conv_transpose2d_loops(
@@ -154,6 +166,7 @@ def conv_transpose2d(
     N, OH, OW, _ = need_shape(op, "y", y, "N OH OW F", F=(F, "w"))
     if F % need_int(op, "groups", groups, 1):
         raise ValueError(f"{op}: w has F = {F} filters, expected a multiple of groups = {groups}")
+    need_finite(op, w=w)
     checked = _geometry(op, stride, pad, dilation)
     (SH, SW), (PH, PW), (DH, DW) = checked
     EH, EW = DH * (KH - 1) + 1, DW * (KW - 1) + 1  # the extent of the dilated kernel
@@ -181,7 +194,9 @@ def conv_transpose2d_backward(dx: Array, cache: ConvTransposeCache) -> ConvTrans
     if output_size(op, dx.shape[1:3], w.shape[:2], stride, pad, dilation) != y.shape[1:3]:
         raise ValueError(f"{op}: dx has shape {dx.shape}, which conv2d does not map to y's {y.shape[1:3]}")
     dy, conv_cache = conv2d(dx, w, stride=stride, pad=pad, dilation=dilation, groups=groups)
-    return ConvTransposeGrads(dy, weight_gradient(y, conv_cache))
+    dw = weight_gradient(y, conv_cache)
+    need_finite_sum(op, dw, dx=dx, y=y)
+    return ConvTransposeGrads(dy, dw)
 
 
 def output_size(op: str, size: HW, kernel: HW, stride: HW, pad: HW, dilation: HW) -> tuple[int, ...]:
@@ -250,6 +265,7 @@ def need_conv(
     if C % need_int(op, "groups", groups, 1) or F % groups:
         raise ValueError(f"{op}: {C} channels in and {F} filters, expected multiples of {groups} groups")
     need_shape(op, "w", w, "KH KW C F", C=(C // groups, "x and groups" if groups > 1 else "x"))
+    need_finite(op, w=w)
     strides, pads, dilations = _geometry(op, stride, pad, dilation)
     cache = ConvCache(x, w, strides, pads, need_number(op, "pad_value", pad_value), dilations, groups)
     return cache, output_size(op, (H, W), (KH, KW), strides, pads, dilations)

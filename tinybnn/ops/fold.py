@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..notation import Array
-from ..validate import need_channels, need_dtype, need_int, need_kind, need_shape, shown
+from ..validate import need_channels, need_dtype, need_finite, need_int, need_kind, need_shape, shown
 from .norm import batch_norm_inference, need_variance
 
 
@@ -83,6 +83,7 @@ def fold_batch_norm(
     need_shape("fold_batch_norm", "alpha", alpha, "F")
     need_variance("fold_batch_norm", var, eps)
     need_int("fold_batch_norm", "n", n, 0)
+    need_finite("fold_batch_norm", alpha=alpha)
     norm = gamma, beta, mean, var
     return fold_threshold(lambda z: batch_norm_inference(alpha * z.astype(alpha.dtype), *norm, eps=eps), n, len(alpha))
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..notation import IGNORE, Array
-from ..validate import need_float, need_labels, need_number, shown
+from ..validate import need_finite, need_float, need_labels, need_number, shown
 from .activation import sigmoid, sigmoid_backward
 
 
@@ -75,6 +75,7 @@ def cross_entropy(
     *shape, L = logits.shape
     counted = need_labels(op, "labels", labels, tuple(shape), L, ignore)
     v = np.array([1.0] * L if class_weights is None else _weights(op, class_weights, L), logits.dtype)
+    need_finite(op, logits=logits, where=counted[..., None])
     z, t = _selected(counted, logits), _selected(counted, labels)  # (1)
     z = z - np.ascontiguousarray(z.T).max(0)[:, None]  # (2); NumPy is slow along many short rows
     e = np.exp(z)
@@ -142,6 +143,7 @@ def binary_cross_entropy(
     """
     need_float("binary_cross_entropy", logits=logits)
     counted = need_labels("binary_cross_entropy", "targets", targets, logits.shape, 2, ignore)
+    need_finite("binary_cross_entropy", logits=logits, where=counted)
     z, t = _selected(counted, logits), _selected(counted, targets).astype(logits.dtype)  # (1)
     surprise = np.maximum(z, 0) - t * z + np.log1p(np.exp(-np.abs(z)))  # (2)
     loss = surprise.sum() / z.dtype.type(max(len(z), 1))  # (3)
@@ -197,6 +199,7 @@ def dice(
     need_float("dice", logits=logits)
     need_number("dice", "smooth", smooth, low=1e-6)
     counted = need_labels("dice", "targets", targets, logits.shape, 2, ignore)
+    need_finite("dice", logits=logits, where=counted)
     t = _selected(counted, targets).astype(logits.dtype)  # (1)
     p, _ = sigmoid(_selected(counted, logits))  # (2)
     above = 2 * (p * t).sum() + p.dtype.type(smooth)  # (3)

@@ -22,9 +22,21 @@ from typing import Any
 import numpy as np
 
 from ..notation import HW, Array, Pair
-from ..validate import need_choice, need_dtype, need_float, need_gradient, need_kind, need_pair, need_shape, shown
+from ..validate import (
+    need_choice,
+    need_dtype,
+    need_finite,
+    need_finite_sum,
+    need_float,
+    need_gradient,
+    need_kind,
+    need_pair,
+    need_shape,
+    need_sides,
+    shown,
+)
 from .activation import sigmoid, sigmoid_backward
-from .binarize import Quantizer, binarize, binarize_backward, clipped
+from .binarize import Quantizer, binarize, binarize_backward, channel_sum, clipped
 from .binary_conv import conv2d_packed
 from .bitpack import binarize_packed
 from .conv import conv2d, conv2d_backward, output_size
@@ -99,7 +111,7 @@ def multi_branch_upsample(
 
     Parameters
     ----------
-    x : float ndarray of shape (N, H, W, C); real values; NaN is refused
+    x : float ndarray of shape (N, H, W, C); real values
     tau : float ndarray of shape (R, C); thresholds, which must start different: branches that begin equal stay equal
     w : float ndarray of shape (R, KH, KW, C, F); latent weights
     alpha : float ndarray of shape (R, F); filter scales: ``mean_abs`` of each ``w[r]``, or parameters of their own
@@ -142,10 +154,11 @@ def multi_branch_upsample_backward(dy: Array, cache: MultiBranchCache) -> MultiB
     """``dtheta_r = g_r (1 - g_r) dy alpha_r z_r``, summed over outputs that share a gate. ``dx`` sums over branches."""
     branches, w, alpha, gates, quantizer = cache
     need_gradient("multi_branch_upsample_backward", dy, " ".join(map(str, branches[0].z.shape)))
-    shared = "nijf,nijf->f" if gates.ndim == 2 else "nijf,nijf->ijf"  # all images share a gate, or all positions too
-    dproduct = np.stack([np.einsum(shared, dy, branch.z) for branch in branches])  # (5), of gate times alpha
+    products = ((dy * branch.z).reshape(-1, gates[0].size) for branch in branches)  # rows that share their gates
+    dproduct = np.stack([channel_sum(p) for p in products]).reshape(gates.shape)  # (5), of gate times alpha
     dgates = dproduct * expand(alpha, gates)
-    dalpha = (dproduct * gates).reshape(len(branches), -1, w.shape[-1]).sum(1)
+    dalpha = np.stack([channel_sum(d) for d in dproduct * gates])
+    need_finite_sum("multi_branch_upsample_backward", dalpha, dy=dy)
     dtheta = sigmoid_backward(dgates, gates)  # (4)
     weights = gates * expand(alpha, gates)
     of_branches = [
@@ -242,6 +255,8 @@ def checked(
     OH, OW = output_size(op, (SH * H, SW * W), (sizes["KH"], sizes["KW"]), (1, 1), pad, (1, 1))
     gates = {"R": branches, "OH": (OH, "the output"), "OW": (OW, "the output"), "F": filters}
     need_shape(op, "theta", theta, "R F" if theta.ndim == 2 else "R OH OW F", **gates)
+    need_finite(op, x=x, tau=tau, w=w, alpha=alpha)
+    need_sides(op, "theta", theta, "which opens no gate")
     if upsamplers is None:
         return (SH, SW), (NEAREST,) * R
     if not isinstance(upsamplers, (tuple, list)):

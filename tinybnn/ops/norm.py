@@ -9,12 +9,13 @@
 Before a sign, even these two numbers become one integer: ``fold.py``.
 """
 
+import math
 from collections import namedtuple
 
 import numpy as np
 
 from ..notation import Array
-from ..validate import need_channels, need_gradient, need_number
+from ..validate import need_channels, need_finite, need_finite_sum, need_gradient, need_number
 from .binarize import channel_sum
 
 
@@ -24,7 +25,7 @@ def batch_norm_loops(x: Array, gamma: Array, beta: Array, *, eps: float = 1e-5) 
     y = np.empty(x.shape)
     for c in range(C):
         values = x[..., c].ravel()
-        mean = sum(values) / len(values)
+        mean = math.fsum(values) / len(values)
         var = sum((v - mean) ** 2 for v in values) / len(values)
         for i in np.ndindex(*outer):
             y[i + (c,)] = gamma[c] * ((x[i + (c,)] - mean) / (var + eps) ** 0.5) + beta[c]
@@ -41,8 +42,9 @@ def batch_norm(x: Array, gamma: Array, beta: Array, *, eps: float = 1e-5) -> tup
     ``y[..., c] = gamma[c] (x[..., c] - mean[c]) / sqrt(var[c] + eps) + beta[c]``, with ``mean`` and the biased ``var``
     over all axes but the channels.
 
-    Exactness: agrees with :func:`batch_norm_loops` to the rounding of its sums. The mean is subtracted before squaring:
-    ``mean(x^2) - mean(x)^2`` would lose every digit of a small variance around a large mean.
+    Exactness: agrees with :func:`batch_norm_loops` to a few roundings. The mean is subtracted before squaring:
+    ``mean(x^2) - mean(x)^2`` would lose every digit of a small variance around a large mean. Subtracting it leaves a
+    mean of its roundings, which is subtracted too.
     Source: Ioffe and Szegedy 2015, arXiv 1502.03167, algorithm 1; status exact.
     See also: :func:`update_running`, :func:`batch_norm_inference`.
 
@@ -63,7 +65,11 @@ def batch_norm(x: Array, gamma: Array, beta: Array, *, eps: float = 1e-5) -> tup
     rows = x.size // x.shape[-1]
     count = max(rows, 1)  # an empty batch has mean and variance 0
     mean = channel_sum(x) / count  # (1)
+    need_finite_sum("batch_norm", mean, x=x)
     centred = x - mean  # (2)
+    rest = channel_sum(centred) / count  # far from 0 one rounding of the mean is large beside a small deviation
+    centred -= rest
+    mean = mean + rest
     var = channel_sum(centred * centred) / count  # (3)
     std = np.sqrt(var + eps)  # (4)
     y = centred * (gamma / std)  # (5)
@@ -80,6 +86,7 @@ def batch_norm_backward(dy: Array, cache: BatchNormCache) -> BatchNormGrads:
     centred, gamma, std, _, _, rows = cache
     need_gradient("batch_norm_backward", dy, " ".join(map(str, centred.shape)))
     dbeta, dgamma = channel_sum(dy), channel_sum(dy * centred) / std  # (6) (5)
+    need_finite_sum("batch_norm_backward", dbeta, dy=dy)
     count = max(rows, 1)
     dx = centred * (-dgamma / (count * std)) + dy  # (5) (4) (3) (2) (1), in one
     dx -= dbeta / count
@@ -92,7 +99,7 @@ def update_running_loops(mean: Array, var: Array, x: Array, *, momentum: float =
     new_mean, new_var = np.empty(len(mean)), np.empty(len(var))
     for c in range(len(mean)):
         values = x[..., c].ravel()
-        m = sum(values) / len(values)
+        m = math.fsum(values) / len(values)
         v = sum((value - m) ** 2 for value in values) / (len(values) - 1)
         new_mean[c] = momentum * mean[c] + (1 - momentum) * m
         new_var[c] = momentum * var[c] + (1 - momentum) * v
@@ -172,6 +179,7 @@ def scale_shift(gamma: Array, beta: Array, mean: Array, var: Array, *, eps: floa
     (array([3.]), array([-4.]))
     """
     need_channels("scale_shift", gamma=gamma, beta=beta, mean=mean, var=var)
+    need_finite("scale_shift", gamma=gamma)
     need_variance("scale_shift", var, eps)
     scale = gamma / np.sqrt(var + eps)
     return scale, beta - mean * scale

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..notation import HW, Array, Pair
-from ..validate import need_dtype, need_float, need_gradient, need_pair, need_shape
+from ..validate import need_dtype, need_finite, need_float, need_gradient, need_pair, need_shape, need_sides
 from .conv import output_size, pad2d
 
 
@@ -30,7 +30,7 @@ def max_pool2d_loops(x: Array, *, kernel: Pair = 2, stride: Pair | None = None, 
     return y
 
 
-MaxPoolCache = namedtuple("MaxPoolCache", "padded y kernel stride pad")  # padded is the input with its border of -inf
+MaxPoolCache = namedtuple("MaxPoolCache", "x y kernel stride pad")
 
 
 def max_pool2d(x: Array, *, kernel: Pair = 2, stride: Pair | None = None, pad: Pair = 0) -> tuple[Array, MaxPoolCache]:
@@ -41,7 +41,7 @@ def max_pool2d(x: Array, *, kernel: Pair = 2, stride: Pair | None = None, pad: P
 
     Parameters
     ----------
-    x : float ndarray of shape (N, H, W, C)
+    x : float ndarray of shape (N, H, W, C); NaN is refused
     kernel, stride, pad : int or (rows, columns) pair
         Without a stride, windows are side by side: the stride is the kernel. Padding of -inf is added on each side; it
         must be smaller than the kernel, so that no window holds only padding.
@@ -61,9 +61,10 @@ def max_pool2d(x: Array, *, kernel: Pair = 2, stride: Pair | None = None, pad: P
     kernel, stride, size = _geometry("max_pool2d", x, kernel, stride, pad)
     if pad[0] >= kernel[0] or pad[1] >= kernel[1]:
         raise ValueError(f"max_pool2d: pad is {pad}, expected less than the kernel's {kernel}")
+    need_sides("max_pool2d", "x", x, "which is neither larger nor smaller than a number")
     padded = pad2d(x, pad, -np.inf)
     y = _reduce(np.maximum, padded, kernel, stride, size)
-    return y, MaxPoolCache(padded, y, kernel, stride, pad)
+    return y, MaxPoolCache(x, y, kernel, stride, pad)
 
 
 def max_pool2d_backward(dy: Array, cache: MaxPoolCache) -> Array:
@@ -71,13 +72,14 @@ def max_pool2d_backward(dy: Array, cache: MaxPoolCache) -> Array:
 
     The loop visits the taps row by row, and ``left`` is what no earlier tap has taken. Overlapping windows add.
     """
-    padded, y, kernel, stride, (PH, PW) = cache
+    x, y, kernel, stride, (PH, PW) = cache
     need_gradient("max_pool2d_backward", dy, " ".join(map(str, y.shape)))
+    padded = pad2d(x, (PH, PW), np.nan)  # NaN equals nothing: beside -inf, padding of -inf would take its gradient
     dpadded, left = np.zeros_like(padded), dy
     for tap, dtap in zip(*(_taps(a, kernel, stride, y.shape[1:3]) for a in (padded, dpadded))):
-        taken = left * (tap == y)
-        dtap += taken
-        left = left - taken
+        largest = tap == y
+        dtap += np.where(largest, left, 0)
+        left = np.where(largest, 0, left)
     return dpadded[:, PH : padded.shape[1] - PH, PW : padded.shape[2] - PW]
 
 
@@ -192,6 +194,7 @@ def adaptive_avg_pool2d(x: Array, *, size: Pair) -> tuple[Array, AdaptivePoolCac
     need_float("adaptive_avg_pool2d", x=x)
     N, H, W, C = need_shape("adaptive_avg_pool2d", "x", x, "N H W C")
     OH, OW = need_pair("adaptive_avg_pool2d", "size", size, 1)
+    need_finite("adaptive_avg_pool2d", x=x)
     A, B = cells(H, OH).astype(x.dtype), cells(W, OW).astype(x.dtype)
     low = (A @ x.reshape(N, H, W * C)).reshape(N, OH, W, C)  # (1)
     return B @ low, AdaptivePoolCache(A, B)  # (2)
@@ -201,6 +204,7 @@ def adaptive_avg_pool2d_backward(dy: Array, cache: AdaptivePoolCache) -> Array:
     """The same two products, transposed and in reverse order."""
     A, B = cache
     N, OH, _, C = need_gradient("adaptive_avg_pool2d_backward", dy, f"N {len(A)} {len(B)} C")
+    need_finite("adaptive_avg_pool2d_backward", dy=dy)
     (H, W), dlow = (A.shape[1], B.shape[1]), B.T @ dy  # (2)
     return (A.T @ dlow.reshape(N, OH, W * C)).reshape(N, H, W, C)  # (1)
 

@@ -7,7 +7,7 @@ attention to anchors instead of pixels costs 110 for each query.
 import numpy as np
 
 from ..notation import Array
-from ..validate import need_float, need_gradient, need_int, need_shape, shown
+from ..validate import need_finite, need_float, need_gradient, need_int, need_shape, shown
 from .pool import adaptive_avg_pool2d, adaptive_avg_pool2d_backward
 
 LEVELS = (1, 3, 6, 8)
@@ -54,6 +54,7 @@ def pyramid_pool(x: Array, *, levels: tuple[int, ...] = LEVELS) -> tuple[Array, 
     need_float("pyramid_pool", x=x)
     N, _, _, C = need_shape("pyramid_pool", "x", x, "N H W C")
     need_levels("pyramid_pool", levels)
+    need_finite("pyramid_pool", x=x)
     pooled = [(n, *adaptive_avg_pool2d(x, size=n)) for n in levels]
     y = np.concatenate([y.reshape(N, n * n, C) for n, y, _ in pooled], axis=1)
     return y, (levels, tuple(cache for *_, cache in pooled))
@@ -63,6 +64,7 @@ def pyramid_pool_backward(dy: Array, cache: tuple) -> Array:
     """Every level read the whole map, so the gradients of the levels add."""
     levels, caches = cache
     N, _, C = need_gradient("pyramid_pool_backward", dy, f"N {sum(n * n for n in levels)} C")
+    need_finite("pyramid_pool_backward", dy=dy)
     parts = np.split(dy, np.cumsum([n * n for n in levels])[:-1], axis=1)
     dxs = (adaptive_avg_pool2d_backward(d.reshape(N, n, n, C), c) for n, d, c in zip(levels, parts, caches))
     return sum(dxs, dy.dtype.type(0))

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..notation import HW, Array, Pair
-from ..validate import need_dtype, need_float, need_gradient, need_kind, need_pair, need_shape
+from ..validate import need_dtype, need_finite, need_float, need_gradient, need_kind, need_pair, need_shape
 
 
 def upsample_nearest_loops(x: Array, *, scale: Pair = 2) -> Array:
@@ -145,6 +145,7 @@ def upsample_bilinear(x: Array, *, scale: Pair = 2, align_corners: bool = False)
     N, H, W, C = need_shape("upsample_bilinear", "x", x, "N H W C")
     SH, SW = need_pair("upsample_bilinear", "scale", scale, 1)
     need_kind("upsample_bilinear", "align_corners", align_corners, bool)
+    need_finite("upsample_bilinear", x=x)
     A, B = (interpolation(n, s, align_corners).astype(x.dtype) for n, s in ((H, SH), (W, SW)))
     tall = (A @ x.reshape(N, H, W * C)).reshape(N, SH * H, W, C)  # (1)
     return B @ tall, BilinearCache(A, B)  # (2)
@@ -154,6 +155,7 @@ def upsample_bilinear_backward(dy: Array, cache: BilinearCache) -> Array:
     """The same two products, transposed and in reverse order."""
     A, B = cache
     N, OH, _, C = need_gradient("upsample_bilinear_backward", dy, f"N {len(A)} {len(B)} C")
+    need_finite("upsample_bilinear_backward", dy=dy)
     (H, W), dtall = (A.shape[1], B.shape[1]), B.T @ dy  # (2)
     return (A.T @ dtall.reshape(N, OH, W * C)).reshape(N, H, W, C)  # (1)
 

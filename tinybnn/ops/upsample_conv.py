@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..notation import HW, Array, Pair, ceil_div
-from ..validate import need_float, need_gradient, need_number, need_pair, need_shape
+from ..validate import NotFiniteError, need_finite, need_float, need_gradient, need_number, need_pair, need_shape
 from .binary_conv import conv2d_packed, need_packed_conv
 from .conv import conv2d, conv2d_backward, conv2d_loops
 from .upsample import upsample_nearest_loops, upsample_nearest_packed
@@ -68,6 +68,7 @@ def upsample_conv2d(
     need_float(op, x=x, w=w)
     _, H, W, C = need_shape(op, "x", x, "N H W C")
     KH, KW, _, _ = need_shape(op, "w", w, "KH KW C F", C=(C, "x"))
+    need_finite(op, x=x, w=w)
     need_number(op, "pad_value", pad_value)
     phases = plan_phases(op, (H, W), (KH, KW), scale, pad)
     kernel = phase_kernel(w, phases.scale)  # (1)
@@ -80,7 +81,11 @@ def upsample_conv2d_backward(dy: Array, cache: UpsampleConvCache) -> UpsampleCon
     conv, kernel, phases = cache
     F = conv.w.shape[-1] // (phases.scale[0] * phases.scale[1])
     need_gradient("upsample_conv2d_backward", dy, " ".join(map(str, (len(conv.x), *phases.large, F))))
-    dx, dkernel = conv2d_backward(split_phases(dy, phases), conv)  # (3) (2)
+    try:
+        dx, dkernel = conv2d_backward(split_phases(dy, phases), conv)  # (3) (2)
+    except NotFiniteError:
+        need_finite("upsample_conv2d_backward", dy=dy)  # the same error, in the caller's words
+        raise
     return UpsampleConvGrads(dx, phase_kernel_backward(dkernel, kernel, phases.scale))  # (1)
 
 
@@ -138,6 +143,7 @@ def phase_kernel(w: Array, scale: HW) -> Array:
     array([[ 11.,   1.],
            [100., 110.]])
     """
+    need_finite("phase_kernel", w=w)
     (KH, KW, C, F), (SH, SW) = w.shape, scale
     A, B = (shared_taps(K, S).astype(w.dtype, copy=False) for K, S in ((KH, SH), (KW, SW)))
     T, U = A.shape[1], B.shape[1]
@@ -148,6 +154,7 @@ def phase_kernel(w: Array, scale: HW) -> Array:
 
 def phase_kernel_backward(dkernel: Array, kernel: HW, scale: HW) -> Array:
     """The transposed sums: tap ``k`` is part of one pixel in each phase, so SH SW gradients add."""
+    need_finite("phase_kernel_backward", dkernel=dkernel)
     (T, U, C, _), (KH, KW), (SH, SW) = dkernel.shape, kernel, scale
     A, B = (shared_taps(K, S).astype(dkernel.dtype, copy=False) for K, S in ((KH, SH), (KW, SW)))
     dkernel = dkernel.reshape(T, U, C, SH, SW, -1).transpose(3, 0, 4, 1, 2, 5)  # (3)

@@ -14,7 +14,7 @@ from .adapters import Adapter
 from .candidate import Candidate
 from .cause import causes
 from .drawing import for_each_case, some_cases
-from .forms import DTYPES, Form, form_of
+from .forms import DTYPES, UNBOUNDED, Form, form_of
 from .op import Case, bare
 from .say import Failure, message
 from .smaller import plainer, size
@@ -143,7 +143,8 @@ def search(asked: Candidate, boundary: Sequence[Case], limits: Limits, max_examp
             return
         tried += 1
         spent += bool(failing)
-        if spent <= SMALLER and asked.failure(case):
+        failure = asked.failure(case) if spent <= SMALLER else None
+        if failure and (not failing or not unbounded(failure) or unbounded(asked.failure(failing[0]))):
             failing.append(case)
             raise Found
 
@@ -175,6 +176,11 @@ def refused_by_the_library(form: Form, case: Case) -> bool:
     return False
 
 
+def unbounded(failure: Failure | None) -> bool:
+    """Whether a call with infinities or NaN failed. Where calls with finite numbers fail too, these are shown."""
+    return failure is not None and failure.trial.note.endswith(UNBOUNDED)
+
+
 def fails_alike(asked: Candidate, case: Case) -> Callable[[Case], bool]:
     """A function that says whether another case fails in the same way as ``case``. After many calls it says no."""
     first, left = asked.failure(case), SMALLER
@@ -188,6 +194,6 @@ def fails_alike(asked: Candidate, case: Case) -> Callable[[Case], bool]:
             failure = asked.failure(other)
         except (ValueError, TypeError):
             return False  # the specification refuses this input
-        return failure is not None and failure.kind == first.kind
+        return failure is not None and failure.kind == first.kind and unbounded(failure) == unbounded(first)
 
     return fails

@@ -25,6 +25,12 @@ DTYPES = (np.float64, np.float32)
 GRADIENT_BOUND = 1e-6
 """Central differences in float64 are accurate to about 1e-9; a wrong backward pass is wrong in the first digits."""
 
+UNBOUNDED = ", not all finite"
+"""What the note of a trial with infinities and NaN ends in."""
+
+SMALL = 100
+"""Arguments of at most so many elements are also tried with infinities and NaN in them."""
+
 SINGLE_BOUND = 1e-3
 """Relative to the largest gradient, in float32. Only a wrong dtype or an overflow is not found in float64 already."""
 
@@ -155,7 +161,10 @@ def name_of(dtype: Any) -> str:
 
 
 def forward_trials(op: Op, case: Case, dtypes: tuple) -> Iterator[Trial]:
-    """One call in each precision; in the first precision also the other memory orders."""
+    """One call in each precision; in the first precision also the other memory orders, and values that are not finite.
+
+    The last only for small arguments, because the specification is slow.
+    """
     floats = any(map(is_float, case.args))
     for dtype in dtypes if floats else (None,):
         args = in_dtype(case.args, dtype) if floats else case.args
@@ -165,13 +174,31 @@ def forward_trials(op: Op, case: Case, dtypes: tuple) -> Iterator[Trial]:
             expected = Words(expected, op.words(case))
         for note, order in orders(name_of(dtype), dtype in (None, dtypes[0])).items():
             yield Trial(order(args), case.options, ("y",), (expected,), (bound,), dtype, note)
+    if op.spreads and sum(map(np.size, case.args)) <= SMALL:
+        other = not_finite(case, op.spreads)
+        args, expected = in_dtype(other.args, dtypes[0]), specified(op.spec, other, dtypes[0], op.idle)
+        bound = bound_of(op, case, expected, dtypes[0])
+        note = f"{name_of(dtypes[0])}{UNBOUNDED}"
+        yield Trial(args, case.options, ("y",), (expected,), (bound,), dtypes[0], note)
+
+
+@lru_cache(maxsize=2048)
+def not_finite(case: Case, spreads: tuple) -> Case:
+    """The case with infinities and NaN at some places of the arguments that may hold them."""
+    args = list(case.args)
+    for i, values in spreads:
+        args[i] = np.array(args[i])
+        if args[i].size:
+            args[i].flat[np.random.default_rng(args[i].size).integers(args[i].size, size=len(values))] = values
+    return Case(tuple(args), case.options)
 
 
 @lru_cache(maxsize=2048)  # all checks of one function share most of their cases
 def specified(spec: Callable, case: Case, dtype: Any, idle: tuple[str, ...]) -> Any:
     """The specification's result for arguments in ``dtype``; it takes no options that do not change the value."""
     args = in_dtype(case.args, dtype) if dtype else case.args
-    return spec(*bare(in_dtype(args, np.float64)), **{k: v for k, v in case.options.items() if k not in idle})
+    with np.errstate(all="ignore"):
+        return spec(*bare(in_dtype(args, np.float64)), **{k: v for k, v in case.options.items() if k not in idle})
 
 
 def bound_of(op: Op, case: Case, expected: Any, dtype: Any) -> float:

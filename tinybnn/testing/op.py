@@ -1,5 +1,6 @@
 """The record of one operation: everything that a test, a benchmark or an outside kernel needs to know about it."""
 
+import math
 import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -27,6 +28,13 @@ class Words(NamedTuple):
 
     array: Array
     n: int
+
+
+INFINITE = ((0, (np.inf, -np.inf)),)
+"""The first argument may be infinite."""
+
+ANYTHING = ((0, (np.inf, -np.inf, np.nan)),)
+"""The first argument may be infinite or NaN."""
 
 
 class Law(NamedTuple):
@@ -85,7 +93,8 @@ class Op(NamedTuple):
     Hypothesis strategy of :class:`Case`; the cases of ``boundary`` always run. ``refuses`` lists only what
     ``tests/test_arguments.py`` does not try on every function. ``roundings``, a number or a function of the case, is
     the length of the longest chain of float roundings from an input to an output: a result may differ by so many
-    units in the last place of the largest value; 0 means ``==``. ``result`` takes the value to compare out of what a
+    units in the last place of the largest value; 0 means ``==``. ``spreads`` lists the arguments that need not be
+    finite, with the values that are put into them in one more call. ``result`` takes the value to compare out of what a
     candidate returns. ``words`` gives the number of bits in a row if the result is words. ``axes`` names the axes of
     every argument and of the result if there are other layouts. ``idle`` lists options that do not change the value.
     """
@@ -95,6 +104,7 @@ class Op(NamedTuple):
     forward: Callable
     cases: Callable[..., Any]
     laws: tuple[Law, ...]
+    spreads: tuple[tuple[int, tuple[float, ...]], ...] = ()
     refuses: tuple[Refusal, ...] = ()
     backward: Callable | None = None
     packed: Packed | None = None
@@ -114,6 +124,14 @@ def record(forward: Callable, cases: Callable[..., Any], **fields: Any) -> Op:
     name, file = forward.__name__, vars(sys.modules[forward.__module__])
     pair: dict[str, Any] = {"spec": file.get(f"{name}_loops"), "backward": file.get(f"{name}_backward")}
     return Op(name=name, forward=forward, cases=cases, **pair | fields)
+
+
+def of_a_sum(n: int) -> int:
+    """Roundings of a sum of n terms done well: in runs of 32 terms, then runs of 32 such sums, and so on.
+
+    One after the other the terms would be rounded n times, and errors of equal terms add up.
+    """
+    return min(n, 32 * math.ceil(math.log(max(n, 2), 32)))
 
 
 def bare(args: tuple) -> tuple:

@@ -71,7 +71,7 @@ MISTAKES = (
          "inner shifts move the wrong way; with a small learning rate only accuracy shows it"),
         ("dshift_in forgets the slope", "-channel_sum(dx)", "-channel_sum(dy)",
          "the two shifts always move by the same amount, in opposite directions"),
-        ("dshift_out through the slope", "dslope, channel_sum(dy)", "dslope, channel_sum(dx)",
+        ("dshift_out through the slope", "dslope, dshift_out", "dslope, channel_sum(dx)",
          "outer shifts learn too slowly in channels that are mostly below their kink"),
     ),
     *mistakes(

@@ -175,7 +175,7 @@ MISTAKES = (
         ("dscale forgotten", "merge_heads(dv), dscale", "merge_heads(dv), 0 * dscale",
          "scales keep their initial value; the loss falls nevertheless"),
         ("averages dscale over images",
-         "dscores, dots) / math.sqrt(q.shape[-1])", "dscores, dots) / math.sqrt(q.shape[-1]) / len(q)",
+         "(dscores * dots).sum((2, 3))", "(dscores * dots).sum((2, 3)) / len(q)",
          "right for a batch of one; the larger the batch, the more slowly the scales learn"),
         ("no surrogate: gradients pass as if queries and keys were real",
          "dq_signs * quantizer.dsoft(q), dk_signs * quantizer.dsoft(k)", "dq_signs, dk_signs",

@@ -200,10 +200,10 @@ MISTAKES = (
          "jiecaoyu/XNOR-Net-PyTorch#47", "jiecaoyu/XNOR-Net-PyTorch#72", "jiecaoyu/XNOR-Net-PyTorch#126",
          "jiecaoyu/XNOR-Net-PyTorch#41"),
         ("counts alpha twice in dalpha",
-         "dy, cache.z)", "dz, cache.z)",
+         "dy * cache.z", "dz * cache.z",
          "right for a scale of 1; small scales hardly change"),
         ("averages dalpha over positions and batch",
-         "dy, cache.z)", "dy, cache.z) / dy[..., 0].size",
+         "dy * cache.z", "dy * cache.z / dy[..., 0].size",
          "scales hardly change; the larger the map, the less"),
     ),
     *mistakes(

@@ -73,7 +73,7 @@ MISTAKES = (
          "np.stack(dtau)", "np.stack([sum(dtau)] * len(dtau))",
          "the distance between thresholds never changes in training"),
         ("dalpha without the gate",
-         "(dproduct * gates)", "dproduct",
+         "in dproduct * gates", "in dproduct",
          "the scales of closed branches learn like those of open ones"),
         ("no mask for the latent weights",
          " * quantizer.dsoft(w)", "",

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ...notation import Array
 from ...ops import activation
 from ..laws import doubles, follows, idempotent, keeps_order
-from ..op import Case, call, record, refused
+from ..op import ANYTHING, Case, call, record, refused
 from ..strategies import Limits, distinct, generators, integers, reals
 
 
@@ -38,9 +38,11 @@ wrong_slopes = refused("slope has shape", np.ones((2, 3)), np.ones(3), np.ones(2
 
 # fmt: off
 OPS = (
-    record(activation.hardtanh, channel_cases, boundary=(edges,), laws=(idempotent(), keeps_order(), odd)),
-    record(activation.prelu, partial(channel_cases, vectors=(halves,)), laws=(doubles(0),), refuses=(wrong_slope,)),
-    record(activation.rprelu, partial(channel_cases, vectors=(halves, reals, halves)), roundings=4,
+    record(activation.hardtanh, channel_cases, boundary=(edges,), laws=(idempotent(), keeps_order(), odd),
+           spreads=ANYTHING),
+    record(activation.prelu, partial(channel_cases, vectors=(halves,)), laws=(doubles(0),), refuses=(wrong_slope,),
+           spreads=ANYTHING),
+    record(activation.rprelu, partial(channel_cases, vectors=(halves, reals, halves)), spreads=ANYTHING, roundings=4,
            laws=(doubles(0, 1, 3),), refuses=(wrong_slopes,)),
-    record(activation.sigmoid, far_apart, roundings=4, boundary=(edges,), laws=(keeps_order(),)),
+    record(activation.sigmoid, far_apart, spreads=ANYTHING, roundings=4, boundary=(edges,), laws=(keeps_order(),)),
 )

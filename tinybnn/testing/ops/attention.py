@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ...notation import Array
 from ...ops import attend, attention, binarize, pyramid, reduced_attention
 from ..laws import doubles, follows, images_apart, twice, unmoved
-from ..op import Case, Packed, Refusal, call, record, refused
+from ..op import ANYTHING, Case, Packed, Refusal, call, record, refused
 from ..strategies import Limits, distinct, generators, integers, one_of, quantizers, reals, whole
 
 # -- cases ----------------------------------------------------------------------------------------------------------
@@ -186,7 +186,7 @@ BINARY = {"laws": (values, signs_only), "idle": ("quantizer",)}
 # fmt: off
 OPS = (
     record(attend.attend, score_cases, boundary=(steep, far_below), laws=(doubles(1), shifted), roundings=roundings,
-           refuses=(refused("v has shape", np.ones((1, 1, 2, 3)), np.ones((1, 1, 2, 3))),
+           spreads=ANYTHING, refuses=(refused("v has shape", np.ones((1, 1, 2, 3)), np.ones((1, 1, 2, 3))),
                     refused("expected axes of size 1", np.ones((1, 1, 2, 0)), np.ones((1, 1, 0, 3))))),
     record(attention.attention, full_cases, boundary=(unscaled(one_full()), loud), laws=(values, same_scores),
            refuses=misfits(), roundings=roundings),

@@ -12,7 +12,7 @@ from ...ops import binary_conv, conv, upsample_conv
 from ...ops.binarize import clipped
 from ...ops.upsample import upsample_nearest
 from ..laws import additive, adjoint, blind_to_doubling, doubles, images_apart
-from ..op import Case, Law, Packed, Words, call, record, refused
+from ..op import ANYTHING, Case, Law, Packed, Words, call, record, refused
 from ..strategies import (
     Limits,
     distinct,
@@ -133,12 +133,12 @@ each_tap = Law(
 
 # fmt: off
 OPS = (
-    record(conv.conv2d, conv_cases, axes="NHWC HWIO -> NHWC",
+    record(conv.conv2d, conv_cases, spreads=ANYTHING, axes="NHWC HWIO -> NHWC",
            laws=(additive(1), images_apart(0), adjoint(conv.conv2d, conv.conv2d_backward, 1), unpadded),
            packed=Packed(binary_conv.conv2d_packed, packed_operands, cases=binary_cases, boundary=(all_disagree,),
                          others={"fast conv2d_packed": fast.conv2d_packed}),
            refuses=(misfit, still, refused("spans", MAP[:, :2], KERNEL))),
-    record(conv.conv_transpose2d, transpose_cases, axes="NHWC HWIO -> NHWC",
+    record(conv.conv_transpose2d, transpose_cases, spreads=ANYTHING, axes="NHWC HWIO -> NHWC",
            laws=(additive(0), additive(1), images_apart(0),
                  adjoint(conv.conv_transpose2d, conv.conv_transpose2d_backward)),
            refuses=(refused("y has shape", MAP, KERNEL, size=(9, 9)),)),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ...notation import Array
 from ...ops import loss
 from ..laws import ignored_do_not_count
-from ..op import Case, Law, call, record, refused
+from ..op import Case, Law, call, of_a_sum, record, refused
 from ..strategies import Limits, distinct, generators, one_of, reals
 
 
@@ -46,7 +46,7 @@ def extremes(*shape: int) -> Array:
 
 def roundings(case: Case) -> int:
     """A few in each exponential and logarithm, and sums over classes and pixels."""
-    return case.args[0].size + 16
+    return of_a_sum(case.args[0].size) + 16
 
 
 def dice_roundings(case: Case) -> float:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ...ops import pool
 from ..laws import doubles, follows, images_apart
-from ..op import Case, Law, Packed, call, record, refused
+from ..op import ANYTHING, INFINITE, Case, Law, Packed, call, record, refused
 from ..strategies import Limits, distinct, generators, integers, one_of, pair_of, pairs, reals, signs, whole, word_edges
 from .upsample import packed_map
 
@@ -63,11 +63,11 @@ own_size = Law(
 # fmt: off
 OPS = (
     record(pool.max_pool2d, padded_cases, laws=(images_apart(0), doubles(0), one_more), refuses=KERNELS, **NHWC,
-           packed=Packed(pool.max_pool2d_packed, packed_map, cases=sign_cases, words=True),
+           spreads=INFINITE, packed=Packed(pool.max_pool2d_packed, packed_map, cases=sign_cases, words=True),
            boundary=(call(MAP, kernel=(2, 3), stride=(1, 2), pad=(0, 0)),
                      call(MAP, kernel=(3, 3), stride=(2, 2), pad=(1, 1)))),
     record(pool.avg_pool2d, map_cases, laws=(images_apart(0), doubles(0), constant), refuses=KERNELS, **NHWC,
-           boundary=(call(MAP, kernel=(2, 3), stride=(1, 2)),), roundings=2),
+           spreads=ANYTHING, boundary=(call(MAP, kernel=(2, 3), stride=(1, 2)),), roundings=2),
     record(pool.adaptive_avg_pool2d, adaptive_cases, laws=(doubles(0), own_size), **NHWC,
            refuses=(refused("size is 0", MAP, size=0),), roundings=axis_roundings),
 )

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from ...metrics import saliency
 from ..laws import follows, twice, unmoved
-from ..op import Case, Law, call, record, refused
+from ..op import Case, Law, call, of_a_sum, record, refused
 from ..strategies import Limits, distinct, generators, one_of, whole
 from .metrics import CHESS, GREYS, kinds, probabilities, scores
 
@@ -34,7 +34,7 @@ def curve_cases(draw: st.DrawFn, limits: Limits) -> Case:
 
 def pixels(case: Case) -> int:
     """Sums over all pixels, and a few operations more."""
-    return case.args[0].size + 16
+    return of_a_sum(case.args[0].size) + 16
 
 
 LAST, TIE = np.zeros((3, 4), np.uint8), np.zeros((4, 5), np.uint8)

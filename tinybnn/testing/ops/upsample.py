@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ...notation import Array
 from ...ops import bitpack, upsample
 from ..laws import additive, adjoint, doubles, images_apart, inverse
-from ..op import Case, Packed, Words, call, record, refused
+from ..op import ANYTHING, Case, Packed, Words, call, record, refused
 from ..strategies import Limits, distinct, generators, integers, one_of, pair_of, pairs, signs, whole, word_edges
 
 scales = one_of(whole(1, 3), pairs(1, 3))
@@ -74,11 +74,12 @@ undo_wide = inverse("depth_to_space undoes it", lambda y, c: upsample.depth_to_s
 # fmt: off
 OPS = (
     record(upsample.upsample_nearest, map_cases, laws=(additive(0), images_apart(0), nearest, holds_the_map), **NHWC,
+           spreads=ANYTHING,
            packed=Packed(upsample.upsample_nearest_packed, packed_map, cases=sign_map_cases, words=True),
            refuses=(no_scale,)),
     record(upsample.upsample_bilinear, bilinear_cases, laws=(doubles(0),), refuses=(no_scale,), roundings=8, **NHWC),
-    record(upsample.depth_to_space, deep_cases, laws=(images_apart(0), deep, undo_deep), **NHWC,
+    record(upsample.depth_to_space, deep_cases, spreads=ANYTHING, laws=(images_apart(0), deep, undo_deep), **NHWC,
            refuses=(refused("x has 4 channels", MAP, scale=3), no_scale)),
-    record(upsample.space_to_depth, wide_cases, laws=(images_apart(0), wide, undo_wide), **NHWC,
+    record(upsample.space_to_depth, wide_cases, spreads=ANYTHING, laws=(images_apart(0), wide, undo_wide), **NHWC,
            refuses=(refused("x is 2 x 3", MAP, scale=2), no_scale)),
 )
