@@ -113,6 +113,14 @@ def test_a_halo_that_is_too_small_is_noticed(part, upsample, monkeypatch):
     assert not np.array_equal(joined(network, image, 1), logits)
 
 
+def test_interpolated_rows_do_not_depend_on_the_height():
+    x = np.random.default_rng(0).normal(size=(1, 500, 8, 16)).astype(np.float32)
+    whole, _ = UPSAMPLERS["bilinear"].forward(x, scale=2)
+    for first in range(0, 400, 37):
+        band, _ = UPSAMPLERS["bilinear"].forward(x[:, first : first + 100], scale=2)
+        assert np.array_equal(band[:, 2:-2], whole[:, 2 * first + 2 : 2 * first + 198])
+
+
 def test_bands_of_the_float_twin_agree_to_rounding():
     (twin,), image, logits = forms(TINY._replace(**VARIANTS["float twin"]))
     np.testing.assert_allclose(joined(twin, image, 1), logits, rtol=1e-4, atol=1e-5)
