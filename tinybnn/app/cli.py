@@ -181,11 +181,11 @@ def run_evaluate(model: Path, data: str | None, split: str, plain: bool) -> None
 def run_predict(images: list[Path], model: Path, out: Path, plain: bool) -> None:
     config, logits_of, _ = model_of(model, plain)
     for path in images:  # all can be read, and fit into memory, before anything is written
-        H, W, _ = read_image(path).shape
+        H, W, _ = (image := read_image(path)).shape
         if (need := memory_needed(logits_of, (H, W))) > (free := free_memory()):
             raise ValueError(f"predict: {path}, {H} x {W}, needs about {need:,.0f} MB of memory, {free:,.0f} are free")
     for path in images:
-        image = read_image(path)
+        image = image if len(images) == 1 else read_image(path)  # all at once may not fit
         label = np.empty(image.shape[:2], np.uint8)
         for rows, logits in predict_bands(logits_of, image, config.stride):
             label[rows] = logits.argmax(-1)

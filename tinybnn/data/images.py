@@ -178,9 +178,10 @@ def save_label(path: Path | str, label: Array) -> None:
 def save_overlay(path: Path | str, image: Array, label: Array) -> None:
     """Write the image (H, W, 3) with the colours of the label over it."""
     classes = 2 if label.max() < 2 else len(CITY_COLOURS)
+    tints = 0.45 * colours(np.arange(256), classes) / 255
     overlay = np.empty(image.shape, np.uint8)
-    for over, row, ids in zip(overlay, image, label):  # row by row, because a blend of floats takes 24 bytes a pixel
-        over[:] = np.rint(255 * (0.55 * np.asarray(row) + 0.45 * colours(ids, classes) / 255))
+    for over, row, ids in zip(overlay, image, label):  # row by row, because floats of the whole take 24 bytes a pixel
+        over[:] = np.rint(255 * (0.55 * row + tints[ids]))
     _save_png(path, overlay)
 
 

@@ -97,7 +97,8 @@ def logits_in_bands(network: Network, x: Array, pixels: int) -> Iterator[Array]:
     bands = min(units, ceil_div(x.shape[1] * x.shape[2], pixels))
     encoding, decoding = halos(config)
     rows = ceil_div(units, bands)
-    low = np.concatenate(list(in_bands(network.encode, x, config.stride, rows, encoding)), axis=1)
+    many = 4 * rows  # the encoder needs a quarter of the decoder's memory
+    low = np.concatenate(list(in_bands(network.encode, x, config.stride, many, encoding)), axis=1)
     low = network.attend(low)
     yield from in_bands(network.decode, low, 1, units if decoding is None else rows, decoding or 0)
 
