@@ -1,13 +1,18 @@
-"""The whole packed network against its float simulation, and the bytes of its weights."""
+"""The whole packed network against its float simulation, the bytes of its weights, and the memory of a prediction."""
 
+import subprocess
+import sys
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
 
+from tinybnn.data.samples import load
 from tinybnn.fast.network import forward_fast, prepare
 from tinybnn.model import net
 from tinybnn.model.deploy import forward_packed, pack_network, save_packed, weight_bytes
+from tinybnn.model.train import Training, save_run, start, train
 
 from .harness import Row, check, in_turn
 
@@ -38,6 +43,7 @@ def rows():
         ratio = timed.ratio("simulation", "fast")
         yield Row("packed network over its float simulation", f"{size} x {size}", ratio, timed.ms(), 1.5)
     yield from bytes_of_weights()
+    yield from memory_of_predictions()
 
 
 def bytes_of_weights():
@@ -59,3 +65,36 @@ def bytes_of_weights():
             words = whole - file.stat().st_size
             detail = f"{floats:,} bytes as float32, {words:,} in the file, headers included"
         yield Row("packed weights, times smaller on disk", case, floats / words, detail, bound)
+
+
+PEAK = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+"""Runs a command and prints the most memory that it had: a process of its own, so that it counts no other child."""
+
+
+def memory_of_predictions():
+    """The most memory of ``tinybnn predict``, the whole process, on a large picture; Windows has no such count."""
+    if sys.platform == "win32":
+        return
+    from PIL import Image
+
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    for data, classes in (("street", 19), ("photos", 2)):
+        images = load(data, "train")
+        run = train(start(net.Config(classes=classes), Training(steps=2)), images)
+        with tempfile.TemporaryDirectory() as folder:
+            model, picture = Path(folder) / "run", Path(folder) / "large.png"
+            save_run(model / "run.npz", run)
+            save_packed(model / "packed.npz", pack_network(run.params, run.state, run.config))
+            pixels = np.rint(255 * images[0].image).astype(np.uint8)
+            Image.fromarray(pixels).resize((2048, 1024)).save(picture)
+            for form, path, bound in (("packed", model / "packed.npz", 250), ("simulation", model, 600)):
+                command = [sys.executable, "-m", "tinybnn", "predict", picture, "--model", path, "--out", folder]
+                begin = time.perf_counter()
+                done = subprocess.run([sys.executable, "-c", PEAK, *command], stdout=-1, text=True, check=True)
+                detail = f"{time.perf_counter() - begin:.1f} s, interpreter, reading and drawing included"
+                case = f"1024 x 2048, {classes} classes, {form}"
+                yield Row("peak memory of predict", case, int(done.stdout) / unit, detail, bound, most=True, unit=" MB")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tinybnn.app import cli
 from tinybnn.app.cli import main
 from tinybnn.data.samples import samples_root
 from tinybnn.data.store import save_json
@@ -91,6 +93,15 @@ def test_predict_any_size(run, tmp_path, size):
     assert main(["predict", str(tmp_path / "in.png"), "--model", str(run), "--out", str(tmp_path / "out")]) == 0
     label, overlay = (np.asarray(Image.open(tmp_path / "out" / f"in_{kind}.png")) for kind in ("label", "overlay"))
     assert label.shape == size and set(np.unique(label)) <= {0, 1} and overlay.shape == (*size, 3)
+
+
+def test_a_picture_that_does_not_fit_is_refused_before_anything_is_written(run, tmp_path, capsys, monkeypatch):
+    Image.fromarray(np.zeros((64, 96, 3), np.uint8)).save(tmp_path / "in.png")
+    assert cli.free_memory() > 50
+    monkeypatch.setattr(cli, "free_memory", lambda: 0.25)
+    line = refused(capsys, "predict", tmp_path / "in.png", "--model", run, "--out", tmp_path / "out")
+    assert re.search(r"in.png, 64 x 96, needs about [1-9] MB of memory, 0 are free", line)
+    assert not (tmp_path / "out").exists()
 
 
 def test_info_prints_the_layer_table(run, capsys):

@@ -6,8 +6,10 @@ Ctrl-C saves is saved then too.
 """
 
 import argparse
+import os
+import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,9 +21,8 @@ from ..data.samples import LAYOUTS, Dataset, load
 from ..data.store import in_file, load_json, locked, options, save_json
 from ..model import cost, net
 from ..model.deploy import load_packed, pack_network, save_packed, weight_bytes
-from ..model.evaluate import differing_logits, evaluate, pad_to_multiple, predict
+from ..model.evaluate import differing_logits, evaluate, memory_needed, pad_to_multiple, predict_bands
 from ..model.train import Source, Training, TrainingError, load_run, logits_of, save_run, source_of, start, train
-from ..notation import Array
 from ..validate import need_int
 from .demo import FORMS, compare, demo, packed_logits, table
 from .process import INTERRUPTED, Output, message_of, signals
@@ -247,8 +248,15 @@ def run_evaluate(model: Path, data: str | None, split: str, plain: bool) -> None
 
 def run_predict(images: list[Path], model: Path, out: Path, plain: bool) -> None:
     config, logits_of, _ = model_of(model, plain)
-    for path, image in [(path, read_image(path)) for path in images]:  # read all before anything is written
-        label = predict(logits_of, image, config.stride).argmax(-1)
+    for path in images:  # all can be read, and fit into memory, before anything is written
+        H, W, _ = (image := read_image(path)).shape
+        if (need := memory_needed(logits_of, (H, W))) > (free := free_memory()):
+            raise ValueError(f"predict: {path}, {H} x {W}, needs about {need:,.0f} MB of memory, {free:,.0f} are free")
+    for path in images:
+        image = image if len(images) == 1 else read_image(path)  # all at once may not fit
+        label = np.empty(image.shape[:2], np.uint8)
+        for rows, logits in predict_bands(logits_of, image, config.stride):
+            label[rows] = logits.argmax(-1)
         save_label(out / f"{path.stem}_label.png", label)
         save_overlay(out / f"{path.stem}_overlay.png", image, label)
         print(out / f"{path.stem}_overlay.png")
@@ -309,11 +317,20 @@ def run_vectors(op: str, out: Path, word_bits: int, dtype: str, **how: Any) -> N
         print(path)
 
 
+def free_memory() -> float:
+    """MB that a program can get before the system swaps. Windows gives none beyond, so there NumPy raises an error."""
+    meminfo = Path("/proc/meminfo")
+    found = re.search(r"MemAvailable: *(\d+) kB", meminfo.read_text()) if meminfo.is_file() else None
+    if found:
+        return int(found[1]) / 1e3
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e6 if hasattr(os, "sysconf") else np.inf
+
+
 class Model(NamedTuple):
     """A network as a function from images to logits, and what it was trained on, if that is known."""
 
     config: net.Config
-    logits_of: Callable[[Array], Array]
+    logits_of: net.Network
     source: Source | None
 
 

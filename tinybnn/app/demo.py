@@ -1,7 +1,7 @@
 """``tinybnn demo`` and ``tinybnn compare``: train the four variants, print their scores and costs, draw pictures."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +9,13 @@ import numpy as np
 
 from ..data.samples import Dataset, Sample, load
 from ..data.store import save_json
-from ..fast.network import forward_fast, prepare
-from ..model import cost
-from ..model.deploy import Packed, forward_packed, pack_network, save_packed, weight_bytes
+from ..fast.network import prepare
+from ..model import cost, deploy
+from ..model.deploy import Packed, pack_network, save_packed, weight_bytes
 from ..model.evaluate import differing_logits
-from ..model.net import Config
+from ..model.net import Config, Network
 from ..model.train import logits_of, save_run
-from ..notation import IGNORE, Array
+from ..notation import IGNORE
 from ..validate import need_choice, need_int
 from . import pictures
 from .variants import RECIPES, VARIANTS, Trained, cost_row, train_variant
@@ -27,12 +27,9 @@ FORMS = {False: "fast packed form", True: "plain packed form"}
 """The two forms of a packed network, by ``--plain``."""
 
 
-def packed_logits(packed: Packed, plain: bool = False) -> Callable[[Array], Array]:
+def packed_logits(packed: Packed, plain: bool = False) -> Network:
     """A packed network as a function from images to logits, in the fast or in the plain form."""
-    if plain:
-        return lambda x: forward_packed(packed, x)
-    network = prepare(packed)
-    return lambda x: forward_fast(network, x)
+    return deploy.network(packed) if plain else prepare(packed)
 
 
 def demo(

@@ -6,17 +6,17 @@ scale, shift, shortcut and activation are applied while it is in the cache. A ph
 upsampled pixel; the branches of an upsampling are added before their phases are joined.
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
-from ..model import net
+from ..model import deploy, net
 from ..model.blocks import ATTENTION, Arrays, activate, banks, gates, shortcut, without_prefix
 from ..model.deploy import Packed
 from ..notation import Array
 from ..ops.activation import sigmoid
 from ..ops.bitpack import binarize_packed
-from ..ops.conv import conv2d
 from ..ops.multibranch import checked, expand
 from ..ops.upsample import NEAREST, UPSAMPLERS
 from .conv import Geometry, Tiles, filters, place, plan, tiles
@@ -30,41 +30,30 @@ class Layer(NamedTuple):
     banks: list[Filters]
 
 
-class FastNetwork(NamedTuple):
-    """A packed network, prepared for many images."""
+def prepare(packed: Packed) -> net.Network:
+    """The packed network by its blocks, ready for many images: packed weights are turned into floats.
 
-    packed: Packed
-    layers: dict[str, Layer]
-
-
-def prepare(packed: Packed) -> FastNetwork:
-    """Turn packed weights into floats: 8 times their memory with 16 channels, 32 with 64, and more with phases."""
+    These take 8 times the memory of the words with 16 channels, 32 times with 64, and more with phases.
+    """
     arrays, config = packed
     decoder = {name for name, *_ in net.decoder(config)}
-    up = (2, 2) if UPSAMPLERS[config.upsample] == NEAREST else (1, 1)
+    phases = (2, 2) if UPSAMPLERS[config.upsample] == NEAREST else (1, 1)
     layers = {}
     for name in net.layer_names(config):
         p = without_prefix(arrays, name)
-        scale = up if name in decoder else (1, 1)
+        scale = phases if name in decoder else (1, 1)
         layers[name] = Layer(p, [filters(w, p["tau"].shape[-1], scale) for w in banks(p["w"])])
-    return FastNetwork(packed, layers)
+    return replace(
+        deploy.network(packed),
+        residual=lambda name, x, stride: residual(x, layers[name], config, stride),
+        attention=lambda name, x: attention(x, layers[name], config),
+        up=lambda name, x: up(x, layers[name], config),
+    )
 
 
-def forward_fast(network: FastNetwork, x: Array) -> Array:
+def forward_fast(network: net.Network, x: Array) -> Array:
     """Logits of a prepared network; arguments and result as in :func:`tinybnn.model.deploy.forward_packed`."""
-    (arrays, config), layers = network
-    net.need_images("forward_fast", x, arrays, config)
-    stem, head = without_prefix(arrays, "stem"), without_prefix(arrays, "head")
-    z, _ = conv2d(x - x.dtype.type(0.5), stem["w"], stride=2, pad=1)  # (1)
-    y, _ = activate(z * stem["scale"] + stem["shift"], stem)
-    for name, _, _, stride in net.encoder(config):  # (2)
-        y = residual(y, layers[name], config, stride)
-    if config.attention != "none":  # (3)
-        y = attention(y, layers["att"], config)
-    for name, *_ in net.decoder(config):  # (4)
-        y = up(y, layers[name], config)
-    logits, _ = conv2d(y, head["w"])  # (5)
-    return logits + head["b"]
+    return network(x)
 
 
 def residual(x: Array, layer: Layer, config: net.Config, stride: int) -> Array:

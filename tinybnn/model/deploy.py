@@ -26,7 +26,7 @@ from ..notation import Array
 from ..ops.binarize import sign
 from ..ops.binary_conv import conv2d_packed, pack_weights
 from ..ops.bitpack import binarize_packed, words
-from ..ops.conv import conv2d
+from ..ops.conv import conv2d_by_row
 from ..ops.fold import fold_threshold
 from ..ops.multibranch import multi_branch_upsample_packed
 from ..ops.norm import scale_shift
@@ -136,19 +136,28 @@ def forward_packed(packed: Packed, x: Array) -> Array:
     -------
     logits : ndarray of shape (N, H, W, L)
     """
+    return network(packed)(x)
+
+
+def network(packed: Packed) -> net.Network:
+    """The packed network by its blocks."""
     arrays, config = packed
-    net.need_images("forward_packed", x, arrays, config)
-    stem, head = without_prefix(arrays, "stem"), without_prefix(arrays, "head")
-    z, _ = conv2d(x - x.dtype.type(0.5), stem["w"], stride=2, pad=1)  # (1)
-    y, _ = activate(z * stem["scale"] + stem["shift"], stem)
-    for name, _, _, stride in net.encoder(config):  # (2)
-        y = residual_packed(y, without_prefix(arrays, name), config, stride)
-    if config.attention != "none":  # (3)
-        y = attention_packed(y, without_prefix(arrays, "att"), config)
-    for name, *_ in net.decoder(config):  # (4)
-        y = up_packed(y, without_prefix(arrays, name), config)
-    logits, _ = conv2d(y, head["w"])  # (5)
-    return logits + head["b"]
+    of = partial(without_prefix, arrays)
+    return net.Network(
+        config,
+        stem=lambda x: stem_packed(net.need_images("forward_packed", x, arrays, config), of("stem")),
+        residual=lambda name, x, stride: residual_packed(x, of(name), config, stride),
+        attention=lambda name, x: attention_packed(x, of(name), config),
+        up=lambda name, x: up_packed(x, of(name), config),
+        head=lambda x: conv2d_by_row(x, arrays["head.w"]) + arrays["head.b"],
+        packed=True,
+    )
+
+
+def stem_packed(x: Array, p: Arrays) -> Array:
+    """:func:`tinybnn.model.net.stem` with batch norm as a scale and a shift."""
+    z = conv2d_by_row(x - x.dtype.type(0.5), p["w"], stride=2, pad=1)
+    return activate(z * p["scale"] + p["shift"], p)[0]
 
 
 def residual_packed(x: Array, p: Arrays, config: net.Config, stride: int) -> Array:

@@ -1,6 +1,6 @@
 """Scores of any predictor on any data set, by the metrics of the data set's own task."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,9 +8,14 @@ import numpy as np
 from ..data.samples import Dataset, Sample
 from ..metrics.labels import confusion_matrix, iou_per_class, mean_iou, road_scores, threshold_counts
 from ..metrics.saliency import e_measure, f_curve, mae, max_f, s_measure
-from ..notation import HW, Array, Pair
+from ..notation import HW, Array, Pair, ceil_div
 from ..ops.activation import sigmoid
 from ..validate import need_int, need_pair, need_shape
+from .cost import anchors
+from .net import Config, Network
+
+BAND = 2**18
+"""Pixels of an image that are predicted at a time. In the float simulation they take some 200 MB."""
 
 
 def pad_to_multiple(image: Array, m: int) -> tuple[Array, HW]:
@@ -40,7 +45,8 @@ def pad_to_multiple(image: Array, m: int) -> tuple[Array, HW]:
     need_int("pad_to_multiple", "H", H, 1)
     need_int("pad_to_multiple", "W", W, 1)
     m = need_int("pad_to_multiple", "m", m, 1)
-    return np.pad(image, ((0, -H % m), (0, -W % m), (0, 0)), mode="symmetric"), (H, W)
+    missing = (0, -H % m), (0, -W % m), (0, 0)
+    return np.pad(image, missing, mode="symmetric") if np.any(missing) else image, (H, W)
 
 
 def crop_back(array: Array, size: Pair) -> Array:
@@ -56,16 +62,96 @@ def predict(logits_of: Callable[[Array], Array], image: Array, stride: int) -> A
 
     ``logits_of`` is a function from a batch (1, H, W, 3) to logits (1, H, W, L).
     """
-    padded, size = pad_to_multiple(image, stride)
-    return crop_back(logits_of(padded[None])[0], size)
+    bands = [logits for _, logits in predict_bands(logits_of, image, stride)]
+    return bands[0] if len(bands) == 1 else np.concatenate(bands)
+
+
+def predict_bands(
+    logits_of: Callable[[Array], Array], image: Array, stride: int, pixels: int = BAND
+) -> Iterator[tuple[slice, Array]]:
+    """The logits of :func:`predict` from top to bottom, some rows at a time: ``(rows, logits[rows])``.
+
+    A :class:`tinybnn.model.net.Network` computes bands of about ``pixels`` pixels, so that its memory grows with the
+    map of low resolution alone. Any other function computes the whole image.
+
+    Exactness: a binary network gives the same bits for every ``pixels``: its binary layers are exact, and its float
+    layers multiply row by row. The float twin multiplies several rows at once, so its bands agree to rounding.
+    Gates per position and upsampling with aligned corners need the whole map, so their decoder runs in one band.
+    """
+    padded, (H, W) = pad_to_multiple(image, stride)
+    x = padded[None]
+    end = 0
+    try:
+        for logits in logits_in_bands(logits_of, x, pixels) if isinstance(logits_of, Network) else [logits_of(x)]:
+            start, end = end, min(H, end + logits.shape[1])
+            yield slice(start, end), logits[0, : end - start, :W]
+    except MemoryError:
+        need = f", it needs about {memory_needed(logits_of, (H, W)):,.0f} MB" if isinstance(logits_of, Network) else ""
+        raise ValueError(f"predict: an image of {H} x {W} does not fit into memory{need}") from None
+
+
+def logits_in_bands(network: Network, x: Array, pixels: int) -> Iterator[Array]:
+    """The logits of images whose sides are multiples of the stride, band by band."""
+    config = network.config
+    units = ceil_div(x.shape[1], config.stride)
+    bands = min(units, ceil_div(x.shape[1] * x.shape[2], pixels))
+    encoding, decoding = halos(config)
+    rows = ceil_div(units, bands)
+    many = 4 * rows  # the encoder needs a quarter of the decoder's memory
+    low = np.concatenate(list(in_bands(network.encode, x, config.stride, many, encoding)), axis=1)
+    low = network.attend(low)
+    yield from in_bands(network.decode, low, 1, units if decoding is None else rows, decoding or 0)
+
+
+def halos(config: Config) -> tuple[int, int | None]:
+    """Rows of the low resolution beyond a band that encoder and decoder read; None if a row's result needs them all.
+
+    A 3x3 convolution reads one row more on each side. Counted in rows of the low resolution, that is at most 1 for the
+    stem and the halvings together, and 2 for all other blocks of the encoder. Each upsampling block needs half of what
+    the next one needs and half a row more, and interpolation one more: together 1, or 2.
+    """
+    whole = config.upsample == "bilinear-corners" or config.gate == "position" and config.branches > 1
+    return 2 * config.depth - 1, None if whole else 1 + (config.upsample == "bilinear")
+
+
+def in_bands(f: Callable[[Array], Array], x: Array, unit: int, rows: int, halo: int) -> Iterator[Array]:
+    """The rows of ``f(x)``, ``rows`` units at a time; a unit is ``unit`` rows of ``x``.
+
+    ``f`` gets each band with ``halo`` more units on both sides, as far as there are any, and their results are cut off.
+    So only the true border is padded as a border.
+    """
+    units = ceil_div(x.shape[1], unit)
+    for first in range(0, units, rows):
+        last = min(units, first + rows)
+        top, bottom = max(0, first - halo), min(units, last + halo)
+        y = f(x[:, unit * top : unit * bottom])
+        scale = y.shape[1] // (bottom - top)
+        yield y[:, scale * (first - top) : scale * (last - top)]
+
+
+def memory_needed(network: Network, size: HW) -> float:
+    """About how many MB :func:`predict_bands` needs for an image of ``size`` (H, W), together with the image itself.
+
+    Attention to the map of low resolution needs the most, or a band in the decoder. How many maps and score matrices
+    are in memory at once was measured.
+    """
+    (H, W), c = size, network.config
+    T, D = ceil_div(H, c.stride) * ceil_div(W, c.stride), c.width * 2**c.stages
+    keys = {"full": T, "pooled": anchors(c.levels), "two-part": anchors(c.levels)}.get(c.attention, 0)
+    attention = (11 if network.packed else 24) * T * D + 3.5 * c.heads * T * keys
+    halo = halos(c)[1]
+    pixels = H * W if halo is None else min(H * W, BAND + 2 * halo * c.stride * W)
+    maps = (5 + 2 * c.branches) * (1 if c.upsample == "nearest" else 1.5) * (0.7 if network.packed else 1)
+    decoder = pixels * (maps * c.width + 2 * c.classes) + 2 * T * D
+    return 4 * (6 * H * W + max(attention, decoder)) / 1e6
 
 
 def differing_logits(
     one: Callable[[Array], Array], other: Callable[[Array], Array], samples: Dataset | Sequence[Sample], stride: int
 ) -> int:
     """How many logits of all samples differ, by ``==``, between two forms of a network, each as in :func:`predict`."""
-    batches = (pad_to_multiple(image, stride)[0][None] for image, *_ in samples)
-    return sum(int((one(x) != other(x)).sum()) for x in batches)
+    pairs = ((predict(form, image, stride) for form in (one, other)) for image, *_ in samples)
+    return sum(int((a != b).sum()) for a, b in pairs)
 
 
 def probability(logits: Array) -> Array:

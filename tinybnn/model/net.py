@@ -23,15 +23,16 @@ blocks and sizes are not known to us, so they are ours.
 from __future__ import annotations  # so that numpy.random is loaded when it is used, not here
 
 import math
-from collections.abc import Collection, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..data.store import options
 from ..notation import Array
 from ..ops.binarize import QUANTIZERS, Quantizer, channel_sum, real
-from ..ops.conv import ConvCache, conv2d, conv2d_backward, weight_gradient
+from ..ops.conv import ConvCache, conv2d, conv2d_backward, conv2d_by_row, weight_gradient
 from ..ops.upsample import UPSAMPLERS
 from ..validate import need_choice, need_float, need_int, need_shape
 from . import blocks
@@ -204,6 +205,70 @@ def binary_weights(params: Collection[str]) -> tuple[str, ...]:
 # -- the pair -------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Network:
+    """A form of the network, by the functions that compute its blocks: the float simulation, or a packed one.
+
+    Called with images it gives their logits. Attention reads the whole map. ``encode`` and ``decode`` read a few rows
+    around each row of their result, so they can also work on bands (:mod:`tinybnn.model.evaluate`).
+    """
+
+    config: Config
+    stem: Callable[[Array], Array]
+    residual: Callable[[str, Array, int], Array]  # name, input, stride
+    attention: Callable[[str, Array], Array]
+    up: Callable[[str, Array], Array]
+    head: Callable[[Array], Array]
+    packed: bool = False  # takes less memory than the simulation
+
+    def encode(self, x: Array) -> Array:
+        """Images to the map of low resolution."""
+        x = self.stem(x)  # (1)
+        for name, _, _, stride in encoder(self.config):  # (2)
+            x = self.residual(name, x, stride)
+        return x
+
+    def attend(self, x: Array) -> Array:
+        """The map of low resolution after attention."""
+        return x if self.config.attention == "none" else self.attention("att", x)  # (3)
+
+    def decode(self, x: Array) -> Array:
+        """The map of low resolution to logits."""
+        for name, *_ in decoder(self.config):  # (4)
+            x = self.up(name, x)
+        return self.head(x)  # (5)
+
+    def __call__(self, x: Array) -> Array:
+        return self.decode(self.attend(self.encode(x)))
+
+
+def network(
+    params: Arrays, state: Arrays, config: Config, *, train: bool = False, quantizer: Quantizer | None = None,
+    keep: Callable[[str, Any, Arrays], None] = lambda name, cache, statistics: None,
+) -> Network:  # fmt: skip
+    """The network in floats; ``keep`` gets the name, the cache and the statistics of each block after it ran."""
+    binary = {"quantizer": quantizer or quantizer_of(config), "train": train}
+    padded = binary | {"pad_value": config.pad_value}
+    attention = {"kind": config.attention, "heads": config.heads, "levels": config.levels}
+
+    def run(block, name, x, **options):
+        """One block with its own parameters and statistics."""
+        y, cache, s = block(x, *parts(params, state, name), **options)
+        keep(name, cache, s)
+        return y
+
+    return Network(
+        config,
+        stem=lambda x: run(stem, "stem", need_images("net.forward", x, params, config), train=train),
+        residual=lambda name, x, stride: run(
+            blocks.residual_block, name, x, **padded, stride=stride, residual=config.residual
+        ),
+        attention=lambda name, x: run(blocks.attention_block, name, x, **binary, **attention),
+        up=lambda name, x: run(blocks.up_block, name, x, **padded, upsampler=UPSAMPLERS[config.upsample]),
+        head=lambda x: run(classifier, "head", x, train=train),
+    )
+
+
 def forward(
     params: Arrays, state: Arrays, x: Array, config: Config, *, train: bool = False, quantizer: Quantizer | None = None
 ) -> tuple[Array, list, Arrays]:
@@ -227,33 +292,22 @@ def forward(
         The caches of all parts; :func:`backward` needs those of ``train=True``.
     state : dict
     """
-    need_images("net.forward", x, params, config)
-    binary = {"quantizer": quantizer or quantizer_of(config), "train": train}
-    padded = binary | {"pad_value": config.pad_value}
     caches: list = []
     new_state: Arrays = {}
 
-    def run(block, name, x, **options):
-        """One block with its own parameters, statistics and cache."""
-        y, cache, s = block(x, *parts(params, state, name), **options)
+    def keep(name, cache, statistics):
         caches.append(cache)
-        new_state.update(with_prefix(s, name))
-        return y
+        new_state.update(with_prefix(statistics, name))
 
-    x = run(stem, "stem", x, train=train)  # (1)
-    for name, _, _, stride in encoder(config):  # (2)
-        x = run(blocks.residual_block, name, x, **padded, stride=stride, residual=config.residual)
-    if config.attention != "none":  # (3)
-        attention = {"kind": config.attention, "heads": config.heads, "levels": config.levels}
-        x = run(blocks.attention_block, "att", x, **binary, **attention)
-    for name, *_ in decoder(config):  # (4)
-        x = run(blocks.up_block, name, x, **padded, upsampler=UPSAMPLERS[config.upsample])
-    logits = run(classifier, "head", x)  # (5)
+    logits = network(params, state, config, train=train, quantizer=quantizer, keep=keep)(x)
     return logits, caches, new_state
 
 
 def backward(dlogits: Array, caches: list, config: Config) -> Arrays:
-    """Gradients of every parameter, in a dict with the keys of ``params``; that of the image is not computed."""
+    """Gradients of every parameter, in a dict with the keys of ``params``; that of the image is not computed.
+
+    Its steps undo those of :class:`Network`, from the last to the first.
+    """
     caches = list(caches)
     gradients: Arrays = {}
 
@@ -273,12 +327,13 @@ def backward(dlogits: Array, caches: list, config: Config) -> Arrays:
     return gradients
 
 
-def need_images(op: str, x: Array, params: Arrays, config: Config) -> None:
+def need_images(op: str, x: Array, params: Arrays, config: Config) -> Array:
     """Refuse images of another dtype than the network's, or whose sides are no multiples of its stride."""
     need_float(op, x=x, **{"stem.w": params["stem.w"]})
     _, H, W, _ = need_shape(op, "x", x, "N H W 3")
     if H % config.stride or W % config.stride:
         raise ValueError(f"{op}: x is {H} x {W}, expected multiples of {config.stride}; pad it first")
+    return x
 
 
 # -- the two float ends ---------------------------------------------------------------------------------------------
@@ -286,7 +341,8 @@ def need_images(op: str, x: Array, params: Arrays, config: Config) -> None:
 
 def stem(x: Array, p: Arrays, s: Arrays, *, train: bool) -> tuple[Array, tuple, Arrays]:
     """Float 3x3 convolution with stride 2 on centred pixels, batch norm, activation."""
-    z, conv = conv2d(x - x.dtype.type(0.5), p["w"], stride=2, pad=1)  # (1)
+    centred, options = x - x.dtype.type(0.5), {"stride": 2, "pad": 1}
+    z, conv = conv2d(centred, p["w"], **options) if train else (conv2d_by_row(centred, p["w"], **options), None)  # (1)
     n, norm, s = normalise(z, p, s, train)  # (2)
     y, act = activate(n, p)  # (3)
     return y, (p, conv, norm, act), s
@@ -300,9 +356,9 @@ def stem_backward(dy: Array, cache: tuple) -> tuple[None, Arrays]:
     return None, dp | dnorm | {"w": weight_gradient(dz, conv)}  # (1)
 
 
-def classifier(x: Array, p: Arrays, s: Arrays) -> tuple[Array, ConvCache, Arrays]:
+def classifier(x: Array, p: Arrays, s: Arrays, *, train: bool) -> tuple[Array, ConvCache | None, Arrays]:
     """Float 1x1 convolution with a bias."""
-    y, conv = conv2d(x, p["w"])
+    y, conv = conv2d(x, p["w"]) if train else (conv2d_by_row(x, p["w"]), None)
     return y + p["b"], conv, s
 
 

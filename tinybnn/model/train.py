@@ -79,9 +79,9 @@ class Run(NamedTuple):
     source: Source | None = None
 
 
-def logits_of(run: Run) -> Callable[[Array], Array]:
+def logits_of(run: Run) -> net.Network:
     """The float simulation of a run, as a function from a batch of images to logits."""
-    return lambda x: net.forward(run.params, run.state, x, run.config)[0]
+    return net.network(run.params, run.state, run.config)
 
 
 class TrainingError(ArithmeticError):

@@ -142,13 +142,12 @@ def upsample_bilinear(x: Array, *, scale: Pair = 2, align_corners: bool = False)
     array([0.   , 1.333, 2.667, 4.   ])
     """
     need_float("upsample_bilinear", x=x)
-    N, H, W, C = need_shape("upsample_bilinear", "x", x, "N H W C")
+    _, H, W, _ = need_shape("upsample_bilinear", "x", x, "N H W C")
     SH, SW = need_pair("upsample_bilinear", "scale", scale, 1)
     need_kind("upsample_bilinear", "align_corners", align_corners, bool)
     need_finite("upsample_bilinear", x=x)
     A, B = (interpolation(n, s, align_corners).astype(x.dtype) for n, s in ((H, SH), (W, SW)))
-    tall = (A @ x.reshape(N, H, W * C)).reshape(N, SH * H, W, C)  # (1)
-    return B @ tall, BilinearCache(A, B)  # (2)
+    return B @ mix_rows(A, x), BilinearCache(A, B)  # (1) (2)
 
 
 def upsample_bilinear_backward(dy: Array, cache: BilinearCache) -> Array:
@@ -172,6 +171,17 @@ def interpolation(n: int, scale: int, align_corners: bool) -> Array:
     i = np.arange(scale * n)
     p = i * (n - 1) / max(scale * n - 1, 1) if align_corners else np.clip((i + 0.5) / scale - 0.5, 0, n - 1)
     return np.maximum(0, 1 - np.abs(p[:, None] - np.arange(n)))
+
+
+def mix_rows(A: Array, x: Array) -> Array:
+    """``A`` times the rows of ``x`` (N, H, W, C), by the two weights of each row of ``A``.
+
+    A matrix product would round in another way for another H. So a band of rows has the bits that it has in the whole.
+    """
+    i, top = np.arange(len(A)), (A > 0).argmax(1)
+    bottom = np.minimum(top + 1, A.shape[1] - 1)
+    first, second = (weights[:, None, None] for weights in (A[i, top], A[i, bottom] * (bottom > top)))
+    return x[:, top] * first + x[:, bottom] * second
 
 
 class Upsampler(NamedTuple):
