@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tinybnn.app.cli import main
+from tinybnn.app.cli import main, model_of
+from tinybnn.data.images import TRAIN_ID, read_image
 from tinybnn.data.samples import samples_root
 from tinybnn.model.deploy import load_packed
+from tinybnn.model.evaluate import predict, probability
 from tinybnn.model.train import load_run
 
 TINY = ["--width", "4", "--stages", "1", "--depth", "1", "--batch", "2", "--crop", "32", "--levels", "1", "2"]
@@ -88,6 +90,73 @@ def test_predict_any_size(run, tmp_path, size):
     assert main(["predict", str(tmp_path / "in.png"), "--model", str(run), "--out", str(tmp_path / "out")]) == 0
     label, overlay = (np.asarray(Image.open(tmp_path / "out" / f"in_{kind}.png")) for kind in ("label", "overlay"))
     assert label.shape == size and set(np.unique(label)) <= {0, 1} and overlay.shape == (*size, 3)
+
+
+@pytest.fixture(scope="module")
+def street(tmp_path_factory):
+    """A small trained run on the shipped streets."""
+    folder = tmp_path_factory.mktemp("street") / "run"
+    assert main(["train", "--data", "street", "--out", str(folder), "--steps", "2", *TINY]) == 0
+    return folder
+
+
+def stored(path):
+    with Image.open(path) as file:
+        file.load()
+    return file
+
+
+def test_predict_writes_what_is_asked(run, street, tmp_path, capsys):
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (9, 12, 3), np.uint8)).save(tmp_path / "a.png")
+    image, out = str(tmp_path / "a.png"), tmp_path / "out"
+    kinds = ["labels", "trainIds", "labelIds", "overlay"]
+    assert main(["predict", image, "--model", str(street), "--out", str(out), "--write", *kinds]) == 0
+    files = ["a_label.png", "a_overlay.png", "labelIds/a.png", "trainIds/a.png"]
+    assert sorted(p.relative_to(out).as_posix() for p in out.rglob("*.png")) == files
+    label, ids, train_ids = (stored(out / name) for name in (files[0], *files[2:]))
+    assert (label.mode, ids.mode, train_ids.mode) == ("P", "L", "L")
+    np.testing.assert_array_equal(label, train_ids)
+    np.testing.assert_array_equal(TRAIN_ID[np.asarray(ids)], train_ids)
+    assert main(["predict", image, "--model", str(run), "--out", str(out), "--write", "probability", "labels"]) == 0
+    model, pixels = model_of(run), read_image(image)
+    p = probability(predict(model.logits_of, pixels, model.config.stride))
+    np.testing.assert_array_equal(stored(out / "probability" / "a.png"), np.rint(255 * p))
+    for folder, kind, has, need in ((run, "labelIds", 2, 19), (street, "probability", 19, 2)):
+        line = refused(capsys, "predict", image, "--model", folder, "--out", tmp_path / "none", "--write", kind)
+        assert (
+            f"--write is {kind}, and the network has {has} classes, expected {need}" in line
+            and not (tmp_path / "none").exists()
+        )
+
+
+def test_results_of_one_name_are_refused_before_anything_is_computed(run, tmp_path, capsys):
+    names = ["a/1.png", "b/1.png", "a/1.jpg", "a/N\u00e9.png", "b/ne\u0301.PNG", "2.png"]
+    for name in [*names, "out/2_label.png", "out/probability/3.png"]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+    for one, other, *write in (
+        ("a/1.png", "b/1.png"), ("a/1.png", "a/1.jpg"), ("a/1.png", "b/../a/1.png"), (names[3], names[4]),
+        ("2.png", "out/2_label.png"), ("a/1.png", "out/probability/3.png", "--write", "probability"),
+    ):  # fmt: skip
+        before = sorted(tmp_path.rglob("*"))
+        argv = [tmp_path / one, tmp_path / other, "--model", tmp_path / "no model", "--out", tmp_path / "out", *write]
+        assert "expected other names, or another --out" in refused(capsys, "predict", *argv)
+        assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_the_official_scorer_of_cityscapes_reads_the_predictions(street, tmp_path, monkeypatch):
+    reason = "the witness needs: pip install cityscapesscripts"
+    scorer = pytest.importorskip("cityscapesscripts.evaluation.evalPixelLevelSemanticLabeling", reason=reason)
+    root = samples_root() / "street" / "cityscapes"
+    images = sorted(map(str, root.glob("leftImg8bit/val/*/*.png")))
+    assert main(["predict", *images, "--model", str(street), "--out", str(tmp_path), "--write", "labelIds"]) == 0
+    for name, value in {"predictionPath": tmp_path, "predictionWalk": None, "evalInstLevelScore": False,
+                        "JSONOutput": False, "quiet": True, "evalLabels": []}.items():  # fmt: skip
+        monkeypatch.setattr(scorer.args, name, value)
+    truths = sorted(map(str, root.glob("gtFine/val/*/*_labelIds.png")))
+    found = scorer.evaluateImgLists([scorer.getPrediction(scorer.args, t) for t in truths], truths, scorer.args)
+    ours = json.loads((street / "scores.json").read_text())["mIoU"]
+    np.testing.assert_allclose(found["averageScoreClasses"], ours, rtol=1e-12)
 
 
 def test_info_prints_the_layer_table(run, capsys):

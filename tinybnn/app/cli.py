@@ -7,18 +7,21 @@ simulation gives exit status 1, and an interrupted run 130.
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+import unicodedata
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..data.images import read_image, save_label, save_overlay
+from ..data.images import CITY_CLASSES, LABEL_ID, DataWarning, read_image, save_label, save_overlay
 from ..data.samples import LAYOUTS, Dataset, load
 from ..data.store import options, save_json
 from ..model import cost, net
 from ..model.deploy import load_packed, pack_network, save_packed, weight_bytes
-from ..model.evaluate import differing_logits, evaluate, predict
+from ..model.evaluate import differing_logits, evaluate, predict, probability
 from ..model.train import Training, TrainingError, load_run, logits_of, start, train
 from ..notation import Array
 from .demo import FORMS, compare, demo, packed_logits, table
@@ -26,18 +29,42 @@ from .demo import FORMS, compare, demo, packed_logits, table
 DATA = f"KIND:PATH, KIND one of {', '.join(LAYOUTS)}; photos and street are shipped and need no PATH"
 
 
+WRITTEN = {"labels": "{}_label.png", "overlay": "{}_overlay.png"}
+WRITTEN |= {kind: kind + "/{}.png" for kind in ("trainIds", "labelIds", "probability")}
+"""What ``predict`` can write, and where in its folder. What other programs read has a folder for itself."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb, a function of the arguments that its options name; return the exit status."""
     arguments = vars(parser().parse_args(argv))
     verb = arguments.pop("verb")
     try:
-        return verb(**arguments) or 0
+        with notices():
+            return verb(**arguments) or 0
     except (ValueError, TypeError, OSError, ImportError, TrainingError) as error:
         print(f"tinybnn: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("tinybnn: interrupted", file=sys.stderr)
         return 130
+
+
+@contextmanager
+def notices() -> Iterator[None]:
+    """Print each warning about data once, in one line on standard error, above a progress bar if there is one."""
+    from tqdm import tqdm
+
+    said = set[str]()
+
+    def say(message: Warning | str, *_: Any, **__: Any) -> None:
+        if str(message) not in said:
+            said.add(str(message))
+            tqdm.write(f"tinybnn: {message}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", DataWarning)
+        warnings.showwarning = say
+        yield
 
 
 def parser() -> argparse.ArgumentParser:
@@ -82,7 +109,10 @@ def parser() -> argparse.ArgumentParser:
     p = verb(run_predict, "predict", "label images of any size, and draw overlays")
     p.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
     p.add_argument("--model", type=Path, required=True, metavar="RUN", help="folder of a run, or a packed .npz")
-    p.add_argument("--out", type=Path, required=True, help="folder for IMAGE_label.png and IMAGE_overlay.png")
+    p.add_argument("--out", type=Path, required=True, help="folder for the results")
+    text = "labels: class numbers, with colours; trainIds, labelIds: of Cityscapes, grey; probability: of class 1, grey"
+    p.add_argument("--write", nargs="+", choices=WRITTEN, default=["labels", "overlay"],
+                   help=f"{text} (default labels overlay)")  # fmt: skip
     p.add_argument("--plain", action="store_true", help="run a packed network in its plain form, which is slower")
 
     p = verb(run_pack, "pack", "pack a trained network, and check it against its simulation")
@@ -177,13 +207,45 @@ def run_evaluate(model: Path, data: str | None, split: str, plain: bool) -> None
     report(model if model.is_dir() else None, scores_of(scored, load(data, split)))
 
 
-def run_predict(images: list[Path], model: Path, out: Path, plain: bool) -> None:
-    config, logits_of, _ = model_of(model, plain)
-    for path, image in [(path, read_image(path)) for path in images]:  # read all before anything is written
-        label = predict(logits_of, image, config.stride).argmax(-1)
-        save_label(out / f"{path.stem}_label.png", label)
-        save_overlay(out / f"{path.stem}_overlay.png", image, label)
-        print(out / f"{path.stem}_overlay.png")
+def run_predict(images: list[Path], model: Path, out: Path, write: list[str], plain: bool) -> None:
+    targets = results(images, out, list(dict.fromkeys(write)))
+    config, logits_of, *_ = model_of(model, plain)
+    need = {"trainIds": len(CITY_CLASSES), "labelIds": len(CITY_CLASSES), "probability": 2}
+    if wrong := [kind for kind in write if need.get(kind, config.classes) != config.classes]:
+        has = f"the network has {config.classes} classes, expected {need[wrong[0]]}"
+        raise ValueError(f"predict: --write is {wrong[0]}, and {has}")
+    for path in images:  # a file that cannot be read is found before anything is written
+        read_image(path)
+    for path, files in zip(images, targets):
+        image = read_image(path)
+        logits = predict(logits_of, image, config.stride)
+        label = logits.argmax(-1)
+        for kind, file in files.items():
+            if kind == "overlay":
+                save_overlay(file, image, label, config.classes)
+            elif kind == "labels":
+                save_label(file, label, config.classes)
+            else:
+                grey = np.rint(255 * probability(logits)) if kind == "probability" else label
+                save_label(file, LABEL_ID[label] if kind == "labelIds" else grey)
+            print(file)
+
+
+def results(images: list[Path], out: Path, write: list[str]) -> list[dict[str, Path]]:
+    """The files that each image becomes, all different, and none an image, also where the case of a name is lost."""
+
+    def key(path: Path) -> str:
+        return unicodedata.normalize("NFC", str(path)).casefold()
+
+    taken = {key(name): path for path in images for name in (path.resolve(), path.parent.resolve() / path.name)}
+    files = [{kind: out / WRITTEN[kind].format(path.stem) for kind in write} for path in images]
+    for path, own in zip(images, files):
+        for file in own.values():
+            if other := taken.get(name := key(out.resolve() / file.relative_to(out))):
+                why = "expected other names, or another --out"
+                raise ValueError(f"predict: {file} would be written for {path}, and belongs to {other}, {why}")
+            taken[name] = path
+    return files
 
 
 def run_pack(model: Path, out: Path | None, plain: bool) -> int | None:
