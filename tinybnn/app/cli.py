@@ -29,6 +29,9 @@ from .demo import FORMS, compare, demo, packed_logits, table
 DATA = f"KIND:PATH, KIND one of {', '.join(LAYOUTS)}; photos and street are shipped and need no PATH"
 
 
+STRICT = "refuse images without a label, and labels without an image"
+NORMALISE = "stretch each saliency prediction to [0, 1], as py_sod_metrics does"
+
 WRITTEN = {"labels": "{}_label.png", "overlay": "{}_overlay.png"}
 WRITTEN |= {kind: kind + "/{}.png" for kind in ("trainIds", "labelIds", "probability")}
 """What ``predict`` can write, and where in its folder. What other programs read has a folder for itself."""
@@ -85,11 +88,14 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--quick", action="store_true", help="a twentieth of the steps: see it run, do not trust the scores")
     p.add_argument("--plain", action="store_true", help="run a packed network in its plain form, which is slower")
 
-    p = verb(compare, "compare", "the four networks over several paired seeds, with spread")
+    p = verb(run_compare, "compare", "the four networks over several paired seeds, with spread")
     p.add_argument("--out", type=Path, help="folder for comparison.json")
-    p.add_argument("--data", default="photos", help="photos (default) or street")
+    p.add_argument("--data", default="photos", help=f"{DATA}; default %(default)s")
     p.add_argument("--seeds", type=int, default=5)
-    p.add_argument("--steps", type=int, help="training steps of each network")
+    p.add_argument("--strict", action="store_true", help=STRICT)
+    p.add_argument("--normalise", action="store_true", help=NORMALISE)
+    add_options(p.add_argument_group("network"), net.Config, skip=("classes", "binary", "branches", "attention"))
+    add_options(p.add_argument_group("trainer; photos and street have a recipe of their own"), Training, skip=("seed",))
 
     p = verb(run_train, "train", "train one network")
     p.add_argument("--data", required=True, help=DATA)
@@ -97,6 +103,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--config", type=Path, help='JSON file {"network": {...}, "training": {...}}; options overrule it')
     p.add_argument("--resume", action="store_true", help="go on from RUN's last checkpoint, with RUN's own options")
     p.add_argument("--every", type=int, default=50, help="steps between checkpoints (default %(default)s)")
+    p.add_argument("--strict", action="store_true", help=STRICT)
     add_options(p.add_argument_group("network"), net.Config, skip=("classes",))
     add_options(p.add_argument_group("trainer"), Training)
 
@@ -104,6 +111,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("model", type=Path, metavar="RUN", help="folder of a run, or a packed .npz")
     p.add_argument("--data", help=f"{DATA}; default: what it was trained on")
     p.add_argument("--split", default="val", choices=("train", "val"))
+    p.add_argument("--shrink", type=int, metavar="K", help="make the images K times smaller; default: as in training")
+    p.add_argument("--strict", action="store_true", help=STRICT)
+    p.add_argument("--normalise", action="store_true", help=NORMALISE)
     p.add_argument("--plain", action="store_true", help="run a packed network in its plain form, which is slower")
 
     p = verb(run_predict, "predict", "label images of any size, and draw overlays")
@@ -166,10 +176,15 @@ def given(kind: type[Any], fields: dict[str, Any]) -> dict[str, Any]:
     return {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items() if k in kind._fields and v is not None}
 
 
-def run_train(data: str, out: Path, config: Path | None, resume: bool, every: int, **fields: Any) -> None:
+def run_compare(data: str, seeds: int, out: Path | None, strict: bool, normalise: bool, **fields: Any) -> None:
+    network, training = given(net.Config, fields), given(Training, fields)
+    compare(data, seeds=seeds, out=out, strict=strict, normalise=normalise, network=network, training=training)
+
+
+def run_train(data: str, out: Path, config: Path | None, resume: bool, every: int, strict: bool, **fields: Any) -> None:
     from tqdm import tqdm
 
-    dataset = load(data, "train")
+    dataset = load(data, "train", strict=strict)
     network, training = given(net.Config, fields), given(Training, fields)
     if resume:
         run = load_run(out / "run.npz")
@@ -196,15 +211,18 @@ def run_train(data: str, out: Path, config: Path | None, resume: bool, every: in
             bar.update()
             bar.set_postfix(loss=f"{run.losses[-1]:.3f}")
 
-        train(run, dataset, each=each, checkpoint=out / "run.npz", every=every)
-    report(out, scores_of(model_of(out), load(data, "val")))
+        train(run, dataset.shrunk(run.training.shrink), each=each, checkpoint=out / "run.npz", every=every)
+    report(out, scores_of(model_of(out), load(data, "val", strict=strict)))
 
 
-def run_evaluate(model: Path, data: str | None, split: str, plain: bool) -> None:
+def run_evaluate(
+    model: Path, data: str | None, split: str, shrink: int | None, strict: bool, normalise: bool, plain: bool
+) -> None:
     scored = model_of(model, plain)
+    scored = scored._replace(shrink=scored.shrink if shrink is None else shrink)
     if not (data := data or scored.data):
         raise ValueError("evaluate: a packed file does not say what it was trained on, give --data")
-    report(model if model.is_dir() else None, scores_of(scored, load(data, split)))
+    report(model if model.is_dir() else None, scores_of(scored, load(data, split, strict=strict), normalise))
 
 
 def run_predict(images: list[Path], model: Path, out: Path, write: list[str], plain: bool) -> None:
@@ -253,7 +271,7 @@ def run_pack(model: Path, out: Path | None, plain: bool) -> int | None:
     packed = pack_network(run.params, run.state, run.config)
     if not (data := trained_on(model)):
         raise ValueError(f"pack: {model / 'config.json'} does not say what the network was trained on")
-    samples = load(data, "val")
+    samples = load(data, "val").shrunk(run.training.shrink)
     different = differing_logits(packed_logits(packed, plain), logits_of(run), samples, run.config.stride)
     if different:
         print(f"tinybnn: {different} logits differ between the packed network and its simulation", file=sys.stderr)
@@ -307,6 +325,7 @@ class Model(NamedTuple):
     config: net.Config
     logits_of: Callable[[Array], Array]
     data: str | None
+    shrink: int = 1
 
 
 def model_of(path: Path, plain: bool = False) -> Model:
@@ -315,7 +334,7 @@ def model_of(path: Path, plain: bool = False) -> Model:
         if plain:
             raise ValueError(f"--plain is for a packed file, and {path} is the folder of a run")
         run = load_run(path / "run.npz")
-        return Model(run.config, logits_of(run), trained_on(path))
+        return Model(run.config, logits_of(run), trained_on(path), run.training.shrink)
     packed = load_packed(path)
     print(f"tinybnn: {path} runs in the {FORMS[plain]}", file=sys.stderr)
     return Model(packed.config, packed_logits(packed, plain), None)
@@ -327,11 +346,12 @@ def trained_on(folder: Path) -> str | None:
     return json.loads(written.read_text(encoding="utf-8")).get("data") if written.is_file() else None
 
 
-def scores_of(model: Model, dataset: Dataset) -> dict[str, float]:
-    """Evaluate a model on a data set with the same number of classes."""
+def scores_of(model: Model, dataset: Dataset, normalise: bool = False) -> dict[str, float]:
+    """Evaluate a model on a data set with the same number of classes, shrunken as in training."""
     if model.config.classes != len(dataset.classes):
         raise ValueError(f"evaluate: the network has {model.config.classes} classes, the data {len(dataset.classes)}")
-    return evaluate(model.logits_of, dataset, task=dataset.task, classes=dataset.classes, stride=model.config.stride)
+    how: dict[str, Any] = {"task": dataset.task, "classes": dataset.classes, "stride": model.config.stride}
+    return evaluate(model.logits_of, dataset.shrunk(model.shrink), **how, normalise=normalise)
 
 
 def report(folder: Path | None, scores: dict[str, float]) -> None:

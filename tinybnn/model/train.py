@@ -46,6 +46,7 @@ class Training(NamedTuple):
     jitter: float = 0.2  # augmentation: the change of brightness and contrast
     paint: float = 0.0  # augmentation: the probability of other colours
     seed: int = 0
+    shrink: int = 1  # images and labels are first made this many times smaller, for training and for scores
 
 
 class Run(NamedTuple):
@@ -72,7 +73,7 @@ class TrainingError(ArithmeticError):
 def check_training(training: Training) -> Training:
     """The training options, or an error that names the field."""
     op = "train.Training"
-    for name, least in (("steps", 0), ("batch", 1), ("crop", 1), ("seed", 0)):
+    for name, least in (("steps", 0), ("batch", 1), ("crop", 1), ("seed", 0), ("shrink", 1)):
         need_int(op, name, getattr(training, name), least)
     need_number(op, "lr", training.lr, low=0)
     need_choice(op, "optimizer", training.optimizer, OPTIMIZERS)
