@@ -158,16 +158,24 @@ def test_what_is_no_image_is_said(tmp_path):
 @pytest.mark.parametrize(
     "name, header, bits",
     [
-        ("a.png", b"IHDR" + (3).to_bytes(4, "big") + (2).to_bytes(4, "big") + bytes([16, 2, 0, 0, 0]), "RGB;16B"),
-        ("a.png", b"IHDR" + (3).to_bytes(4, "big") + (2).to_bytes(4, "big") + bytes([16, 6, 0, 0, 0]), "RGBA;16B"),
-        ("a.ppm", b"P6 3 2 65535\n", "RGB;16"),
-        ("a.ppm", b"P6 3 2 256\n", "RGB;16"),
-        ("a.ppm", b"P3 3 2 65535\n" + b"40000 " * 18, "RGB;16"),
+        (
+            "a.png",
+            b"IHDR" + (3).to_bytes(4, "big") + (2).to_bytes(4, "big") + bytes([16, 2, 0, 0, 0]),
+            "RGB of 16 bits",
+        ),
+        (
+            "a.png",
+            b"IHDR" + (3).to_bytes(4, "big") + (2).to_bytes(4, "big") + bytes([16, 6, 0, 0, 0]),
+            "RGBA of 16 bits",
+        ),
+        ("a.ppm", b"P6 3 2 65535\n", "RGB of 16 bits"),
+        ("a.ppm", b"P6 3 2 256\n", "RGB of 9 bits"),
+        ("a.ppm", b"P3 3 2 65535\n" + b"40000 " * 18, "RGB of 16 bits"),
     ],
 )
 def test_sixteen_bits_that_pillow_would_halve_in_silence(name, header, bits, tmp_path):
     path = tmp_path / name
-    rows = (b"\0" + bytes(range(1, 1 + 2 * 3 * len(bits.partition(";")[0])))) * 2
+    rows = (b"\0" + bytes(range(1, 1 + 2 * 3 * len(bits.split()[0])))) * 2
     chunks = [header, b"IDAT" + zlib.compress(rows), b"IEND"]
     png = [len(c[4:]).to_bytes(4, "big") + c + zlib.crc32(c).to_bytes(4, "big") for c in chunks]
     whole = b"\x89PNG\r\n\x1a\n" + b"".join(png) if name == "a.png" else header
@@ -353,6 +361,15 @@ def test_palettes_of_masks(tmp_path):
     np.testing.assert_array_equal(object_label(grey_class), [[0, 1]])
 
 
+def test_a_palette_that_nobody_has_filled_is_none(tmp_path):
+    ids = indexed(tmp_path / "a_gtFine_labelIds.png", [[7, 0, 26]], [0] * 768)
+    np.testing.assert_array_equal(city_label(ids), [[0, 255, 13]])
+    with pytest.warns(DataWarning, match="masks of the greys 0 and 1"):
+        np.testing.assert_array_equal(object_label(indexed(tmp_path / "a.png", [[0, 1]], [0] * 768)), [[0, 1]])
+    one_colour = indexed(tmp_path / "b.png", [[0, 0]], [10, 20, 30])
+    np.testing.assert_array_equal(read_bytes(one_colour), [[[10, 20, 30]] * 2])
+
+
 def test_a_coloured_mask_is_refused(tmp_path):
     mask = np.zeros((4, 3, 3), np.uint8)
     mask[2, 1] = 255, 0, 0
@@ -416,10 +433,12 @@ def test_a_few_pixels_are_stretched_to_the_nearest(size):
     np.testing.assert_array_equal(fit_label(label, size, "a.png"), label[rows][:, cols])
 
 
-@pytest.mark.parametrize("size", [(11, 31), (20, 40), (31, 20)])
-def test_more_is_refused(size):
-    with pytest.raises(DataError, match=says(f"read: a.png is 20 x 31, expected {size[0]} x {size[1]} as its image")):
-        fit_label(np.zeros((20, 31), np.uint8), size, "a.png")
+@pytest.mark.parametrize("size", [(11, 31), (20, 40), (31, 20), (20, 27)])
+def test_more_is_refused_and_so_are_exchanged_sides(size):
+    label = np.zeros((20, 31) if size[1] != 27 else (27, 20), np.uint8)
+    was = f"read: a.png is {label.shape[0]} x {label.shape[1]}, expected {size[0]} x {size[1]} as its image"
+    with pytest.raises(DataError, match=says(was)):
+        fit_label(label, size, "a.png")
 
 
 # -- predictions --------------------------------------------------------------------------------------------------

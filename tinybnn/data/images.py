@@ -95,6 +95,8 @@ def _open(path: Path | str, modes: tuple[str, ...], expected: str) -> Any:
         raise DataError(f"read: {path} has {frames} frames, expected one image")
     if mode not in modes:
         raise DataError(f"read: {path} has mode {mode}, expected {expected}")
+    if mode == "P" and np.ptp(np.asarray(image)) and not np.ptp(_palette(image), axis=0).any():
+        return Image.fromarray(np.asarray(image))  # a palette that nobody has filled: the indices are all there is
     return image
 
 
@@ -103,12 +105,16 @@ def _stored_mode(file: Any) -> str:
 
     It reads 16 bits a channel as 8 if there are three channels, and grey of 2 or 4 bits as 8 bits from 0 to 255.
     """
-    stored = file.tile[0][3] if file.tile else ()
+    stored = file.tile[0][3] if file.tile else ""
     stored = stored if isinstance(stored, tuple) else (stored,)
-    if file.format == "PPM" and isinstance(stored[-1], int) and stored[-1] > 255:
-        return f"{file.mode};16"
-    changed = file.format in ("PNG", "TIFF") and any(bits in str(stored[0]) for bits in (";16", "L;2", "L;4"))
-    return stored[0] if changed else file.mode
+    first, last, bits = stored[0], stored[-1], 8
+    if file.format == "TIFF":
+        bits = max(file.tag_v2.get(258, (1,)))
+    elif file.format == "PPM" and isinstance(last, int):  # the largest value
+        bits = last.bit_length()
+    elif file.format == "PNG" and ";16" in first:
+        bits = 16
+    return f"{file.mode} of {bits} bits" if bits > 8 else first if first in GREYS[2:] else file.mode
 
 
 def _rgb(image: Any) -> Array:
@@ -218,13 +224,13 @@ def object_label(path: Path) -> Array:
 def fit_label(label: Array, size: HW, path: Path) -> Array:
     """The label at the size ``(H, W)`` of its image: ``label[floor((i + 1/2) h / H), floor((j + 1/2) w / W)]``.
 
-    Each pixel takes the class of its nearest neighbour. A size that differs by more than :data:`SLACK` pixels a side is
-    refused, because the two files then do not belong together.
+    Each pixel takes the class of its nearest neighbour. A size that differs by more than :data:`SLACK` pixels a side,
+    or whose sides are exchanged, is refused, because the two files then do not belong together.
     """
     from PIL import Image
 
     (h, w), (H, W) = label.shape, size
-    if max(abs(h - H), abs(w - W)) > SLACK:
+    if max(abs(h - H), abs(w - W)) > SLACK or (h, w) == (W, H) != (H, W):
         raise DataError(f"read: {path} is {h} x {w}, expected {H} x {W} as its image, or within {SLACK} pixels of it")
     return label if (h, w) == (H, W) else np.array(Image.fromarray(label).resize((W, H), Image.Resampling.NEAREST))
 
