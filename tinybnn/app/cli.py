@@ -55,11 +55,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 @contextmanager
 def notices() -> Iterator[None]:
     """Print each warning about data once, in one line on standard error, above a progress bar if there is one."""
-    from tqdm import tqdm
-
     said = set[str]()
 
     def say(message: Warning | str, *_: Any, **__: Any) -> None:
+        from tqdm import tqdm
+
         if str(message) not in said:
             said.add(str(message))
             tqdm.write(f"tinybnn: {message}", file=sys.stderr)
@@ -238,15 +238,17 @@ def run_predict(images: list[Path], model: Path, out: Path, write: list[str], pl
         image = read_image(path)
         logits = predict(logits_of, image, config.stride)
         label = logits.argmax(-1)
-        for kind, file in files.items():
-            if kind == "overlay":
-                save_overlay(file, image, label, config.classes)
-            elif kind == "labels":
-                save_label(file, label, config.classes)
-            else:
-                grey = np.rint(255 * probability(logits)) if kind == "probability" else label
-                save_label(file, LABEL_ID[label] if kind == "labelIds" else grey)
-            print(file)
+        if "overlay" in files:
+            save_overlay(files["overlay"], image, label, config.classes)
+        if "labels" in files:
+            save_label(files["labels"], label, config.classes)
+        if "trainIds" in files:
+            save_label(files["trainIds"], label)
+        if "labelIds" in files:
+            save_label(files["labelIds"], LABEL_ID[label])
+        if "probability" in files:
+            save_label(files["probability"], np.rint(255 * probability(logits)))
+        print(*files.values(), sep="\n")
 
 
 def results(images: list[Path], out: Path, write: list[str]) -> list[dict[str, Path]]:

@@ -16,7 +16,7 @@ from ..notation import HW, IGNORE, Array
 from .store import write_whole
 
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-"""The formats that are read, whatever the file is called; others may hold more bits, or run a program."""
+"""The formats that are read, whatever a file is called. Of others Pillow may read fewer bits, or run a program."""
 
 SLACK = 8
 """The size of a label may differ from that of its image by this many pixels a side, because some published masks do."""
@@ -55,7 +55,7 @@ def read_image(path: Path | str) -> Array:
 
 def as_float(image: Array) -> Array:
     """Bytes as float32 in [0, 1]: ``image / 255``. Floats are returned as they are."""
-    return image.astype(np.float32) / np.float32(255) if image.dtype == np.uint8 else image
+    return image / np.float32(255) if image.dtype == np.uint8 else image
 
 
 def read_bytes(path: Path | str) -> Array:
@@ -106,7 +106,7 @@ def _stored_mode(file: Any) -> str:
     It reads 16 bits a channel as 8 if there are three channels, and grey of 2 or 4 bits as 8 bits from 0 to 255.
     """
     stored = file.tile[0][3] if file.tile else ""
-    stored = stored if isinstance(stored, tuple) else (stored,)
+    stored = (stored if isinstance(stored, tuple) else (stored,)) or ("",)
     first, last, bits = stored[0], stored[-1], 8
     if file.format == "TIFF":
         bits = max(file.tag_v2.get(258, (1,)))
@@ -241,6 +241,8 @@ def shrink(image: Array, label: Array, k: int) -> tuple[Array, Array]:
     At the right and lower edge a square holds what is left of the image. Where k is even, the pixel below and to the
     right of the middle counts. Exactness: means are rounded half up, in whole numbers. Source: ours.
     """
+    if k == 1:
+        return image, label
     rows, cols = (np.arange(0, n, k) for n in label.shape)
     tall, wide = (np.minimum(k, n - at) for at, n in zip((rows, cols), label.shape))
     sums = np.add.reduceat(np.add.reduceat(image, rows, 0, dtype=np.uint32), cols, 1, dtype=np.int64)

@@ -61,15 +61,15 @@ class Dataset:
     shrunken, until :data:`KEPT` bytes are full; then others are read again each time. Nothing else depends on this.
     """
 
-    def __init__(
-        self, kind: str, classes: tuple[str, ...], task: str, pairs: tuple[tuple[Path, Path], ...], scale: int = 1
-    ) -> None:
-        self.kind, self.classes, self.task, self.pairs, self.scale = kind, classes, task, pairs, scale
-        self._kept, self._room = dict[int, Sample](), KEPT
+    def __init__(self, kind: str, classes: tuple[str, ...], task: str, pairs: tuple[tuple[Path, Path], ...]) -> None:
+        self.kind, self.classes, self.task, self.pairs = kind, classes, task, pairs
+        self._shrink, self._room, self._kept = 1, KEPT, dict[int, Sample]()
 
     def shrunk(self, k: int) -> "Dataset":
         """The same samples, each made ``k`` times smaller by :func:`~tinybnn.data.images.shrink` when it is read."""
-        return Dataset(self.kind, self.classes, self.task, self.pairs, need_int("Dataset", "shrink", k, 1))
+        other = Dataset(self.kind, self.classes, self.task, self.pairs)
+        other._shrink = need_int("Dataset", "shrink", k, 1)
+        return other
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -96,7 +96,7 @@ class Dataset:
         image_path, label_path = self.pairs[i]
         image, label = read_bytes(image_path), LAYOUTS[self.kind].decode(label_path)
         label = fit_label(label, image.shape[:2], label_path)
-        return Sample(*(shrink(image, label, self.scale) if self.scale > 1 else (image, label)), name_of(image_path))
+        return Sample(*shrink(image, label, self._shrink), name_of(image_path))
 
     @property
     def names(self) -> tuple[str, ...]:
