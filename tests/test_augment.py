@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from tinybnn.data.augment import (
     colour_jitter,
@@ -93,6 +94,17 @@ def test_resizing_takes_the_nearest_label(H, W, OH, OW):
     rows, cols = ((2 * np.arange(o) + 1) * n / (2 * o) for n, o in ((H, OH), (W, OW)))
     clear = (rows % 1 != 0)[:, None] & (cols % 1 != 0)  # on a border both neighbours are nearest
     np.testing.assert_array_equal(t[clear], label[rows.astype(int)][:, cols.astype(int)][clear])
+
+
+@given(sides, sides, sides, sides, seeds)
+def test_resizing_is_that_of_pillow(H, W, OH, OW, seed):
+    image = np.random.default_rng(seed).random((H, W, 2), np.float32)
+    label = np.arange(H * W, dtype=np.uint8).reshape(H, W)
+    y, t = resize(image, label, (OH, OW))
+    for c in range(2):
+        plane = Image.fromarray(image[..., c]).resize((OW, OH), Image.Resampling.BILINEAR)
+        np.testing.assert_allclose(y[..., c], plane, rtol=0, atol=2.4e-7)  # two roundings of float32
+    np.testing.assert_array_equal(t, Image.fromarray(label).resize((OW, OH), Image.Resampling.NEAREST))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -191,6 +203,19 @@ def test_batches_stay_aligned_through_crop_and_flip(N, OH, OW, seed):
     np.testing.assert_array_equal(x[..., 2][seen] * 256, labels[seen])
 
 
+@given(st.integers(1, 60), st.integers(1, 60), sides, sides, st.sampled_from([(0.3, 0.5), (1, 1), (0.6, 2.0)]), seeds)
+def test_a_batch_is_scaled_then_cropped_though_only_the_crop_is_computed(H, W, OH, OW, scale, seed):
+    rng = np.random.default_rng(seed)
+    image, label = rng.integers(0, 256, (H, W, 3), np.uint8), rng.integers(0, 19, (H, W), np.uint8)
+    x, labels = draw_batch([(image, label)], np.random.default_rng(seed), 1, (OH, OW), scale=scale, flip=0, jitter=0)
+    rng = np.random.default_rng(seed)
+    rng.integers(1, size=1)  # which sample
+    whole = random_scale(image / np.float32(255), label, rng, low=scale[0], high=scale[1])
+    y, expected = random_crop(*whole, (OH, OW), rng)
+    np.testing.assert_array_equal(x[0], y)
+    np.testing.assert_array_equal(labels[0], expected)
+
+
 def test_a_batch_is_a_function_of_seed_and_step_alone():
     samples = [coded(50, 61), coded(33, 47), coded(20, 90)]
     run = [draw_batch(samples, np.random.default_rng([7, step]), 4, 32) for step in range(4)]
@@ -258,6 +283,7 @@ def test_arguments_are_not_written_and_any_memory_order_is_taken():
         (lambda i, t, r: colour_jitter(i, t, r, contrast=2), "colour_jitter: contrast is 2, expected a number in [0,"),
         (lambda i, t, r: draw_batch([], r, 1, 4), "draw_batch: len(samples) is 0, expected a whole number >= 1"),
         (lambda i, t, r: draw_batch([(i, t)], r, 0, 4), "draw_batch: batch_size is 0, expected"),
+        (lambda i, t, r: draw_batch([(i, t[1:])], r, 1, 4), "draw_batch: label has shape (4, 6), expected (H, W) with"),
         (lambda i, t, r: draw_batch([(i, t)], r, 1, 4, flip=2), "draw_batch: flip is 2, expected a number in [0, 1]"),
     ],
 )

@@ -7,16 +7,19 @@ import shutil
 import signal
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from tinybnn.app import cli
-from tinybnn.app.cli import main
+from tinybnn.app.cli import main, model_of
+from tinybnn.data.images import TRAIN_ID, read_image
 from tinybnn.data.samples import samples_root
 from tinybnn.data.store import save_json
 from tinybnn.model.deploy import load_packed
+from tinybnn.model.evaluate import predict, probability
 from tinybnn.model.train import load_run, save_run
 
 TINY = ["--width", "4", "--stages", "1", "--depth", "1", "--batch", "2", "--crop", "32", "--levels", "1", "2"]
@@ -102,6 +105,73 @@ def test_a_picture_that_does_not_fit_is_refused_before_anything_is_written(run, 
     line = refused(capsys, "predict", tmp_path / "in.png", "--model", run, "--out", tmp_path / "out")
     assert re.search(r"in.png, 64 x 96, needs about [1-9] MB of memory, 0 are free", line)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture(scope="module")
+def street(tmp_path_factory):
+    """A small trained run on the shipped streets."""
+    folder = tmp_path_factory.mktemp("street") / "run"
+    assert main(["train", "--data", "street", "--out", str(folder), "--steps", "2", *TINY]) == 0
+    return folder
+
+
+def stored(path):
+    with Image.open(path) as file:
+        file.load()
+    return file
+
+
+def test_predict_writes_what_is_asked(run, street, tmp_path, capsys):
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (9, 12, 3), np.uint8)).save(tmp_path / "a.png")
+    image, out = str(tmp_path / "a.png"), tmp_path / "out"
+    kinds = ["labels", "trainIds", "labelIds", "overlay"]
+    assert main(["predict", image, "--model", str(street), "--out", str(out), "--write", *kinds]) == 0
+    files = ["a_label.png", "a_overlay.png", "labelIds/a.png", "trainIds/a.png"]
+    assert sorted(p.relative_to(out).as_posix() for p in out.rglob("*.png")) == files
+    label, ids, train_ids = (stored(out / name) for name in (files[0], *files[2:]))
+    assert (label.mode, ids.mode, train_ids.mode) == ("P", "L", "L")
+    np.testing.assert_array_equal(label, train_ids)
+    np.testing.assert_array_equal(TRAIN_ID[np.asarray(ids)], train_ids)
+    assert main(["predict", image, "--model", str(run), "--out", str(out), "--write", "probability", "labels"]) == 0
+    model, pixels = model_of(run), read_image(image)
+    p = probability(predict(model.logits_of, pixels, model.config.stride))
+    np.testing.assert_array_equal(stored(out / "probability" / "a.png"), np.rint(255 * p))
+    for folder, kind, has, need in ((run, "labelIds", 2, 19), (street, "probability", 19, 2)):
+        line = refused(capsys, "predict", image, "--model", folder, "--out", tmp_path / "none", "--write", kind)
+        assert (
+            f"--write is {kind}, and the network has {has} classes, expected {need}" in line
+            and not (tmp_path / "none").exists()
+        )
+
+
+def test_results_of_one_name_are_refused_before_anything_is_computed(run, tmp_path, capsys):
+    names = ["a/1.png", "b/1.png", "a/1.jpg", "a/N\u00e9.png", "b/ne\u0301.PNG", "2.png"]
+    for name in [*names, "out/2_label.png", "out/probability/3.png"]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+    for one, other, *write in (
+        ("a/1.png", "b/1.png"), ("a/1.png", "a/1.jpg"), ("a/1.png", "b/../a/1.png"), (names[3], names[4]),
+        ("2.png", "out/2_label.png"), ("a/1.png", "out/probability/3.png", "--write", "probability"),
+    ):  # fmt: skip
+        before = sorted(tmp_path.rglob("*"))
+        argv = [tmp_path / one, tmp_path / other, "--model", tmp_path / "no model", "--out", tmp_path / "out", *write]
+        assert "expected other names, or another --out" in refused(capsys, "predict", *argv)
+        assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_the_official_scorer_of_cityscapes_reads_the_predictions(street, tmp_path, monkeypatch):
+    reason = "the witness needs: pip install cityscapesscripts"
+    scorer = pytest.importorskip("cityscapesscripts.evaluation.evalPixelLevelSemanticLabeling", reason=reason)
+    root = samples_root() / "street" / "cityscapes"
+    images = sorted(map(str, root.glob("leftImg8bit/val/*/*.png")))
+    assert main(["predict", *images, "--model", str(street), "--out", str(tmp_path), "--write", "labelIds"]) == 0
+    for name, value in {"predictionPath": tmp_path, "predictionWalk": None, "evalInstLevelScore": False,
+                        "JSONOutput": False, "quiet": True, "evalLabels": []}.items():  # fmt: skip
+        monkeypatch.setattr(scorer.args, name, value)
+    truths = sorted(map(str, root.glob("gtFine/val/*/*_labelIds.png")))
+    found = scorer.evaluateImgLists([scorer.getPrediction(scorer.args, t) for t in truths], truths, scorer.args)
+    ours = json.loads((street / "scores.json").read_text())["mIoU"]
+    np.testing.assert_allclose(found["averageScoreClasses"], ours, rtol=1e-12)
 
 
 def test_info_prints_the_layer_table(run, capsys):
@@ -343,6 +413,14 @@ def test_every_published_layout_trains_and_evaluates(kind, tmp_path, capsys):
     assert measure in capsys.readouterr().out
 
 
+def six_photographs(root):
+    """A folder in ECSSD's layout."""
+    for folder in ("images", "ground_truth_mask"):
+        (root / folder).mkdir(parents=True)
+        for path in sorted((samples_root() / "photos" / "train" / folder).iterdir())[:6]:
+            shutil.copy(path, root / folder)
+
+
 def spoil(root, how):
     """One thing wrong with a folder in ECSSD's layout."""
     image, mask = root / "images" / "0001.jpg", root / "ground_truth_mask" / "0001.png"
@@ -351,8 +429,6 @@ def spoil(root, how):
     elif how == "empty split":
         for path in (*image.parent.iterdir(), *mask.parent.iterdir()):
             path.unlink()
-    elif how == "a mask without its image":
-        image.unlink()
     elif how == "an unknown label":
         Image.fromarray(np.full((96, 96, 3), (255, 0, 0), np.uint8)).save(mask)
     elif how == "a truncated PNG":
@@ -364,17 +440,88 @@ def spoil(root, how):
     [
         ("missing folder", "copy"),
         ("empty split", "empty"),
-        ("a mask without its image", "0001.png"),
         ("an unknown label", "0001.png"),
         ("a truncated PNG", "0001.png"),
     ],
 )
 def test_what_is_wrong_with_data_is_one_line_and_status_two(how, words, tmp_path, capsys):
-    for folder in ("images", "ground_truth_mask"):
-        (tmp_path / "copy" / folder).mkdir(parents=True)
-        for path in sorted((samples_root() / "photos" / "train" / folder).iterdir())[:6]:
-            shutil.copy(path, tmp_path / "copy" / folder)
+    six_photographs(tmp_path / "copy")
     spoil(tmp_path / "copy", how)
     # batches of many, so that the spoilt file is certain to be drawn
     argv = ["train", "--data", f"ecssd:{tmp_path / 'copy'}", "--out", tmp_path / "run", "--steps", "9", *TINY]
     assert words in refused(capsys, *argv)
+
+
+def test_what_is_converted_or_left_out_is_said_once_and_strict_refuses(tmp_path, capsys):
+    six_photographs(tmp_path / "copy")
+    for path in (tmp_path / "copy" / "ground_truth_mask").iterdir():
+        Image.fromarray(np.asarray(stored(path)) // 255).save(path)  # 0 and 1
+    (tmp_path / "copy" / "images" / "0001.jpg").unlink()
+    data = f"ecssd:{tmp_path / 'copy'}"
+    capsys.readouterr()
+    assert main(["train", "--data", data, "--out", str(tmp_path / "run"), "--steps", "5", *TINY]) == 0
+    said = [line for line in capsys.readouterr().err.replace("\r", "\n").splitlines() if line.startswith("tinybnn: ")]
+    assert len(said) == 2, said
+    assert "1 of 6 files have no image and are left out: " in said[0]
+    assert said[1].endswith("ground_truth_mask has masks of the greys 0 and 1, read as background and object")
+    for argv in (["train", "--data", data, "--out", tmp_path / "b"], ["evaluate", tmp_path / "run"],
+                 ["compare", "--data", data]):  # fmt: skip
+        assert "0001.png has no image, expected " in refused(capsys, *argv, "--strict")
+
+
+def test_a_network_is_trained_and_scored_on_shrunken_images(tmp_path, capsys):
+    data, run = f"cityscapes:{samples_root() / 'street' / 'cityscapes'}", tmp_path / "run"
+    argv = ["train", "--data", data, "--out", str(run), "--steps", "2", *TINY, "--crop", "16", "--shrink", "2"]
+    assert main(argv) == 0 and load_run(run / "run.npz").training.shrink == 2
+    trained = (run / "scores.json").read_text()
+    assert main(["evaluate", str(run)]) == 0 and (run / "scores.json").read_text() == trained
+    assert main(["evaluate", str(run), "--shrink", "1"]) == 0 and (run / "scores.json").read_text() != trained
+    assert main(["pack", str(run)]) == 0
+    packed = ["evaluate", str(run / "packed.npz"), "--data", data, "--shrink"]
+    printed = []
+    for k in "21":
+        capsys.readouterr()
+        assert main([*packed, k]) == 0
+        printed.append(capsys.readouterr().out.split()[1])
+    assert printed[0] == f"{json.loads(trained)['mIoU']:.4f}" != printed[1]
+    assert "shrink is 0, expected a whole number >= 1" in refused(capsys, "evaluate", run, "--shrink", "0")
+
+
+def test_compare_takes_any_data_and_the_options_of_train(tmp_path, capsys):
+    six_photographs(tmp_path / "copy")
+    data, out = f"ecssd:{tmp_path / 'copy'}", tmp_path / "out"
+    argv = ["compare", "--data", data, "--seeds", "1", "--steps", "2", "--shrink", "3", *TINY, "--lr", "0.01"]
+    assert main([*argv, "--normalise", "--out", str(out)]) == 0
+    assert "marking every pixel as object would have an IoU of" in capsys.readouterr().out
+    record = json.loads((out / "comparison.json").read_text())
+    assert record["data"] == data and record["held out"] == 1 and len(record["scores"]) == 4
+    assert record["options"]["network"]["width"] == 4 and record["options"]["shrink"] == 3
+    assert "crop is 30, expected a multiple of 4" in refused(capsys, *argv, "--crop", "30")
+    street = ["compare", "--data", "street", "--seeds", "1", "--steps", "1", *TINY, "--normalise"]
+    assert "normalise is for saliency, and the task is 'labels'" in refused(capsys, *street)
+
+
+def test_pysodmetrics_scores_the_predictions_as_evaluate_does(run, tmp_path, capsys):
+    reason = "the witness needs: pip install pysodmetrics opencv-python-headless scikit-image"
+    reference = pytest.importorskip("py_sod_metrics", reason=reason)
+    root = samples_root() / "photos" / "val"
+    images = sorted(root.glob("images/*"))
+    assert (
+        main(["predict", *map(str, images), "--model", str(run), "--out", str(tmp_path), "--write", "probability"]) == 0
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns of its own future
+        metrics = [getattr(reference, kind)() for kind in ("MAE", "Fmeasure", "Smeasure", "Emeasure")]
+    for image in images:
+        pair = (stored(p) for p in (tmp_path / "probability" / f"{image.stem}.png",
+                                    root / "ground_truth_mask" / f"{image.stem}.png"))  # fmt: skip
+        for metric in metrics:
+            metric.step(*map(np.asarray, pair := list(pair)))
+    mae, f, s, e = (metric.get_results() for metric in metrics)
+    capsys.readouterr()
+    main(["evaluate", str(run), "--normalise"])
+    ours = json.loads((run / "scores.json").read_text())
+    main(["evaluate", str(run)])
+    theirs = {"MAE": mae["mae"], "max-F": f["fm"]["curve"].max(), "S": s["sm"], "E": e["em"]["curve"].mean()}
+    for name, value in theirs.items():  # they truncate 255 p, so p = k / 255 may fall below k
+        np.testing.assert_allclose(ours[name], value, rtol=0, atol=1e-10 if name in ("MAE", "S") else 1e-3)

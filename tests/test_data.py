@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from tinybnn.data import samples as data
-from tinybnn.data.samples import LAYOUTS, DataError, Sample, load
+from tinybnn.data.augment import draw_batch
+from tinybnn.data.samples import LAYOUTS, DataError, DataWarning, Sample, load
 
 ROAD = np.array([[[0, 0, 0], [255, 0, 0], [255, 0, 255]]] * 2, np.uint8)
 
@@ -66,9 +67,9 @@ def roots(tmp_path_factory):
     return roots
 
 
-def refused(text, spec, split="train"):
+def refused(text, spec, split="train", **options):
     with pytest.raises(DataError) as caught:
-        dataset = load(spec, split)
+        dataset = load(spec, split, **options)
         list(dataset)
     assert str(caught.value) == text
 
@@ -149,7 +150,10 @@ def test_loading_reads_no_pixel(tmp_path):
     (tmp_path / "images/0001.jpg").write_text("not yet")
     dataset = load(f"ecssd:{tmp_path}", "train")
     dataset[1]
-    refused(f"read: {tmp_path / 'images/0001.jpg'} cannot be read: not an image", f"ecssd:{tmp_path}")
+    with pytest.raises(
+        DataError, match=re.escape(f"read: {tmp_path / 'images/0001.jpg'} cannot be read: not an image")
+    ):
+        dataset[0]
 
 
 def test_shipped_samples_are_found_beside_or_inside_the_package(tmp_path, monkeypatch):
@@ -224,7 +228,71 @@ def test_a_missing_folder(kind, folder, template, tmp_path):
 def test_a_file_without_its_partner(kind, gone, stays, lacks, tmp_path):
     WRITERS[kind](tmp_path)
     (tmp_path / gone).unlink()
-    refused(f"load: {tmp_path / stays} has no {lacks}, expected {tmp_path / gone}", f"{kind}:{tmp_path}")
+    spec, text = f"{kind}:{tmp_path}", f"{tmp_path / stays} has no {lacks}, expected {tmp_path / gone}"
+    refused(f"load: {text}", spec, strict=True)
+    with pytest.warns(
+        DataWarning, match=rf"\Aload: 1 of \d+ files have no {lacks} and are left out: {re.escape(text)}\Z"
+    ):
+        dataset = load(spec, "train")
+    assert data.name_of(tmp_path / stays) not in dataset.names and len(list(dataset)) > 1
+
+
+def test_what_is_there_is_taken_and_what_is_not_is_counted(tmp_path):
+    kitti(tmp_path)
+    for number in (0, 1, 2, 5, 7):
+        (tmp_path / f"training/gt_image_2/um_road_{number:06}.png").unlink()
+    with pytest.warns(
+        DataWarning, match=r"\Aload: 5 of 22 files have no label and are left out: [^\n]+um_000000.png has"
+    ):
+        train, val = (load(f"kitti-road:{tmp_path}", split) for split in ("train", "val"))
+    assert len(val) == 4 and len(train) == 13 and "um_000003" in train.names
+    for path in (tmp_path / "training/gt_image_2").glob("*_road_*"):
+        path.unlink()
+    with pytest.warns(DataWarning, match="22 of 22 files"), pytest.raises(DataError, match="has an empty train split"):
+        load(f"kitti-road:{tmp_path}", "train")
+
+
+# -- shrunken, and kept in memory -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size, k", [((12, 8), 4), ((13, 10), 4), ((7, 9), 3), ((3, 2), 5)])
+def test_shrinking_takes_the_mean_of_the_image_and_the_middle_of_the_label(size, k, tmp_path):
+    rng = np.random.default_rng(0)
+    image, mask = rng.integers(0, 256, (*size, 3), np.uint8), rng.integers(0, 2, size, np.uint8)
+    put(tmp_path / "images/0001.jpg", image)
+    put(tmp_path / "ground_truth_mask/0001.png", mask > 0)
+    dataset = load(f"ecssd:{tmp_path}", "train")
+    image, small = dataset[0].image.astype(np.float64) * 255, dataset.shrunk(k)[0]
+    H, W = (-(-n // k) for n in size)
+    assert small.image.shape == (H, W, 3) and small.label.shape == (H, W) and small.name == "0001"
+    for i, j in np.ndindex(H, W):
+        rows, cols = np.s_[i * k : (i + 1) * k], np.s_[j * k : (j + 1) * k]
+        np.testing.assert_allclose(small.image[i, j] * 255, image[rows, cols].mean((0, 1)), atol=0.5 + 1e-4)
+        part = mask[rows, cols]
+        assert small.label[i, j] == part[part.shape[0] // 2, part.shape[1] // 2]
+    with pytest.raises(ValueError, match="^Dataset: shrink is 0, expected a whole number >= 1$"):
+        dataset.shrunk(0)
+
+
+@pytest.mark.parametrize("k", [1, 2])
+def test_what_is_kept_changes_no_batch(k, tmp_path, monkeypatch):
+    ecssd(tmp_path)
+    plain = list(load(f"ecssd:{tmp_path}", "train").shrunk(k))
+    reads = []
+    read = data.read_bytes
+    monkeypatch.setattr(data, "read_bytes", lambda path: (reads.append(path), read(path))[1])
+    for room, expected in ((data.KEPT, 9), (3 * (4 * 6 // k**2) * 4, 9 * 40 // 2), (0, 40)):
+        monkeypatch.setattr(data, "KEPT", room)
+        dataset = load(f"ecssd:{tmp_path}", "train").shrunk(k)
+        reads.clear()
+        for step in range(20):
+            x, labels = draw_batch(dataset, np.random.default_rng(step), 2, 5)
+            y, other = draw_batch(plain, np.random.default_rng(step), 2, 5)
+            np.testing.assert_array_equal(x, y)
+            np.testing.assert_array_equal(labels, other)
+        assert len(reads) == expected if room in (0, 2**31) else 9 < len(reads) < 40
+    dataset[0].label[:] = 9
+    assert dataset[0].label.max() < 2
 
 
 def test_an_empty_split(tmp_path):
@@ -244,11 +312,11 @@ def test_an_unknown_label_and_a_wrong_size_name_the_file(tmp_path):
     path = tmp_path / "gtFine/val/bonn/bonn_000000_000007_gtFine_labelIds.png"
     put(path, np.array([[7, 7, 7], [7, 77, 7]], np.uint8))
     refused(f"read: {path} has label 77 at row 1, column 1, expected 0..33 or 255", f"cityscapes:{tmp_path}", "val")
-    put(path, np.zeros((2, 12), np.uint8))
+    put(path, np.full((2, 12), 26, np.uint8))
     few = "expected 2 x 3 as its image, or within 8 pixels of it"
     refused(f"read: {path} is 2 x 12, {few}", f"cityscapes:{tmp_path}", "val")
-    put(path, np.full((4, 2), 7, np.uint8))
-    np.testing.assert_array_equal(load(f"cityscapes:{tmp_path}", "val")[0].label, np.zeros((2, 3)))
+    put(path, np.full((4, 2), 26, np.uint8))
+    np.testing.assert_array_equal(load(f"cityscapes:{tmp_path}", "val")[0].label, np.full((2, 3), 13))
 
 
 def test_a_truncated_label_names_the_file(tmp_path):

@@ -165,6 +165,40 @@ def test_an_image_that_does_not_fit_is_one_line():
         predict(lambda x: attention("", x), image, 4)
 
 
+SALIENCY = {"task": "saliency", "classes": ("background", "object"), "stride": 4}
+
+
+def right_or_nearly(x):
+    """Logits of a network that sees the object in the first channel, and is never sure."""
+    return np.stack([0 * x[..., 0], 2 * x[..., 0] - 1 + x[..., 1] / 9], -1)
+
+
+def scene(seed, H=20, W=28):
+    image, label = np.random.default_rng(seed).random((H, W, 3), np.float32), np.zeros((H, W), np.uint8)
+    label[4 : H - 7, 5 : W - 4] = 1
+    image[..., 0] = label
+    return image, label, "name"
+
+
+@pytest.mark.parametrize("normalise", [False, True])
+def test_an_ignored_border_changes_no_score(normalise):
+    scenes = [scene(seed) for seed in range(3)]
+    border = ((8, 4), (4, 8))  # multiples of the stride, so that the network sees the same squares
+    wide = [(np.pad(x, (*border, (0, 0)), constant_values=1), np.pad(t, border, constant_values=255), n)
+            for x, t, n in scenes]  # fmt: skip
+    wide.append((scenes[0][0], np.full_like(scenes[0][1], 255), "nothing counts"))
+    scores, same = (evaluate(right_or_nearly, s, **SALIENCY, normalise=normalise) for s in (scenes, wide))
+    assert scores == same and scores["IoU"] == 1
+    assert (scores["MAE"] < 0.03) == normalise
+
+
+def test_what_cannot_be_scored_is_one_line():
+    with pytest.raises(ValueError, match="^evaluate: no pixel of the samples counts, expected labels other than 255$"):
+        evaluate(right_or_nearly, [(scene(0)[0], np.full((20, 28), 255, np.uint8), "")], **SALIENCY)
+    with pytest.raises(ValueError, match="^evaluate: normalise is for saliency, and the task is 'road'$"):
+        evaluate(right_or_nearly, [scene(0)], **SALIENCY | {"task": "road"}, normalise=True)
+
+
 @pytest.mark.parametrize(
     "call, text",
     [

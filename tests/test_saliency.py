@@ -73,7 +73,7 @@ def test_left_alone_the_reference_stretches_each_prediction_first(scene):
 @given(case=image_cases(Limits()))
 def test_scores_keep_the_dtype_and_their_range(case, dtype):
     p, target = case.args[0].astype(dtype), case.args[1]
-    n, hair = target.size, 1 + np.finfo(dtype).eps
+    n, hair = (target != 255).sum(), 1 + np.finfo(dtype).eps
     for score in (mae(p, target), f_curve(p, target), s_measure(p, target)):
         assert score.dtype == dtype and np.all((score >= 0) & (score <= hair))
     for score in (e_curve(p, target), e_measure(p, target)):
@@ -84,26 +84,46 @@ def test_scores_keep_the_dtype_and_their_range(case, dtype):
 @given(image_cases(Limits()))
 def test_a_perfect_prediction_scores_best(case):
     target = case.args[1]
-    p, n = (target == 1).astype(float), target.size
+    p, n = (target == 1).astype(float), (target != 255).sum()
     assert mae(p, target) == 0
     np.testing.assert_allclose(s_measure(p, target), 1, rtol=1e-15)
     np.testing.assert_allclose(e_curve(p, target)[1:], n / max(n - 1, 1), rtol=1e-15)
-    np.testing.assert_allclose(f_curve(p, target)[1:], float(target.any()), rtol=1e-15)
+    np.testing.assert_allclose(f_curve(p, target)[1:], float((target == 1).any()), rtol=1e-15)
 
 
 @law
 @given(image_cases(Limits()))
 def test_booleans_and_numbers_are_one_mask(case):
+    p, target = case.args[0], case.args[1] == 1
+    for score in (mae, f_curve, s_measure, e_curve, e_measure):
+        np.testing.assert_array_equal(score(p, target), score(p, target.astype(np.int64)))
+
+
+@BOTH
+@law
+@given(st.integers(1, 9), st.integers(1, 9), st.tuples(*[st.integers(0, 3)] * 4), st.sampled_from([255, -1]), st.data())
+def test_an_ignored_border_is_as_if_cut_off(dtype, H, W, border, ignore, data):
+    rng, sides = data.draw(generators()), (border[:2], border[2:])
+    p, target = rng.random((H, W)).astype(dtype), rng.integers(0, 2, (H, W))
+    wide = np.pad(p, sides, constant_values=data.draw(st.sampled_from([0, 1, 0.3, np.nan])))
+    padded = np.pad(target, sides, constant_values=ignore)
+    for score in (mae, f_curve, s_measure, e_curve, e_measure):
+        np.testing.assert_array_equal(score(wide, padded, ignore=ignore), score(p, target))
+
+
+@law
+@given(image_cases(Limits()))
+def test_the_order_in_memory_does_not_count(case):
     p, target = case.args
     for score in (mae, f_curve, s_measure, e_curve, e_measure):
-        np.testing.assert_array_equal(score(p, target == 1), score(p, target.astype(np.int64)))
+        np.testing.assert_array_equal(score(np.asfortranarray(p), target), score(p, np.asfortranarray(target)))
 
 
 @law
 @given(image_cases(Limits()), st.integers(0, 255), st.sampled_from([0.3, 1.0]))
 def test_f_at_one_threshold_is_the_formula(case, k, beta2):
     p, target = case.args
-    mask = p.astype(np.float32) >= np.float32(k / 255)
+    mask = (p.astype(np.float32) >= np.float32(k / 255)) & (target != 255)
     found = (mask & (target == 1)).sum()
     assume(found)
     precision, recall = found / mask.sum(), found / (target == 1).sum()
@@ -177,7 +197,8 @@ def test_scores_say_what_they_refuse(score):
     name, p, t = score.__name__, np.zeros((2, 3)), np.zeros((2, 3), int)
     for args, message in (
         ((p, t.T), r"target has shape \(3, 2\), expected \(H, W\) with H = 2 from probability, W = 3 from probability"),
-        ((p, t + 255), r"target\[0, 0\] is 255, expected 0..1"),
+        ((p, t + 254), r"target\[0, 0\] is 254, expected 0..1, or 255 for ignored"),
+        ((p, t + 255), r"target is 255 everywhere, expected at least one pixel that counts"),
         ((p - 0.5, t), r"probability\[0, 0\] is -0.5, expected a probability in \[0, 1\]"),
         ((p + np.nan, t), r"probability\[0, 0\] is nan, expected a probability in \[0, 1\]"),
         ((p[0], t[0]), r"probability has shape \(3,\), expected \(H, W\)"),

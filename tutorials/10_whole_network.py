@@ -342,9 +342,12 @@ for measure, value in baseline.items():
 
 # %% exercise="mae"
 def mean_error(probability, target):
-    """probability (H, W) in [0, 1], target (H, W) of booleans or 0 and 1 -> a scalar in the dtype of probability."""
+    """probability (H, W) in [0, 1], target (H, W) of booleans, or of 0, 1 and 255, which does not count -> a scalar.
+
+    The scalar has the dtype of probability.
+    """
     ### BEGIN SOLUTION
-    return np.abs(probability - target.astype(probability.dtype)).mean()
+    return np.abs(probability - target.astype(probability.dtype))[target != 255].mean()
     ### END SOLUTION
 
 
@@ -354,7 +357,7 @@ check("mae", mean_error)
 # %% [markdown]
 # <details><summary>Hint 1</summary>
 #
-# One subtraction, one absolute value, one mean; their order matters. There is no threshold.
+# One subtraction, one absolute value, one mean of the pixels that count; their order matters. There is no threshold.
 #
 # </details>
 # <details><summary>Hint 2</summary>

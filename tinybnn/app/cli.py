@@ -9,19 +9,21 @@ import argparse
 import os
 import re
 import sys
-from collections.abc import Sequence
-from contextlib import redirect_stderr, redirect_stdout
+import unicodedata
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..data.images import read_image, save_label, save_overlay
+from ..data.images import CITY_CLASSES, LABEL_ID, DataWarning, read_image, save_label, save_overlay
 from ..data.samples import LAYOUTS, Dataset, load
 from ..data.store import in_file, load_json, locked, options, save_json
 from ..model import cost, net
 from ..model.deploy import load_packed, pack_network, save_packed, weight_bytes
-from ..model.evaluate import differing_logits, evaluate, memory_needed, pad_to_multiple, predict_bands
+from ..model.evaluate import differing_logits, evaluate, memory_needed, pad_to_multiple, predict_bands, probability
 from ..model.train import Source, Training, TrainingError, load_run, logits_of, save_run, source_of, start, train
 from ..validate import need_int
 from .demo import FORMS, compare, demo, packed_logits, table
@@ -31,11 +33,19 @@ SPLITS = "train", "val"
 DATA = f"KIND:PATH, KIND one of {', '.join(LAYOUTS)}; photos and street are shipped and need no PATH"
 
 
+STRICT = "refuse images without a label, and labels without an image"
+NORMALISE = "stretch each saliency prediction to [0, 1], as py_sod_metrics does"
+
+WRITTEN = {"labels": "{}_label.png", "overlay": "{}_overlay.png"}
+WRITTEN |= {kind: kind + "/{}.png" for kind in ("trainIds", "labelIds", "probability")}
+"""What ``predict`` can write, and where in its folder. What other programs read has a folder for itself."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb, a function of the arguments that its options name; return the exit status."""
     out: Any = Output(sys.stdout, needed=True)
     err: Any = Output(sys.stderr, needed=False)
-    with redirect_stdout(out), redirect_stderr(err), signals() as last:
+    with redirect_stdout(out), redirect_stderr(err), notices(), signals() as last:
         try:
             try:
                 arguments = vars(parser().parse_args(argv))
@@ -49,6 +59,24 @@ def main(argv: Sequence[str] | None = None) -> int:
             print("tinybnn: interrupted", file=sys.stderr)
             status = INTERRUPTED
         return 128 + last[0] if status == INTERRUPTED else status
+
+
+@contextmanager
+def notices() -> Iterator[None]:
+    """Print each warning about data once, in one line on standard error, above a progress bar if there is one."""
+    said = set[str]()
+
+    def say(message: Warning | str, *_: Any, **__: Any) -> None:
+        from tqdm import tqdm
+
+        if str(message) not in said:
+            said.add(str(message))
+            tqdm.write(f"tinybnn: {message}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", DataWarning)
+        warnings.showwarning = say
+        yield
 
 
 def parser() -> argparse.ArgumentParser:
@@ -69,11 +97,14 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--quick", action="store_true", help="a twentieth of the steps: see it run, do not trust the scores")
     p.add_argument("--plain", action="store_true", help="run a packed network in its plain form, which is slower")
 
-    p = verb(compare, "compare", "the four networks over several paired seeds, with spread")
+    p = verb(run_compare, "compare", "the four networks over several paired seeds, with spread")
     p.add_argument("--out", type=Path, help="folder for comparison.json")
-    p.add_argument("--data", default="photos", help="photos (default) or street")
+    p.add_argument("--data", default="photos", help=f"{DATA}; default %(default)s")
     p.add_argument("--seeds", type=int, default=5)
-    p.add_argument("--steps", type=int, help="training steps of each network")
+    p.add_argument("--strict", action="store_true", help=STRICT)
+    p.add_argument("--normalise", action="store_true", help=NORMALISE)
+    add_options(p.add_argument_group("network"), net.Config, skip=("classes", "binary", "branches", "attention"))
+    add_options(p.add_argument_group("trainer; photos and street have a recipe of their own"), Training, skip=("seed",))
 
     p = verb(run_train, "train", "train one network")
     p.add_argument("--data", required=True, help=DATA)
@@ -82,6 +113,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--resume", action="store_true", help="go on from RUN's last checkpoint, with RUN's options")
     p.add_argument("--overwrite", action="store_true", help="replace the run that RUN holds")
     p.add_argument("--every", type=int, default=50, help="steps between checkpoints (default %(default)s)")
+    p.add_argument("--strict", action="store_true", help=STRICT)
     add_options(p.add_argument_group("network"), net.Config, skip=("classes",))
     add_options(p.add_argument_group("trainer"), Training)
 
@@ -89,12 +121,18 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("model", type=Path, metavar="RUN", help="folder of a run, or a packed .npz")
     p.add_argument("--data", help=f"{DATA}; default: what it was trained on")
     p.add_argument("--split", default="val", choices=SPLITS)
+    p.add_argument("--shrink", type=int, metavar="K", help="make the images K times smaller; default: as in training")
+    p.add_argument("--strict", action="store_true", help=STRICT)
+    p.add_argument("--normalise", action="store_true", help=NORMALISE)
     p.add_argument("--plain", action="store_true", help="run a packed network in its plain form, which is slower")
 
     p = verb(run_predict, "predict", "label images of any size, and draw overlays")
     p.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
     p.add_argument("--model", type=Path, required=True, metavar="RUN", help="folder of a run, or a packed .npz")
-    p.add_argument("--out", type=Path, required=True, help="folder for IMAGE_label.png and IMAGE_overlay.png")
+    p.add_argument("--out", type=Path, required=True, help="folder for the results")
+    text = "labels: class numbers, with colours; trainIds, labelIds: of Cityscapes, grey; probability: of class 1, grey"
+    p.add_argument("--write", nargs="+", choices=WRITTEN, default=["labels", "overlay"],
+                   help=f"{text} (default labels overlay)")  # fmt: skip
     p.add_argument("--plain", action="store_true", help="run a packed network in its plain form, which is slower")
 
     p = verb(run_pack, "pack", "pack a trained network, and check it against its simulation")
@@ -149,6 +187,11 @@ def given(kind: type[Any], fields: dict[str, Any]) -> dict[str, Any]:
     return {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items() if k in kind._fields and v is not None}
 
 
+def run_compare(data: str, seeds: int, out: Path | None, strict: bool, normalise: bool, **fields: Any) -> None:
+    network, training = given(net.Config, fields), given(Training, fields)
+    compare(data, seeds=seeds, out=out, strict=strict, normalise=normalise, network=network, training=training)
+
+
 class Settings(NamedTuple):
     """What a file of ``--config`` may hold. A run's own copy of its options also names its data, which is not used."""
 
@@ -166,14 +209,14 @@ def settings(file: Path | None, network: dict, training: dict, classes: int) -> 
 
 
 def run_train(
-    data: str, out: Path, config: Path | None, resume: bool, overwrite: bool, every: int, **fields: Any
+    data: str, out: Path, config: Path | None, resume: bool, overwrite: bool, every: int, strict: bool, **fields: Any
 ) -> None:
     from tqdm import tqdm
 
     if resume and overwrite:
         raise ValueError("train: --resume and --overwrite were given, expected one of the two")
     need_int("train", "every", every, 1)
-    dataset, held_out = (load(data, split) for split in SPLITS)
+    dataset, held_out = (load(data, split, strict=strict) for split in SPLITS)
     source = source_of(data, dataset, held_out)
     network, training = given(net.Config, fields), given(Training, fields)
     if resume:
@@ -191,13 +234,13 @@ def run_train(
     run = run._replace(source=source)
     need_fitting_images(run.config, run.training.crop, held_out)
 
-    with locked(out, ("run.npz", *WRITTEN)):
+    with locked(out, ("run.npz", *BESIDE)):
         if (out / "run.npz").exists() and not (resume or overwrite):
             raise ValueError(f"train: {out} holds a run, expected another --out, or --resume or --overwrite")
         if resume:  # again, for another process may have gone on until now
             run = load_run(out / "run.npz")._replace(source=source)
         save_run(out / "run.npz", run)
-        for name in () if resume else WRITTEN:  # of the run that was overwritten
+        for name in () if resume else BESIDE:  # of the run that was overwritten
             (out / name).unlink(missing_ok=True)
         if run.step == run.training.steps:
             print(f"tinybnn: {out} is finished: all of its {run.step} steps are done", file=sys.stderr)
@@ -209,11 +252,11 @@ def run_train(
                 bar.update()
                 bar.set_postfix(loss=f"{run.losses[-1]:.3f}")
 
-            run = train(run, dataset, each=each, checkpoint=out / "run.npz", every=every)
-        report(out, scores_of(Model(run.config, logits_of(run), source), held_out))
+            run = train(run, dataset.shrunk(run.training.shrink), each=each, checkpoint=out / "run.npz", every=every)
+        report(out, scores_of(Model(run.config, logits_of(run), source, run.training.shrink), held_out))
 
 
-WRITTEN = ("config.json", "scores.json", "packed.npz")
+BESIDE = ("config.json", "scores.json", "packed.npz")
 """What belongs to a run and lies beside it."""
 
 
@@ -241,25 +284,63 @@ def need_fitting_images(config: net.Config, crop: int, held_out: Dataset) -> Non
             raise ValueError(f"train: gate is 'position' for images of {config.size}, expected no side of {other}")
 
 
-def run_evaluate(model: Path, data: str | None, split: str, plain: bool) -> None:
+def run_evaluate(
+    model: Path, data: str | None, split: str, shrink: int | None, strict: bool, normalise: bool, plain: bool
+) -> None:
     scored = model_of(model, plain)
-    report(model if model.is_dir() else None, scores_of(scored, load(data or trained_on(scored.source), split)))
+    scored = scored._replace(shrink=scored.shrink if shrink is None else shrink)
+    dataset = load(data or trained_on(scored.source), split, strict=strict)
+    report(model if model.is_dir() else None, scores_of(scored, dataset, normalise))
 
 
-def run_predict(images: list[Path], model: Path, out: Path, plain: bool) -> None:
-    config, logits_of, _ = model_of(model, plain)
+def run_predict(images: list[Path], model: Path, out: Path, write: list[str], plain: bool) -> None:
+    targets = results(images, out, list(dict.fromkeys(write)))
+    config, logits_of, *_ = model_of(model, plain)
+    need = {"trainIds": len(CITY_CLASSES), "labelIds": len(CITY_CLASSES), "probability": 2}
+    if wrong := [kind for kind in write if need.get(kind, config.classes) != config.classes]:
+        has = f"the network has {config.classes} classes, expected {need[wrong[0]]}"
+        raise ValueError(f"predict: --write is {wrong[0]}, and {has}")
     for path in images:  # all can be read, and fit into memory, before anything is written
         H, W, _ = (image := read_image(path)).shape
-        if (need := memory_needed(logits_of, (H, W))) > (free := free_memory()):
-            raise ValueError(f"predict: {path}, {H} x {W}, needs about {need:,.0f} MB of memory, {free:,.0f} are free")
-    for path in images:
+        if (need_mb := memory_needed(logits_of, (H, W))) > (free := free_memory()):
+            raise ValueError(
+                f"predict: {path}, {H} x {W}, needs about {need_mb:,.0f} MB of memory, {free:,.0f} are free"
+            )
+    for path, files in zip(images, targets):
         image = image if len(images) == 1 else read_image(path)  # all at once may not fit
-        label = np.empty(image.shape[:2], np.uint8)
+        label, grey = np.empty(image.shape[:2], np.uint8), np.empty(image.shape[:2], np.uint8)
         for rows, logits in predict_bands(logits_of, image, config.stride):
             label[rows] = logits.argmax(-1)
-        save_label(out / f"{path.stem}_label.png", label)
-        save_overlay(out / f"{path.stem}_overlay.png", image, label)
-        print(out / f"{path.stem}_overlay.png")
+            if "probability" in files:
+                grey[rows] = np.rint(255 * probability(logits))
+        if "overlay" in files:
+            save_overlay(files["overlay"], image, label, config.classes)
+        if "labels" in files:
+            save_label(files["labels"], label, config.classes)
+        if "trainIds" in files:
+            save_label(files["trainIds"], label)
+        if "labelIds" in files:
+            save_label(files["labelIds"], LABEL_ID[label])
+        if "probability" in files:
+            save_label(files["probability"], grey)
+        print(*files.values(), sep="\n")
+
+
+def results(images: list[Path], out: Path, write: list[str]) -> list[dict[str, Path]]:
+    """The files that each image becomes, all different, and none an image, also where the case of a name is lost."""
+
+    def key(path: Path) -> str:
+        return unicodedata.normalize("NFC", str(path)).casefold()
+
+    taken = {key(name): path for path in images for name in (path.resolve(), path.parent.resolve() / path.name)}
+    files = [{kind: out / WRITTEN[kind].format(path.stem) for kind in write} for path in images]
+    for path, own in zip(images, files):
+        for file in own.values():
+            if other := taken.get(name := key(out.resolve() / file.relative_to(out))):
+                why = "expected other names, or another --out"
+                raise ValueError(f"predict: {file} would be written for {path}, and belongs to {other}, {why}")
+            taken[name] = path
+    return files
 
 
 def run_pack(model: Path, out: Path | None, data: str | None, plain: bool) -> int | None:
@@ -267,7 +348,7 @@ def run_pack(model: Path, out: Path | None, data: str | None, plain: bool) -> in
     if out.name == "run.npz":
         raise ValueError(f"pack: --out is {out}, the name of a run, expected another name")
     packed = pack_network(run.params, run.state, run.config)
-    samples = load(data or trained_on(run.source), "val")
+    samples = load(data or trained_on(run.source), "val").shrunk(run.training.shrink)
     different = differing_logits(packed_logits(packed, plain), logits_of(run), samples, run.config.stride)
     if different:
         print(f"tinybnn: {different} logits differ between the packed network and its simulation", file=sys.stderr)
@@ -332,6 +413,7 @@ class Model(NamedTuple):
     config: net.Config
     logits_of: net.Network
     source: Source | None
+    shrink: int = 1
 
 
 def model_of(path: Path, plain: bool = False) -> Model:
@@ -340,7 +422,7 @@ def model_of(path: Path, plain: bool = False) -> Model:
         if plain:
             raise ValueError(f"--plain is for a packed file, and {path} is the folder of a run")
         run = load_run(path / "run.npz")
-        return Model(run.config, logits_of(run), run.source)
+        return Model(run.config, logits_of(run), run.source, run.training.shrink)
     packed = load_packed(path)
     print(f"tinybnn: {path} runs in the {FORMS[plain]}", file=sys.stderr)
     return Model(packed.config, packed_logits(packed, plain), None)
@@ -354,10 +436,11 @@ def trained_on(source: Source | None) -> str:
     return source.spec
 
 
-def scores_of(model: Model, dataset: Dataset) -> dict[str, float]:
-    """Evaluate a model on a data set with the same number of classes."""
+def scores_of(model: Model, dataset: Dataset, normalise: bool = False) -> dict[str, float]:
+    """Evaluate a model on a data set with the same number of classes, shrunken as in training."""
     need_classes(model.config, dataset)
-    return evaluate(model.logits_of, dataset, task=dataset.task, classes=dataset.classes, stride=model.config.stride)
+    how: dict[str, Any] = {"task": dataset.task, "classes": dataset.classes, "stride": model.config.stride}
+    return evaluate(model.logits_of, dataset.shrunk(model.shrink), **how, normalise=normalise)
 
 
 def report(folder: Path | None, scores: dict[str, float]) -> None:

@@ -1,6 +1,7 @@
 """``tinybnn demo`` and ``tinybnn compare``: train the four variants, print their scores and costs, draw pictures."""
 
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,11 @@ from ..model import cost, deploy
 from ..model.deploy import Packed, pack_network, save_packed, weight_bytes
 from ..model.evaluate import differing_logits
 from ..model.net import Config, Network
-from ..model.train import logits_of, save_run
-from ..notation import IGNORE
+from ..model.train import Run, logits_of, save_run
+from ..notation import IGNORE, Array
 from ..validate import need_choice, need_int
 from . import pictures
-from .variants import RECIPES, VARIANTS, Trained, cost_row, train_variant
+from .variants import RECIPES, VARIANTS, Trained, cost_row, recipe, train_variant
 
 QUICK = 20
 """``--quick`` divides the number of steps by this."""
@@ -37,15 +38,21 @@ def demo(
     quick: bool = False, plain: bool = False,
 ) -> int:  # fmt: skip
     """Train, evaluate, pack, check and draw; write everything into ``out``. Return the exit status."""
-    dataset, samples, held_out = read(data)
-    steps = steps_of(dataset, steps, quick)
-    trained, interrupted = train_variants(dataset, samples, held_out, seed=seed, steps=steps)
+    need_choice("demo", "data", data, tuple(RECIPES))
+    dataset, held_out = load(data, "train"), list(load(data, "val"))
+    if steps is None:
+        steps = max(1, recipe(dataset).steps // (QUICK if quick else 1))
+    need_int("demo", "steps", steps, 1)
+    trained, interrupted = train_variants(dataset, held_out, seed=seed, steps=steps)
     if not trained:
         print("tinybnn: interrupted before the first network was done; nothing written", file=sys.stderr)
         return 130
     size, last = held_out[0].label.shape, trained[-1]
-    rows = {t.name: t.scores | cost_row(t.run.config, size) | {"ms a crop": t.milliseconds} for t in trained}
-    print(f"\n{dataset.kind}: {len(samples)} training crops, {len(held_out)} held-out crops of {size[0]} x {size[1]}, "
+    rows = {
+        t.name: t.scores | cost_row(t.run.config, size) | {"ms a crop": crop_time(t.run, held_out[0].image)}
+        for t in trained
+    }
+    print(f"\n{dataset.kind}: {len(dataset)} training crops, {len(held_out)} held-out crops of {size[0]} x {size[1]}, "
           f"{steps} steps, seed {seed}")  # fmt: skip
     measures = [m for m in rows[last.name] if not m.startswith("IoU ")]
     table(["network", *measures], [[name, *(rounded(m, row[m]) for m in measures)] for name, row in rows.items()])
@@ -76,27 +83,44 @@ def demo(
     return 1 if different else 0
 
 
-def compare(data: str, *, seeds: int = 5, steps: int | None = None, out: Path | None = None) -> None:
+def crop_time(run: Run, image: Array, rounds: int = 7) -> float:
+    """The median time of the float simulation for one image, in milliseconds."""
+    times = []
+    for _ in range(rounds):
+        begin = time.perf_counter()
+        logits_of(run)(image[None])
+        times.append(time.perf_counter() - begin)
+    return 1000 * float(np.median(times))
+
+
+def compare(
+    data: str, *, seeds: int = 5, out: Path | None = None, strict: bool = False, normalise: bool = False,
+    network: dict[str, Any], training: dict[str, Any],
+) -> None:  # fmt: skip
     """Train the four variants with several seeds and print two tables: the scores, and their differences.
 
     With one seed, all variants see the same batches. The differences are taken for each seed separately, so an effect
-    of the seed that all variants share cancels. The second table is therefore the one to trust.
+    of the seed that all variants share cancels. The second table is therefore the one to trust. ``network`` and
+    ``training`` are options that all variants share; the options of the trainer replace those of the data's recipe.
     """
     need_int("compare", "seeds", seeds, 1)
-    dataset, samples, held_out = read(data)
-    steps = steps_of(dataset, steps)
+    dataset, held_out = (load(data, split, strict=strict) for split in ("train", "val"))
+    options = recipe(dataset, **training)
+    need_int("compare", "steps", options.steps, 1)
+    dataset, held_out = dataset.shrunk(options.shrink), held_out.shrunk(options.shrink)
     scores: dict[str, list[dict[str, float]]] = {name: [] for name in VARIANTS}
+    how: dict[str, Any] = {"network": network, "normalise": normalise} | training | {"steps": options.steps}
     for seed in range(seeds):
-        trained, interrupted = train_variants(dataset, samples, held_out, seed=seed, steps=steps)
+        trained, interrupted = train_variants(dataset, held_out, seed=seed, **how)
         if interrupted:
             raise KeyboardInterrupt
         for t in trained:
             scores[t.name].append(t.scores | {"training loss": float(np.mean(t.run.losses[-50:]))})
-    record = {"data": data, "steps": steps, "held out": len(held_out), "scores": scores}
+    record = {"data": data, "steps": options.steps, "held out": len(held_out), "scores": scores, "options": how}
     show_comparison(record)
-    if dataset.task == "saliency":
-        share = np.mean([s.label[s.label != IGNORE] == 1 for s in held_out])
-        print(f"\nmarking every pixel as object would have an IoU of {share:.3f}")
+    if len(dataset.classes) == 2:
+        marked, counted = np.sum([((s.label == 1).sum(), (s.label != IGNORE).sum()) for s in held_out], axis=0)
+        print(f"\nmarking every pixel as {dataset.classes[1]} would have an IoU of {marked / counted:.3f}")
     if out:
         save_json(out / "comparison.json", record)
 
@@ -105,7 +129,7 @@ def show_comparison(record: dict[str, Any]) -> None:
     """Print the content of ``comparison.json``: mean and spread of each network, then of the differences."""
     scores = record["scores"]
     seeds, measures = len(scores["float twin"]), [m for m in scores["float twin"][0] if not m.startswith("IoU ")]
-    print(f"\n{record['data']}: {seeds} seeds, {record['steps']} steps, {record['held out']} held-out crops; "
+    print(f"\n{record['data']}: {seeds} seeds, {record['steps']} steps, {record['held out']} held-out images; "
           "mean ± standard deviation")  # fmt: skip
     rows = [[name, *(spread([s[m] for s in runs]) for m in measures)] for name, runs in scores.items()]
     table(["network", *measures], rows)
@@ -119,22 +143,8 @@ def show_comparison(record: dict[str, Any]) -> None:
     table(["difference", *measures], rows)
 
 
-def read(data: str) -> tuple[Dataset, list[Sample], list[Sample]]:
-    """A shipped data set, its training samples and its held-out samples."""
-    need_choice("demo", "data", data, tuple(RECIPES))
-    dataset = load(data, "train")
-    return dataset, list(dataset), list(load(data, "val"))
-
-
-def steps_of(dataset: Dataset, steps: int | None, quick: bool = False) -> int:
-    """The number of steps: as given, or the recipe's."""
-    if steps is not None:
-        return need_int("demo", "steps", steps, 1)
-    return max(1, RECIPES[dataset.kind]["steps"] // (QUICK if quick else 1))
-
-
 def train_variants(
-    dataset: Dataset, samples: Sequence[Sample], held_out: Sequence[Sample], *, seed: int, steps: int
+    dataset: Dataset, held_out: Dataset | Sequence[Sample], *, steps: int, **how: Any
 ) -> tuple[list[Trained], bool]:
     """Train every variant under a progress bar; Ctrl-C stops the training and keeps the variants that are done."""
     from tqdm import tqdm
@@ -148,7 +158,7 @@ def train_variants(
                     bar.update()
                     bar.set_postfix(loss=f"{loss:.3f}", IoU="-" if score is None else f"{score:.3f}")
 
-                trained.append(train_variant(name, dataset, samples, held_out, show=show, seed=seed, steps=steps))
+                trained.append(train_variant(name, dataset, dataset, held_out, show=show, steps=steps, **how))
         except KeyboardInterrupt:
             return trained, True
     return trained, False

@@ -1,6 +1,5 @@
-"""The four networks that the demo compares. All are trained with the same seed, batches and number of steps."""
+"""The four networks that are compared. All are trained with the same seed, batches and number of steps."""
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -9,8 +8,8 @@ import numpy as np
 from ..data.samples import Dataset, Sample
 from ..model import cost, net
 from ..model.evaluate import evaluate
-from ..model.train import Run, Training, logits_of, start, train
-from ..notation import HW, Array
+from ..model.train import Run, Training, check_training, logits_of, start, train
+from ..notation import HW
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "float twin": {"binary": False, "branches": 1, "attention": "none"},
@@ -24,7 +23,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "photos": {"steps": 250, "zoom": (0.66, 0.9), "paint": 1.0},
     "street": {"steps": 250},
 }
-"""The options of the trainer for each shipped data set."""
+"""The options of the trainer for each shipped data set. Others have the trainer's own."""
 
 
 class Trained(NamedTuple):
@@ -34,48 +33,44 @@ class Trained(NamedTuple):
     run: Run
     scores: dict[str, float]
     curve: tuple[tuple[int, float, float], ...]
-    milliseconds: float
 
 
-def settings(name: str, dataset: Dataset, **training: Any) -> tuple[net.Config, Training]:
-    """The network and the trainer of a variant on a data set; ``training`` replaces options of the recipe."""
-    config = net.Config(classes=len(dataset.classes), **VARIANTS[name])
-    return net.check_config(config), Training(**RECIPES[dataset.kind] | training)
+def recipe(dataset: Dataset, **training: Any) -> Training:
+    """The trainer for a data set; ``training`` replaces options of its recipe."""
+    return check_training(Training(**RECIPES.get(dataset.kind, {}) | training))
 
 
 def train_variant(
-    name: str, dataset: Dataset, samples: Sequence[Sample], held_out: Sequence[Sample], *,
-    show: Callable | None = None, watch: int = 8, **training: Any,
+    name: str, dataset: Dataset, samples: Dataset | Sequence[Sample], held_out: Dataset | Sequence[Sample], *,
+    show: Callable | None = None, watch: int = 8, normalise: bool = False, network: dict[str, Any] | None = None,
+    **training: Any,
 ) -> Trained:  # fmt: skip
     """Train the variant ``name`` on ``samples`` and score it on ``held_out``.
 
     ``show(step, steps, loss, score)`` is called after every step. The score is that of the first ``watch`` held-out
-    samples; it is computed again ten times during a run.
+    samples; it is computed again ten times during a run. ``network`` and ``training`` are options that all variants
+    share, ``normalise`` is that of :func:`~tinybnn.model.evaluate.evaluate`.
     """
-    config, options = settings(name, dataset, **training)
+    options = recipe(dataset, **training)
+    shared = {"size": options.crop, "classes": len(dataset.classes)} | (network or {})
+    config = net.check_config(net.Config(**shared | VARIANTS[name]))
+    if options.crop % config.stride:
+        raise ValueError(f"train: crop is {options.crop}, expected a multiple of {config.stride}")
     judge: dict[str, Any] = {"task": dataset.task, "classes": dataset.classes, "stride": config.stride}
+    judge["normalise"] = normalise
+    watched = [held_out[i] for i in range(min(watch, len(held_out)))]
     curve, interval = [], max(1, options.steps // 10)
 
     def each(run):
         if run.step % interval == 0 or run.step == options.steps:
-            score = next(iter(evaluate(logits_of(run), held_out[:watch], **judge).values()))
+            score = next(iter(evaluate(logits_of(run), watched, **judge).values()))
             curve.append((run.step, float(np.mean(run.losses[-interval:])), score))
         if show:
             show(run.step, options.steps, float(run.losses[-1]), curve[-1][2] if curve else None)
 
     run = train(start(config, options), samples, each=each)
     scores = evaluate(logits_of(run), held_out, **judge)
-    return Trained(name, run, scores, tuple(curve), crop_time(run, held_out[0].image))
-
-
-def crop_time(run: Run, image: Array, rounds: int = 7) -> float:
-    """The median time of the float simulation for one image, in milliseconds."""
-    times = []
-    for _ in range(rounds):
-        begin = time.perf_counter()
-        logits_of(run)(image[None])
-        times.append(time.perf_counter() - begin)
-    return 1000 * float(np.median(times))
+    return Trained(name, run, scores, tuple(curve))
 
 
 def cost_row(config: net.Config, size: HW) -> dict[str, int | float | None]:

@@ -16,11 +16,13 @@ import numpy as np
 
 from ..notation import HW, IGNORE, Array, Pair
 from ..validate import need_choice, need_float, need_int, need_number, need_pair, need_shape
+from .images import as_float
 
 
-def _need_image_and_label(op: str, image: Array, label: Array) -> HW:
+def _need_image_and_label(op: str, image: Array, label: Array, *, or_bytes: bool = False) -> HW:
     H, W, _ = need_shape(op, "image", image, "H W C")
-    need_float(op, image=image)
+    if not (or_bytes and image.dtype == np.uint8):
+        need_float(op, image=image)
     need_shape(op, "label", label, "H W", H=(H, "image"), W=(W, "image"))
     return H, W
 
@@ -46,12 +48,17 @@ def random_crop(image: Array, label: Array, size: Pair, rng: np.random.Generator
     ((1, 3, 3), array([[  0,   0, 255]], dtype=uint8))
     """
     H, W = _need_image_and_label("random_crop", image, label)
-    OH, OW = need_pair("random_crop", "size", size, 1)
+    return _window(image, label, (H, W), need_pair("random_crop", "size", size, 1), rng)
+
+
+def _window(image: Array, label: Array, scaled: HW, size: HW, rng: np.random.Generator) -> tuple[Array, Array]:
+    """A random crop of both, which are first resized to ``scaled``: only the pixels of the crop are computed."""
+    (H, W), (OH, OW) = scaled, size
     top, left = (int(rng.integers(min(0, n - o), max(0, n - o) + 1)) for n, o in ((H, OH), (W, OW)))
-    rows, cols = top + np.arange(OH)[:, None], left + np.arange(OW)
-    inside = (rows >= 0) & (rows < H) & (cols >= 0) & (cols < W)
-    rows, cols = _mirror(rows, H), _mirror(cols, W)
-    return image[rows, cols], np.where(inside, label[rows, cols], label.dtype.type(IGNORE))
+    rows, cols = top + np.arange(OH), left + np.arange(OW)
+    inside = ((rows >= 0) & (rows < H))[:, None] & (cols >= 0) & (cols < W)
+    image, label = _resized(image, label, scaled, _mirror(rows, H), _mirror(cols, W))
+    return image, np.where(inside, label, label.dtype.type(IGNORE))
 
 
 def _mirror(i: Array, size: int) -> Array:
@@ -77,11 +84,15 @@ def random_scale(
 
     The factor is from ``low`` to ``high``, and its logarithm is uniform. With ``low = high = 1``, nothing changes.
     """
-    H, W = _need_image_and_label("random_scale", image, label)
+    return resize(image, label, _scaled(_need_image_and_label("random_scale", image, label), rng, low, high))
+
+
+def _scaled(size: HW, rng: np.random.Generator, low: float, high: float) -> HW:
+    """The size (H, W) times a random factor."""
     need_number("random_scale", "low", low, 1e-3, 1e3)
     need_number("random_scale", "high", high, low, 1e3)
     scale = low * (high / low) ** rng.random()
-    return resize(image, label, (max(1, round(scale * H)), max(1, round(scale * W))))
+    return max(1, round(scale * size[0])), max(1, round(scale * size[1]))
 
 
 def resize(image: Array, label: Array, size: Pair) -> tuple[Array, Array]:
@@ -91,8 +102,8 @@ def resize(image: Array, label: Array, size: Pair) -> tuple[Array, Array]:
     pixel i is at ``i + 1/2``, so image and label stay aligned.
 
     Exactness: the label equals ``label[floor((i + 1/2) H / OH), floor((j + 1/2) W / OW)]`` by ``==``, except where that
-    point is on the border of two pixels. The image is that of Pillow, in float32; Pillow averages when it shrinks.
-    Source: ours.
+    point is on the border of two pixels. The image is that of Pillow, which averages when it shrinks, to one rounding:
+    here the columns are always made first, then the rows. Source: Pillow; status from code.
 
     Parameters
     ----------
@@ -100,17 +111,46 @@ def resize(image: Array, label: Array, size: Pair) -> tuple[Array, Array]:
     label : uint8 ndarray of shape (H, W)
     size : int or (rows, columns) pair; the results have shape (rows, columns, C) and (rows, columns)
     """
-    from PIL import Image
-
-    H, W = _need_image_and_label("resize", image, label)
+    _need_image_and_label("resize", image, label)
     OH, OW = need_pair("resize", "size", size, 1)
     need_choice("resize", "label.dtype", str(label.dtype), ("uint8",))
-    if (OH, OW) == (H, W):
-        return image, label
-    new, how = (OW, OH), Image.Resampling
-    planes: list[Any] = [Image.fromarray(plane).resize(new, how.BILINEAR) for plane in image.transpose(2, 0, 1)]
-    nearest = np.array(Image.fromarray(label).resize(new, how.NEAREST))
-    return np.stack(planes, -1).astype(image.dtype, copy=False), nearest
+    return _resized(image, label, (OH, OW), np.arange(OH), np.arange(OW))
+
+
+def _resized(image: Array, label: Array, size: HW, rows: Array, cols: Array) -> tuple[Array, Array]:
+    """These rows and columns of both at the new size. Bytes become floats, so that a crop of them costs little."""
+    if size == label.shape:
+        return as_float(image[rows[:, None], cols]), label[rows[:, None], cols]
+    (H, W), (OH, OW) = label.shape, size
+    (i, down), (j, across) = _bilinear(H, OH, rows), _bilinear(W, OW, cols)
+    top, left = i.min(), j.min()
+    part = as_float(image[top : i.max() + 1, left : j.max() + 1])
+    wide: Any = sum(part[:, tap - left] * weight[:, None] for tap, weight in zip(j, across))
+    wide = wide.astype(part.dtype)
+    y: Any = sum(wide[tap - top] * weight[:, None, None] for tap, weight in zip(i, down))
+    return y.astype(part.dtype), label[_nearest(H, OH)[rows][:, None], _nearest(W, OW)[cols]]
+
+
+def _bilinear(n: int, o: int, at: Array) -> tuple[Array, Array]:
+    """Where ``n`` values are resized to ``o``: the values (taps, len(at)) that make those ``at``, and their weights.
+
+    The weights fall from the centre to 0 at the next value, or, where values are averaged, at the next result.
+    """
+    scale = n / o
+    centre, support = (at + 0.5) * scale, max(scale, 1.0)
+    first = np.maximum((centre - support + 0.5).astype(int), 0)
+    last = np.minimum((centre + support + 0.5).astype(int), n)
+    taps = first + np.arange((last - first).max())[:, None]
+    weights = np.maximum(1 - np.abs((taps - centre + 0.5) * (1 / support)), 0) * (taps < last)
+    return np.minimum(taps, n - 1), weights / weights.sum(0)
+
+
+def _nearest(n: int, o: int) -> Array:
+    """The index, of ``n``, that each of ``o`` takes; Pillow decides where two are nearest."""
+    from PIL import Image
+
+    index = Image.fromarray(np.arange(n, dtype=np.int32)[None])
+    return np.asarray(index.resize((o, 1), Image.Resampling.NEAREST))[0]
 
 
 def colour_jitter(
@@ -152,13 +192,15 @@ def draw_batch(
 ) -> tuple[Array, Array]:  # fmt: skip
     """One training batch: draw samples with replacement; scale, crop, flip and recolour each of them.
 
+    The crop is that of :func:`random_scale` and :func:`random_crop`, but only its own pixels are computed.
     ``x`` is float32 of shape (batch_size, rows, columns, C); ``labels`` is uint8 of shape (batch_size, rows, columns),
     and 255 is ignored. Exactness: the same state of the generator gives the same bits.
     Source: ours; scaling, cropping and flipping are common practice.
 
     Parameters
     ----------
-    samples : sequence of Sample, or of (image, label) pairs; a ``Dataset`` reads only the samples that are drawn
+    samples : sequence of Sample, or of (image, label) pairs; a ``Dataset`` reads only the samples that are drawn, and
+        keeps them
     crop : int or (rows, columns) pair
     scale : (low, high) pair of float; the factors of :func:`random_scale`
     flip, paint : float; probabilities of :func:`hflip` and :func:`recolour`
@@ -170,11 +212,11 @@ def draw_batch(
     need_number("draw_batch", "paint", paint, 0, 1)
     need_int("draw_batch", "len(samples)", len(samples), 1)
     low, high = scale
-    batch = []
+    batch, read = [], getattr(samples, "stored", samples.__getitem__)
     for i in rng.integers(len(samples), size=N):
-        image, label = samples[int(i)][:2]
-        image, label = random_scale(image, label, rng, low=low, high=high)
-        image, label = random_crop(image, label, size, rng)
+        image, label = read(int(i))[:2]
+        scaled = _scaled(_need_image_and_label("draw_batch", image, label, or_bytes=True), rng, low, high)
+        image, label = _window(image, label, scaled, size, rng)
         if rng.random() < flip:
             image, label = hflip(image, label)
         if paint and rng.random() < paint:

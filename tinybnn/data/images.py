@@ -3,8 +3,10 @@
 Published data sets store the classes in three ways, and one function reads each: :func:`city_label` (ids),
 :func:`road_label` (colours) and :func:`object_label` (grey). The special cases in them come from published files.
 Predictions are written as PNG: :func:`save_label` writes classes, :func:`save_overlay` colours over the image.
+The page on files, ``docs/files.md``, lists what is accepted, refused and converted.
 """
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,9 @@ import numpy as np
 
 from ..notation import HW, IGNORE, Array
 from .store import write_whole
+
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+"""The formats that are read, whatever a file is called. Of others Pillow may read fewer bits, or run a program."""
 
 SLACK = 8
 """The size of a label may differ from that of its image by this many pixels a side, because some published masks do."""
@@ -27,22 +32,47 @@ TRAIN_ID = np.full(256, IGNORE, np.uint8)
 """``TRAIN_ID[ids]`` maps an image of labelIds to trainIds; ids that are not scored become 255, which is ignored."""
 TRAIN_ID[list(CITY_CLASSES.values())] = np.arange(len(CITY_CLASSES))
 
+LABEL_ID = np.zeros(256, np.uint8)
+"""``LABEL_ID[label]`` maps classes back to labelIds; other numbers become 0, which is "unlabeled"."""
+LABEL_ID[: len(CITY_CLASSES)] = list(CITY_CLASSES.values())
+
 
 class DataError(ValueError):
     """A folder or a file is not as its kind requires. The message has one line; the command line exits with 2."""
 
 
+class DataWarning(UserWarning):
+    """Files were converted or left out. The text names a folder, not a file, so a data set gives one line."""
+
+
 def read_image(path: Path | str) -> Array:
     """The image in a file as a viewer shows it: float32 of shape (H, W, 3), 0 for black and 1 for white.
 
-    The values are the stored bytes over 255. Grey and palette images become RGB, an alpha channel is dropped, and the
-    EXIF orientation is applied, because masks are traced on what a viewer shows. A file that is missing, truncated, no
-    image, or has more than 8 bits a channel raises a :class:`DataError`, here and in the functions below.
-
-    Exactness: ``rint(255 image)`` equals Pillow's ``convert("RGB")`` by ``==``. Source: ours.
+    The values are the stored bytes over 255: see :func:`read_bytes`, and :func:`as_float`.
     """
-    modes = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
-    return _rgb(_open(path, modes, "8 bits a channel")) / np.float32(255)
+    return as_float(read_bytes(path))
+
+
+def as_float(image: Array) -> Array:
+    """Bytes as float32 in [0, 1]: ``image / 255``. Floats are returned as they are."""
+    return image / np.float32(255) if image.dtype == np.uint8 else image
+
+
+def read_bytes(path: Path | str) -> Array:
+    """The image in a file as a viewer shows it: uint8 of shape (H, W, 3).
+
+    Grey and palette images become RGB, an alpha channel is dropped, and the EXIF orientation is applied, because masks
+    are traced on what a viewer shows. A file that is missing, truncated, no image, animated, or has more than 8 bits a
+    channel raises a :class:`DataError`, here and in the functions below. So does a PNG with a wrong checksum; other
+    formats have none.
+
+    Exactness: equals Pillow's ``convert("RGB")`` by ``==``. Source: ours.
+    """
+    return _rgb(_open(path, (*GREYS, "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"), "8 bits a channel"))
+
+
+GREYS = ("1", "L", "L;2", "L;4")
+"""Grey of 1, 8, 2 and 4 bits, read as 0..255."""
 
 
 def _open(path: Path | str, modes: tuple[str, ...], expected: str) -> Any:
@@ -50,16 +80,41 @@ def _open(path: Path | str, modes: tuple[str, ...], expected: str) -> Any:
     from PIL import Image, ImageOps
 
     try:
-        with Image.open(path) as file:
+        with Image.open(path, formats=FORMATS) as file:
+            file.verify()  # compares the checksums of a PNG, which load() does not; after it, no pixel can be read
+        with Image.open(path, formats=FORMATS) as file:
+            mode, frames = _stored_mode(file), 1 if file.format == "MPO" else getattr(file, "n_frames", 1)
             file.load()
             image = ImageOps.exif_transpose(file)
     except Exception as error:  # for broken bytes: OSError, SyntaxError, ValueError, TypeError, struct.error, ...
-        words = "not an image" if isinstance(error, Image.UnidentifiedImageError) else str(error)
+        unknown = f"not an image in {', '.join(FORMATS)}"
+        words = unknown if isinstance(error, Image.UnidentifiedImageError) else str(error)
         reason = " ".join((getattr(error, "strerror", None) or words or type(error).__name__).split())
         raise DataError(f"read: {path} cannot be read: {reason}") from error
-    if image.mode not in modes:
-        raise DataError(f"read: {path} has mode {image.mode}, expected {expected}")
+    if frames > 1:  # a camera's MPO is a JPEG with a smaller copy behind it
+        raise DataError(f"read: {path} has {frames} frames, expected one image")
+    if mode not in modes:
+        raise DataError(f"read: {path} has mode {mode}, expected {expected}")
+    if mode == "P" and np.ptp(np.asarray(image)) and not np.ptp(_palette(image), axis=0).any():
+        return Image.fromarray(np.asarray(image))  # a palette that nobody has filled: the indices are all there is
     return image
+
+
+def _stored_mode(file: Any) -> str:
+    """Pillow's mode of an opened file, or how the pixels are stored where Pillow changes their bits in silence.
+
+    It reads 16 bits a channel as 8 if there are three channels, and grey of 2 or 4 bits as 8 bits from 0 to 255.
+    """
+    stored = file.tile[0][3] if file.tile else ""
+    stored = (stored if isinstance(stored, tuple) else (stored,)) or ("",)
+    first, last, bits = stored[0], stored[-1], 8
+    if file.format == "TIFF":
+        bits = max(file.tag_v2.get(258, (1,)))
+    elif file.format == "PPM" and isinstance(last, int):  # the largest value
+        bits = last.bit_length()
+    elif file.format == "PNG" and ";16" in first:
+        bits = 16
+    return f"{file.mode} of {bits} bits" if bits > 8 else first if first in GREYS[2:] else file.mode
 
 
 def _rgb(image: Any) -> Array:
@@ -85,7 +140,8 @@ def city_label(path: Path) -> Array:
     A file named ``..._labelTrainIds.png`` already holds the classes. In a palette image the ids are the indices if the
     palette has colours, and the greys if it has none: programs that make PNG files smaller turn a grey channel into a
     palette. Other ids than these are refused: labelIds are 0..33 and 255, which stands for the licence plate's -1;
-    trainIds are 0..18 and 255.
+    trainIds are 0..18 and 255. LabelIds without any from 19 to 33 (sky, plants, people, cars) are probably trainIds:
+    with 255, which the official labelIds never hold, they are refused; without it, a :class:`DataWarning` says so.
 
     Exactness: equals ``Image.point`` with the same table by ``==``.
     Source: Cordts 2016, arXiv 1604.01685, and the label table of the official scripts; status exact.
@@ -95,11 +151,17 @@ def city_label(path: Path) -> Array:
         image = image.convert("L")
     ids = np.asarray(image)
     done = path.name.endswith("_labelTrainIds.png")
-    last = len(CITY_CLASSES) - 1 if done else max(CITY_CLASSES.values())
+    classes = len(CITY_CLASSES)
+    last = classes - 1 if done else max(CITY_CLASSES.values())
     unknown = (ids > last) & (ids != IGNORE)
     if unknown.any():
         i, j = np.argwhere(unknown)[0]
         raise DataError(f"read: {path} has label {ids[i, j]} at row {i}, column {j}, expected 0..{last} or {IGNORE}")
+    if not done and not ((ids >= classes) & (ids != IGNORE)).any():
+        if (ids == IGNORE).any():
+            raise DataError(f"read: {path} has trainIds (255, and none from 19 to 33), expected labelIds; rename it")
+        text = f"{path.parent} has labelIds without any from 19 to 33: are these trainIds? Then rename the files"
+        warnings.warn(text, DataWarning, stacklevel=2)
     return ids.copy() if done else TRAIN_ID[ids]
 
 
@@ -107,13 +169,19 @@ def road_label(path: Path) -> Array:
     """KITTI road colours as classes, uint8 of shape (H, W): ``label = 255 where R = 0, else 1 where B > 0, else 0``.
 
     Magenta is road (1), red is another place that counts (0), and **black is ignored (255): it is not background**.
+    A file without colour, without red, or with an alpha channel that varies is another kind of mask: it is refused.
 
     Exactness: the rule by ``==``. Source: the KITTI road development kit of Fritsch 2013; status from code. The
     official scores are computed in bird's-eye view, ours in the perspective image.
     """
-    rgb = _rgb(_open(path, ("RGB", "RGBA", "P"), "colours: red valid, magenta road, black ignored"))
-    road = (rgb[..., 2] > 0).astype(np.uint8)
-    return np.where(rgb[..., 0] > 0, road, np.uint8(IGNORE))
+    expected = "colours: red valid, magenta road, black ignored"
+    rgba = np.asarray(_open(path, ("RGB", "RGBA", "P"), expected).convert("RGBA"))
+    red, _, blue, alpha = np.moveaxis(rgba, 2, 0)
+    grey = not _coloured(rgba[..., :3]).any()
+    wrong = {"only greys": grey, "no red": not red.any(), "a mask as alpha": np.ptp(alpha)}
+    if what := [name for name, found in wrong.items() if found]:
+        raise DataError(f"read: {path} has {what[0]}, expected {expected}")
+    return np.where(red > 0, (blue > 0).astype(np.uint8), np.uint8(IGNORE))
 
 
 def object_label(path: Path) -> Array:
@@ -123,32 +191,64 @@ def object_label(path: Path) -> Array:
     palette has a colour. Then the file is a map of labels and is read as its indices: 0 is background, 255 is ignored
     (some data sets mark borders so), and every other index is object. Colours without a palette are refused.
 
-    Exactness: the rule by ``==``. Source: grey > 128 as in PySODMetrics, status from code; the palette rule is ours.
+    A mask of the greys 0 and 1 is read as background and object, and a :class:`DataWarning` says so. Where the rule
+    would be wrong in silence, the file is refused: its largest grey is from 2 to 128; it has 255 and otherwise only
+    greys up to 20 (labels with an ignored border, without a palette); or its alpha channel is another mask.
+
+    Exactness: the rule by ``==``. Source: grey > 128 as in PySODMetrics, status from code; all else is ours.
     """
-    mask = _open(path, ("1", "L", "LA", "P", "RGB", "RGBA"), "8 bits of grey")
-    rgb = _rgb(mask)
-    coloured = _coloured(rgb)
+    mask = _open(path, (*GREYS, "LA", "P", "RGB", "RGBA"), "8 bits of grey")
+    rgba = np.asarray(mask.convert("RGBA"))
+    grey, alpha, coloured = rgba[..., 0], rgba[..., 3], _coloured(rgba[..., :3])
     if mask.mode == "P" and (coloured.any() or _coloured(_palette(mask)[1:2]).any()):
         index = np.asarray(mask)
         return np.where(index == IGNORE, np.uint8(IGNORE), (index > 0).astype(np.uint8))
     if coloured.any():
         i, j = (int(at) for at in np.argwhere(coloured)[0])
-        raise DataError(f"read: {path} has colour {tuple(rgb[i, j].tolist())} at row {i}, column {j}, expected grey")
-    return (rgb[..., 0] > 128).astype(np.uint8)
+        colour = tuple(rgba[i, j, :3].tolist())
+        raise DataError(f"read: {path} has colour {colour} at row {i}, column {j}, expected grey")
+    if np.ptp(alpha) and ((alpha > 128) != (grey > 128)).any():
+        raise DataError(f"read: {path} has another mask in its alpha channel than in its greys, expected grey alone")
+    if grey.max() == 1:
+        text = f"{path.parent} has masks of the greys 0 and 1, read as background and object"
+        warnings.warn(text, DataWarning, stacklevel=2)
+        return grey.copy()
+    low = grey[grey < IGNORE].max(initial=0)
+    if 0 < low <= (20 if low < grey.max() else 128):
+        last = f"{low} and 255" if low < grey.max() else low
+        expected = "expected 0 background, 255 object; or labels in a palette"
+        raise DataError(f"read: {path} has greys up to {last} only, {expected}")
+    return (grey > 128).astype(np.uint8)
 
 
 def fit_label(label: Array, size: HW, path: Path) -> Array:
     """The label at the size ``(H, W)`` of its image: ``label[floor((i + 1/2) h / H), floor((j + 1/2) w / W)]``.
 
-    Each pixel takes the class of its nearest neighbour. A size that differs by more than :data:`SLACK` pixels a side is
-    refused, because the two files then do not belong together.
+    Each pixel takes the class of its nearest neighbour. A size that differs by more than :data:`SLACK` pixels a side,
+    or whose sides are exchanged, is refused, because the two files then do not belong together.
     """
     from PIL import Image
 
     (h, w), (H, W) = label.shape, size
-    if max(abs(h - H), abs(w - W)) > SLACK:
+    if max(abs(h - H), abs(w - W)) > SLACK or (h, w) == (W, H) != (H, W):
         raise DataError(f"read: {path} is {h} x {w}, expected {H} x {W} as its image, or within {SLACK} pixels of it")
     return label if (h, w) == (H, W) else np.array(Image.fromarray(label).resize((W, H), Image.Resampling.NEAREST))
+
+
+def shrink(image: Array, label: Array, k: int) -> tuple[Array, Array]:
+    """Bytes (H, W, 3) and label (H, W) as ``(ceil(H / k), ceil(W / k))``: means of squares, labels of their middles.
+
+    At the right and lower edge a square holds what is left of the image. Where k is even, the pixel below and to the
+    right of the middle counts. Exactness: means are rounded half up, in whole numbers. Source: ours.
+    """
+    if k == 1:
+        return image, label
+    rows, cols = (np.arange(0, n, k) for n in label.shape)
+    tall, wide = (np.minimum(k, n - at) for at, n in zip((rows, cols), label.shape))
+    sums = np.add.reduceat(np.add.reduceat(image, rows, 0, dtype=np.uint32), cols, 1, dtype=np.int64)
+    count = np.multiply.outer(tall, wide)[..., None]
+    means = (2 * sums + count) // (2 * count)
+    return means.astype(np.uint8), label[(rows + tall // 2)[:, None], cols + wide // 2]
 
 
 CITY_COLOURS = np.array([
@@ -162,22 +262,26 @@ TWO_COLOURS = np.array([(38, 44, 66), (255, 176, 59)], np.uint8)
 """The colours of two classes: dark background, bright object or road."""
 
 
+def palette(classes: int) -> Array:
+    """The colours of 256 labels as RGB (256, 3), uint8; ignored pixels are black."""
+    table = np.zeros((256, 3), np.uint8)
+    table[:classes] = TWO_COLOURS if classes == 2 else np.resize(CITY_COLOURS, (classes, 3))
+    table[IGNORE] = 0
+    return table
+
+
 def colours(label: Array, classes: int) -> Array:
-    """A label map (...) as RGB (..., 3), uint8; ignored pixels are black."""
-    palette = np.zeros((256, 3), np.uint8)
-    palette[:classes] = TWO_COLOURS if classes == 2 else np.resize(CITY_COLOURS, (classes, 3))
-    palette[IGNORE] = 0
-    return palette[label]
+    """A label map (...) as RGB (..., 3), uint8."""
+    return palette(classes)[label]
 
 
-def save_label(path: Path | str, label: Array) -> None:
-    """Write class numbers (H, W) as a grey PNG."""
-    _save_png(path, label.astype(np.uint8))
+def save_label(path: Path | str, label: Array, classes: int = 0) -> None:
+    """Write numbers 0..255 (H, W) as a grey PNG, or as the indices of the palette of so many ``classes``."""
+    _save_png(path, label.astype(np.uint8), palette(classes) if classes else None)
 
 
-def save_overlay(path: Path | str, image: Array, label: Array) -> None:
+def save_overlay(path: Path | str, image: Array, label: Array, classes: int) -> None:
     """Write the image (H, W, 3) with the colours of the label over it."""
-    classes = 2 if label.max() < 2 else len(CITY_COLOURS)
     tints = 0.45 * colours(np.arange(256), classes) / 255
     overlay = np.empty(image.shape, np.uint8)
     for over, row, ids in zip(overlay, image, label):  # row by row, because floats of the whole take 24 bytes a pixel
@@ -185,7 +289,10 @@ def save_overlay(path: Path | str, image: Array, label: Array) -> None:
     _save_png(path, overlay)
 
 
-def _save_png(path: Path | str, array: Array) -> None:
+def _save_png(path: Path | str, array: Array, table: Array | None = None) -> None:
     from PIL import Image
 
-    write_whole(path, lambda file: Image.fromarray(array).save(file, format="PNG"))
+    image = Image.fromarray(array)
+    if table is not None:
+        image.putpalette(table.tobytes())
+    write_whole(path, lambda file: image.save(file, format="PNG"))

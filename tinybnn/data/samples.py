@@ -14,16 +14,32 @@
 divisible by five is held out as "val". That split is ours, so scores on it cannot be compared with a paper's.
 
 ``images.py`` reads the pixels of a file. Every fault of a folder or a file raises a
-:class:`~tinybnn.data.images.DataError` of one line.
+:class:`~tinybnn.data.images.DataError` of one line. Images without a label are left out, and a warning says how many.
 """
 
 import re
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from ..notation import Array
-from .images import CITY_CLASSES, DataError, city_label, fit_label, object_label, read_image, road_label
+from ..validate import need_int
+from .images import (
+    CITY_CLASSES,
+    DataError,
+    DataWarning,
+    as_float,
+    city_label,
+    fit_label,
+    object_label,
+    read_bytes,
+    road_label,
+    shrink,
+)
+
+KEPT = 2 * 1024**3
+"""The bytes that a data set keeps in memory of the samples that were drawn: 2 GB, all of Cityscapes at a quarter."""
 
 HELD_OUT = 5
 """Where a layout has no split, a frame is in "val" if its number is divisible by this (status ours)."""
@@ -41,22 +57,46 @@ class Dataset:
     """A list of samples; ``dataset[i]`` reads the files of one sample, ``list(dataset)`` reads all of them.
 
     ``pairs`` are the paths of each image and its label. ``task`` says which metrics apply: "labels" (mIoU), "road"
-    (MaxF) or "saliency" (MAE, max-F, S, E).
+    (MaxF) or "saliency" (MAE, max-F, S, E). A sample that was asked for by its number is kept in memory, in bytes and
+    shrunken, until :data:`KEPT` bytes are full; then others are read again each time. Nothing else depends on this.
     """
 
     def __init__(self, kind: str, classes: tuple[str, ...], task: str, pairs: tuple[tuple[Path, Path], ...]) -> None:
         self.kind, self.classes, self.task, self.pairs = kind, classes, task, pairs
+        self._shrink, self._room, self._kept = 1, KEPT, dict[int, Sample]()
+
+    def shrunk(self, k: int) -> "Dataset":
+        """The same samples, each made ``k`` times smaller by :func:`~tinybnn.data.images.shrink` when it is read."""
+        other = Dataset(self.kind, self.classes, self.task, self.pairs)
+        other._shrink = need_int("Dataset", "shrink", k, 1)
+        return other
 
     def __len__(self) -> int:
         return len(self.pairs)
 
     def __getitem__(self, i: int) -> Sample:
-        image_path, label_path = self.pairs[i]
-        image, label = read_image(image_path), LAYOUTS[self.kind].decode(label_path)
-        return Sample(image, fit_label(label, image.shape[:2], label_path), name_of(image_path))
+        image, label, name = self.stored(i)
+        return Sample(as_float(image), label.copy(), name)
 
     def __iter__(self) -> Iterator[Sample]:
-        return (self[i] for i in range(len(self)))
+        for i in range(len(self)):  # reads all, and keeps none
+            image, label, name = self._kept.get(i) or self._read(i)
+            yield Sample(as_float(image), label.copy(), name)
+
+    def stored(self, i: int) -> Sample:
+        """The sample as it is kept, with the bytes of its image; not to be written into."""
+        i = range(len(self))[i]
+        sample = self._kept.get(i) or self._read(i)
+        size = sample.image.nbytes + sample.label.nbytes
+        if i not in self._kept and size <= self._room:
+            self._kept[i], self._room = sample, self._room - size
+        return sample
+
+    def _read(self, i: int) -> Sample:
+        image_path, label_path = self.pairs[i]
+        image, label = read_bytes(image_path), LAYOUTS[self.kind].decode(label_path)
+        label = fit_label(label, image.shape[:2], label_path)
+        return Sample(*shrink(image, label, self._shrink), name_of(image_path))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -112,11 +152,12 @@ def samples_root() -> Path:
     raise DataError(f"samples_root: neither {places[0]} nor {places[1]} exists, expected the shipped samples in one")
 
 
-def load(spec: str, split: str) -> Dataset:
+def load(spec: str, split: str, *, strict: bool = False) -> Dataset:
     """The samples of one split of a data set: ``load("kitti-road:~/kitti", "train")``.
 
-    An unknown kind or split, a missing folder, an empty split, an image without its label or a label without its image
-    raises a :class:`~tinybnn.data.images.DataError`; ``dataset[i]`` raises it for a file with unexpected contents.
+    An unknown kind or split, a missing folder or an empty split raises a :class:`~tinybnn.data.images.DataError`;
+    ``dataset[i]`` raises it for a file with unexpected contents. An image without its label or a label without its
+    image is left out, and a :class:`~tinybnn.data.images.DataWarning` says how many there are; ``strict`` refuses them.
     The samples are sorted by path, and no image has been read yet.
 
     Source: the layouts are the publishers', status exact; the splits of kitti-road and ecssd are ours.
@@ -126,6 +167,7 @@ def load(spec: str, split: str) -> Dataset:
     ----------
     spec : str; ``KIND:PATH``, KIND a key of :data:`LAYOUTS`; or ``photos`` or ``street`` alone, for the shipped samples
     split : str; "train" or "val"
+    strict : bool
     """
     kind, colon, path = str(spec).partition(":")
     if kind not in LAYOUTS:
@@ -141,8 +183,8 @@ def load(spec: str, split: str) -> Dataset:
     images, labels = _find(root, image), dict[tuple, Path]()
     for template in reversed(label):  # the first template is the preferred one, so it comes last and overwrites
         labels |= _find(root, template)
-    _need_partner(root, images, labels, "label", label[0])
-    _need_partner(root, labels, images, "image", image)
+    _pair(root, images, labels, "label", label[0], strict)
+    _pair(root, labels, images, "image", image, strict)
     if not images:
         raise DataError(f"load: {root} has an empty {split} split, expected images {image}")
 
@@ -167,8 +209,15 @@ def _find(root: Path, template: str) -> dict[tuple, Path]:
     return found
 
 
-def _need_partner(root: Path, files: dict[tuple, Path], partners: dict[tuple, Path], what: str, template: str) -> None:
-    """Refuse files without a partner: the message names the first one and the file that is missing."""
+def _pair(
+    root: Path, files: dict[tuple, Path], partners: dict[tuple, Path], what: str, template: str, strict: bool
+) -> None:
+    """Take out the files without a partner, and say how many and which is the first; or refuse them."""
     if alone := sorted(files.keys() - partners.keys()):
-        expected = root / template.format(**dict(alone[0]))
-        raise DataError(f"load: {files[alone[0]]} has no {what}, expected {expected}")
+        first = f"{files[alone[0]]} has no {what}, expected {root / template.format(**dict(alone[0]))}"
+        if strict:
+            raise DataError(f"load: {first}")
+        all_of = f"{len(alone)} of {len(files)} files have no {what} and are left out"
+        warnings.warn(f"load: {all_of}: {first}", DataWarning, stacklevel=3)
+        for fields in alone:
+            del files[fields]

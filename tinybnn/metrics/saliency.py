@@ -8,8 +8,10 @@
     s_measure    structure: contrast of object and ground, and of parts    1 is best
 
 All compute in float64 and return the dtype of the probabilities. The score of a data set is the mean over its images.
+Pixels whose target is ``ignore`` are left out of every sum and count: a border of them changes nothing, by ``==``. The
+scorers that papers use know no such pixels; without them all scores are theirs.
 Predictions are used as they are. Many other scorers (``py_sod_metrics`` by default) first stretch each prediction to
-[0, 1], and a network that is never sure gains by that.
+[0, 1], and a network that is never sure gains by that: :func:`tinybnn.model.evaluate.evaluate` can do so too.
 """
 
 import math
@@ -18,44 +20,56 @@ from typing import Any
 
 import numpy as np
 
-from ..notation import Array
+from ..notation import IGNORE, Array
 from ..validate import need_float, need_mask, need_number, need_shape
 from .labels import threshold_counts
 
 
-def mae_loops(probability: Array, target: Array) -> float:
+def mae_loops(probability: Array, target: Array, *, ignore: int | None = IGNORE) -> float:
     """Specification of :func:`mae`."""
     total: Any = 0.0
-    for i in np.ndindex(target.shape):
+    counted = [i for i in np.ndindex(target.shape) if target[i] != ignore]
+    for i in counted:
         total += 1 - probability[i] if target[i] else probability[i]
-    return total / target.size
+    return total / len(counted)
 
 
-def mae(probability: Array, target: Array) -> np.floating:
+def mae(probability: Array, target: Array, *, ignore: int | None = IGNORE) -> np.floating:
     """Mean absolute error of one image: ``mean |p - t|``; a scalar in [0, 1] of the dtype of ``probability``.
 
-    Exactness: agrees with :func:`mae_loops` to the rounding of one sum. Source: Perazzi 2012; status exact.
+    Exactness: agrees with :func:`mae_loops` to the rounding of one sum. Source: Perazzi 2012; status exact, but
+    ``ignore`` is ours, here and below.
 
     Parameters
     ----------
-    probability : float ndarray of shape (H, W); in [0, 1]
-    target : ndarray of shape (H, W); booleans, or integers 0 and 1, without an ignored label
+    probability : float ndarray of shape (H, W); in [0, 1] wherever the target counts
+    target : ndarray of shape (H, W); booleans, or integers 0, 1 and ``ignore``, at least one of which counts
 
     Examples
     --------
     >>> print(mae(np.array([[0.5, 1.0]]), np.array([[0, 1]])))
     0.25
     """
-    t = need_mask("mae", probability, target)
-    return probability.dtype.type(np.abs(probability.astype(np.float64) - t).mean())
+    p, t = _counted("mae", probability, target, ignore)
+    return probability.dtype.type(np.abs(p.astype(np.float64) - t).mean())
 
 
-def f_curve_loops(probability: Array, target: Array, *, beta2: float = 0.3) -> Array:
+def _counted(op: str, probability: Array, target: Array, ignore: int | None) -> tuple[Array, Array]:
+    """The pixels that count, in a row: their probabilities, and whether each is the object."""
+    counted = need_mask(op, probability, target, ignore)
+    return probability[counted], target[counted] == 1
+
+
+def f_curve_loops(
+    probability: Array, target: Array, *, beta2: float = 0.3, ignore: int | None = IGNORE
+) -> Array:  # fmt: skip
     """Specification of :func:`f_curve`: make a mask at each threshold, compare it with the target."""
     f = np.zeros(256)
     for k in range(256):
         seen = both = there = 0
         for i in np.ndindex(target.shape):
+            if target[i] == ignore:
+                continue
             positive = np.float32(probability[i]) >= np.float32(k / 255)
             seen, both, there = seen + bool(positive), both + bool(positive and target[i]), there + bool(target[i])
         if both:
@@ -64,7 +78,7 @@ def f_curve_loops(probability: Array, target: Array, *, beta2: float = 0.3) -> A
     return f
 
 
-def f_curve(probability: Array, target: Array, *, beta2: float = 0.3) -> Array:
+def f_curve(probability: Array, target: Array, *, beta2: float = 0.3, ignore: int | None = IGNORE) -> Array:
     """F of one image at each threshold ``k / 255``: ``F[k] = (1 + beta2) P R / (beta2 P + R)``.
 
     A pixel is positive where ``p >= k / 255``, rounded as in :func:`tinybnn.metrics.labels.threshold_counts`. The
@@ -83,9 +97,9 @@ def f_curve(probability: Array, target: Array, *, beta2: float = 0.3) -> Array:
     >>> f_curve(np.array([[0.2, 0.6, 1.0]]), np.array([[0, 1, 1]]))[[0, 100, 200]].round(4)
     array([0.7222, 1.    , 0.8125])
     """
-    need_mask("f_curve", probability, target)
+    p, t = _counted("f_curve", probability, target, ignore)
     need_number("f_curve", "beta2", beta2, low=0)
-    TP, FP, FN, _ = threshold_counts(probability, target.astype(np.uint8)).T
+    TP, FP, FN, _ = threshold_counts(p, t.astype(np.uint8)).T
     below = beta2 * (TP + FN) + TP + FP  # (1 + beta2) P R / (beta2 P + R), multiplied out
     return ((1 + beta2) * TP / np.where(TP, below, 1)).astype(probability.dtype)
 
@@ -126,14 +140,15 @@ def max_f(curves: Array | Sequence[Array]) -> np.floating:
     return rows.dtype.type(rows.mean(0, dtype=np.float64).max())
 
 
-def e_curve_loops(probability: Array, target: Array) -> Array:
+def e_curve_loops(probability: Array, target: Array, *, ignore: int | None = IGNORE) -> Array:
     """Specification of :func:`e_curve`: subtract its mean from each mask, and compare pixel by pixel."""
-    n = target.size
-    there = sum(bool(t) for t in target.flat)
+    pixels = [(p, t) for p, t in zip(probability.flat, target.flat) if t != ignore]
+    n = len(pixels)
+    there = sum(bool(t) for _, t in pixels)
     e = np.zeros(256)
     for k in range(256):
-        mask = [bool(np.float32(p) >= np.float32(k / 255)) for p in probability.flat]
-        for positive, true in zip(mask, target.flat):
+        mask = [bool(np.float32(p) >= np.float32(k / 255)) for p, _ in pixels]
+        for positive, (_, true) in zip(mask, pixels):
             if there in (0, n):
                 e[k] += positive == bool(true)
             else:
@@ -142,7 +157,7 @@ def e_curve_loops(probability: Array, target: Array) -> Array:
     return e / max(n - 1, 1)
 
 
-def e_curve(probability: Array, target: Array) -> Array:
+def e_curve(probability: Array, target: Array, *, ignore: int | None = IGNORE) -> Array:
     """Enhanced alignment of one image at each threshold ``k / 255``.
 
     ::
@@ -150,9 +165,9 @@ def e_curve(probability: Array, target: Array) -> Array:
         a = mask - mean(mask)          E[k] = 1 / (n - 1) sum over pixels of (1 + 2 a b / (a^2 + b^2))^2 / 4
         b = t - mean(t)
 
-    The result has shape (256,), and n is the number of pixels. Pixels are positive as in :func:`f_curve`. For an empty
-    or a full mask, E is the number of pixels on which both masks agree, over n - 1. For a single pixel, n - 1 is
-    replaced by 1.
+    The result has shape (256,), and n is the number of pixels that count. Pixels are positive as in :func:`f_curve`.
+    For an empty or a full mask, E is the number of pixels on which both masks agree, over n - 1. For a single pixel,
+    n - 1 is replaced by 1.
     Exactness: agrees with :func:`e_curve_loops` to a few roundings.
     Source: Fan 2018, arXiv 1805.10421; status from code. The paper divides by n. The MATLAB code, ``py_sod_metrics``
     and this function divide by n - 1, so a perfect mask scores n / (n - 1), the largest value.
@@ -162,9 +177,9 @@ def e_curve(probability: Array, target: Array) -> Array:
     >>> e_curve(np.array([[0.2, 0.6, 1.0, 0.0]]), np.array([[0, 1, 1, 0]]))[[0, 100]].round(3)
     array([0.333, 1.333])
     """
-    need_mask("e_curve", probability, target)
-    TP, FP, FN, TN = threshold_counts(probability, target.astype(np.uint8)).T
-    n, there = target.size, TP[0] + FN[0]
+    p, t = _counted("e_curve", probability, target, ignore)
+    TP, FP, FN, TN = threshold_counts(p, t.astype(np.uint8)).T
+    n, there = t.size, TP[0] + FN[0]
     if there in (0, n):
         total = TP + TN
     else:
@@ -174,12 +189,12 @@ def e_curve(probability: Array, target: Array) -> Array:
     return (total / max(n - 1, 1)).astype(probability.dtype)
 
 
-def e_measure_loops(probability: Array, target: Array) -> float:
+def e_measure_loops(probability: Array, target: Array, *, ignore: int | None = IGNORE) -> float:
     """Specification of :func:`e_measure`."""
-    return sum(e_curve_loops(probability, target)) / 256
+    return sum(e_curve_loops(probability, target, ignore=ignore)) / 256
 
 
-def e_measure(probability: Array, target: Array) -> np.floating:
+def e_measure(probability: Array, target: Array, *, ignore: int | None = IGNORE) -> np.floating:
     """The **mean** E-measure of one image: the mean of :func:`e_curve` over the 256 thresholds.
 
     The maximum E of a data set is :func:`max_f` of the curves of its images. The adaptive E, at twice the mean
@@ -193,11 +208,13 @@ def e_measure(probability: Array, target: Array) -> np.floating:
     >>> print(e_measure(t.astype(float), t).round(3))                # 4/3 at all thresholds but 0, where it is 1/3
     1.329
     """
-    need_mask("e_measure", probability, target)
-    return probability.dtype.type(e_curve(probability.astype(np.float64), target).mean())
+    need_mask("e_measure", probability, target, ignore)
+    return probability.dtype.type(e_curve(probability.astype(np.float64), target, ignore=ignore).mean())
 
 
-def s_measure_loops(probability: Array, target: Array, *, alpha: float = 0.5) -> float:
+def s_measure_loops(
+    probability: Array, target: Array, *, alpha: float = 0.5, ignore: int | None = IGNORE
+) -> float:  # fmt: skip
     """Specification of :func:`s_measure`; covariances are sums over pairs, so a constant has exactly 0."""
 
     def mean(v):
@@ -215,7 +232,9 @@ def s_measure_loops(probability: Array, target: Array, *, alpha: float = 0.5) ->
         below = (x**2 + y**2) * (covariance(a, a) + covariance(b, b))
         return 4 * x * y * covariance(a, b) / below if below else 1.0
 
-    pixels = [(i, j, float(probability[i, j]), int(target[i, j])) for i, j in np.ndindex(target.shape)]
+    counted = [i for i in np.ndindex(target.shape) if target[i] != ignore]
+    top, left = (min(i[axis] for i in counted) for axis in (0, 1))
+    pixels = [(i - top, j - left, float(probability[i, j]), int(target[i, j])) for i, j in counted]
     mu = mean([t for *_, t in pixels])
     if mu in (0, 1):
         return mean([p if t else 1 - p for *_, p, t in pixels])
@@ -229,7 +248,9 @@ def s_measure_loops(probability: Array, target: Array, *, alpha: float = 0.5) ->
     return max(0.0, alpha * objects + (1 - alpha) * regions)
 
 
-def s_measure(probability: Array, target: Array, *, alpha: float = 0.5) -> np.floating:
+def s_measure(
+    probability: Array, target: Array, *, alpha: float = 0.5, ignore: int | None = IGNORE
+) -> np.floating:  # fmt: skip
     """Structure: ``S = max(0, alpha S_object + (1 - alpha) S_region)``; a scalar in [0, 1].
 
     ::
@@ -240,9 +261,10 @@ def s_measure(probability: Array, target: Array, *, alpha: float = 0.5) -> np.fl
         Q        = 4 x y s_xy / ((x^2 + y^2) (s_xx + s_yy))        means, variances, covariance of p and t; 1 for 0/0
 
     Variances divide by n - 1; the variance of a single value is 0. The centroid is rounded half to even, as in
-    ``py_sod_metrics``; MATLAB rounds half up. If the centroid is in the last row or column, some parts have no pixel.
-    They count 0 here; ``py_sod_metrics`` gives NaN. S is not continuous: a part without object counts 1 if p is
-    constant in it, and 0 otherwise. For an empty and for a full mask, S is ``1 - MAE``.
+    ``py_sod_metrics``; MATLAB rounds half up. Its row and column are counted from the first row and column in which a
+    pixel counts, so that an ignored border is as if cut off. If the centroid is in the last row or column, some parts
+    have no pixel. They count 0 here; ``py_sod_metrics`` gives NaN. S is not continuous: a part without object counts 1
+    if p is constant in it, and 0 otherwise. For an empty and for a full mask, S is ``1 - MAE``.
     Exactness: agrees with :func:`s_measure_loops` to the rounding of sums.
     Source: Fan 2017, arXiv 1708.00786; rounding and n - 1 as in ``py_sod_metrics``; status from code.
 
@@ -257,14 +279,16 @@ def s_measure(probability: Array, target: Array, *, alpha: float = 0.5) -> np.fl
     >>> print(s_measure(t.astype(float), t), s_measure(np.full((2, 4), 0.5), t))
     1.0 0.525
     """
-    t, p = need_mask("s_measure", probability, target), probability.astype(np.float64)
+    p, t = _counted("s_measure", probability, target, ignore)
+    p = p.astype(np.float64)
     need_number("s_measure", "alpha", alpha, low=0, high=1)
     if t.all() or not t.any():
         return probability.dtype.type(1 - np.abs(p - t).mean())
     objects = t.mean() * _contrast(p[t]) + (1 - t.mean()) * _contrast(1 - p[~t])
-    row, column = (int(np.rint(at.mean())) + 1 for at in np.nonzero(t))
-    parts = [(rows, columns) for rows in np.s_[:row, row:] for columns in np.s_[:column, column:]]
-    regions = sum(p[part].size / p.size * _likeness(p[part], t[part]) for part in parts if p[part].size)
+    i, j = (at - at.min() for at in np.nonzero(target != ignore))
+    row, column = (np.rint(at[t].mean()) for at in (i, j))
+    parts = [((i > row) == below) & ((j > column) == right) for below in (False, True) for right in (False, True)]
+    regions = sum(part.mean() * _likeness(p[part], t[part]) for part in parts if part.any())
     return probability.dtype.type(max(0.0, alpha * objects + (1 - alpha) * regions))
 
 

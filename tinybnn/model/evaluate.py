@@ -8,7 +8,7 @@ import numpy as np
 from ..data.samples import Dataset, Sample
 from ..metrics.labels import confusion_matrix, iou_per_class, mean_iou, road_scores, threshold_counts
 from ..metrics.saliency import e_measure, f_curve, mae, max_f, s_measure
-from ..notation import HW, Array, Pair, ceil_div
+from ..notation import HW, IGNORE, Array, Pair, ceil_div
 from ..ops.activation import sigmoid
 from ..validate import need_int, need_pair, need_shape
 from .cost import anchors
@@ -159,9 +159,19 @@ def probability(logits: Array) -> Array:
     return sigmoid(logits[..., 1] - logits[..., 0])[0]
 
 
+def stretched(p: Array, counted: Array) -> Array:
+    """A map of probabilities as ``py_sod_metrics`` scores it: rounded to 8 bits, then its range made [0, 1].
+
+    The range is that of the pixels that count.
+    """
+    grey = np.rint(255 * p).astype(np.float64)
+    low, high = grey[counted].min(), grey[counted].max()
+    return np.clip((grey - low) / (high - low), 0, 1) if high > low else grey / 255
+
+
 def evaluate(
     logits_of: Callable[[Array], Array], samples: Dataset | Sequence[Sample], *,
-    task: str, classes: Sequence[str], stride: int,
+    task: str, classes: Sequence[str], stride: int, normalise: bool = False,
 ) -> dict[str, float]:  # fmt: skip
     """Scores by name, each a float; the most important comes first.
 
@@ -172,9 +182,13 @@ def evaluate(
     samples : sequence of Sample
     task : "labels", "road" or "saliency"
         Labels: mIoU and the IoU of each class. Road: MaxF, AP and the rest, in perspective view. Saliency: IoU of the
-        object, MAE, max-F, S-measure, E-measure.
+        object, MAE, max-F, S-measure, E-measure; images of which no pixel counts are left out of the last four.
     classes : sequence of str
+    normalise : bool
+        Only for saliency: each prediction is :func:`stretched`, except for the IoU.
     """
+    if normalise and task != "saliency":
+        raise ValueError(f"evaluate: normalise is for saliency, and the task is {task!r}")
     confusion = np.zeros((len(classes), len(classes)), np.int64)
     counts: Any = 0
     rows = []
@@ -183,14 +197,16 @@ def evaluate(
         confusion += confusion_matrix(logits.argmax(-1), label, len(classes))
         if task == "road":
             counts = counts + threshold_counts(probability(logits), label)
-        if task == "saliency":
-            p, t = probability(logits), label == 1
-            rows.append((mae(p, t), f_curve(p, t), s_measure(p, t), e_measure(p, t)))
+        if task == "saliency" and (counted := label != IGNORE).any():
+            p = stretched(probability(logits), counted) if normalise else probability(logits)
+            rows.append((mae(p, label), f_curve(p, label), s_measure(p, label), e_measure(p, label)))
     ious = iou_per_class(confusion)
     if task == "labels":
         return {"mIoU": float(mean_iou(confusion))} | {f"IoU {c}": float(v) for c, v in zip(classes, ious)}
     if task == "road":
         return {"IoU": float(ious[1])} | {k: float(v) for k, v in road_scores(counts)._asdict().items()}
+    if not rows:
+        raise ValueError("evaluate: no pixel of the samples counts, expected labels other than 255")
     errors, curves, s, e = zip(*rows)
     scores = {"IoU": ious[1], "MAE": np.mean(errors), "max-F": max_f(curves), "S": np.mean(s), "E": np.mean(e)}
     return {name: float(value) for name, value in scores.items()}

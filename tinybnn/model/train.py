@@ -49,6 +49,7 @@ class Training(NamedTuple):
     jitter: float = 0.2  # augmentation: the change of brightness and contrast
     paint: float = 0.0  # augmentation: the probability of other colours
     seed: int = 0
+    shrink: int = 1  # images and labels are first made this many times smaller, for training and for scores
 
 
 class Source(NamedTuple):
@@ -91,7 +92,7 @@ class TrainingError(ArithmeticError):
 def check_training(training: Training) -> Training:
     """The training options, or an error that names the field."""
     op, training = "train.Training", options(Training, training._asdict())
-    for name, least in (("steps", 1), ("batch", 1), ("crop", 1), ("seed", 0)):
+    for name, least in (("steps", 1), ("batch", 1), ("crop", 1), ("seed", 0), ("shrink", 1)):
         need_int(op, name, getattr(training, name), least)
     if (pixels := training.batch * training.crop**2) > MOST_PIXELS:
         raise ValueError(f"{op}: a batch has {pixels:,} pixels by batch and crop, expected at most {MOST_PIXELS:,}")

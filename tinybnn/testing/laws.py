@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..notation import Array
+from ..notation import IGNORE, Array
 from .op import Case, Law
 
 Change = Mapping[int, Callable[[Any], Any]]
@@ -103,7 +103,7 @@ def ignored_do_not_count(noise: Callable[[Array], Array], labels: int = 1) -> La
     """Values at ignored pixels do not change the result: there ``noise`` replaces the values of argument 0."""
 
     def sides(f, c):
-        x, mask = c.args[0], c.args[labels] == c.options["ignore"]
+        x, mask = c.args[0], c.args[labels] == c.options.get("ignore", IGNORE)
         other = np.where(mask[..., None] if x.ndim > mask.ndim else mask, noise(x), x).astype(x.dtype)
         return f(*changed(c.args, {0: lambda _: other}), **c.options), f(*c.args, **c.options)
 

@@ -24,24 +24,29 @@ def bend(x, shift_in, slope, shift_out):
 
 # %% exercise="mae" cause="root of the mean square"
 def mean_error(probability, target):
-    return np.sqrt(((probability - target.astype(probability.dtype)) ** 2).mean())
+    return np.sqrt(((probability - target.astype(probability.dtype)) ** 2)[target != 255].mean())
 
 
 # %% exercise="mae" cause="the mean difference, with its sign"
 def mean_error(probability, target):
-    return np.abs((probability - target.astype(probability.dtype)).mean())
+    return np.abs((probability - target.astype(probability.dtype))[target != 255].mean())
 
 
 # %% exercise="mae" cause="decides at 1/2 first"
 def mean_error(probability, target):
-    return ((probability >= 0.5) != target.astype(bool)).mean().astype(probability.dtype)
+    return ((probability >= 0.5) != target)[target != 255].mean().astype(probability.dtype)
 
 
 # %% exercise="mae" cause="object and background weigh the same"
 def mean_error(probability, target):
-    wrong, t = np.abs(probability - target.astype(probability.dtype)), target.astype(bool)
-    parts = [wrong[part].mean() for part in (t, ~t) if part.any()]
+    wrong = np.abs(probability - target.astype(probability.dtype))
+    parts = [wrong[part].mean() for part in (target == 1, target == 0) if part.any()]
     return np.mean(parts, dtype=probability.dtype)
+
+
+# %% exercise="mae" cause="counts ignored pixels, as background"
+def mean_error(probability, target):
+    return np.abs(probability - (target == 1).astype(probability.dtype)).mean()
 
 
 # %% exercise="max_f" cause="each image at its own best threshold, averaged after"
