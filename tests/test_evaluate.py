@@ -187,22 +187,22 @@ def test_an_ignored_border_changes_no_score(normalise):
     wide = [(np.pad(x, (*border, (0, 0)), constant_values=1), np.pad(t, border, constant_values=255), n)
             for x, t, n in scenes]  # fmt: skip
     wide.append((scenes[0][0], np.full_like(scenes[0][1], 255), "nothing counts"))
-    scores, same = (evaluate(right_or_nearly, s, **SALIENCY, normalise=normalise) for s in (scenes, wide))
+    scores, same = (evaluate.evaluate(right_or_nearly, s, **SALIENCY, normalise=normalise) for s in (scenes, wide))
     assert scores == same and scores["IoU"] == 1
     assert (scores["MAE"] < 0.03) == normalise
 
 
 def test_what_cannot_be_scored_is_one_line():
     with pytest.raises(ValueError, match="^evaluate: no pixel of the samples counts, expected labels other than 255$"):
-        evaluate(right_or_nearly, [(scene(0)[0], np.full((20, 28), 255, np.uint8), "")], **SALIENCY)
+        evaluate.evaluate(right_or_nearly, [(scene(0)[0], np.full((20, 28), 255, np.uint8), "")], **SALIENCY)
     with pytest.raises(ValueError, match="^evaluate: normalise is for saliency, and the task is 'road'$"):
-        evaluate(right_or_nearly, [scene(0)], **SALIENCY | {"task": "road"}, normalise=True)
+        evaluate.evaluate(right_or_nearly, [scene(0)], **SALIENCY | {"task": "road"}, normalise=True)
 
 
 @pytest.mark.parametrize(
     "call, text",
     [
-        (lambda: pad_to_multiple(IMAGE[:0], 4), "pad_to_multiple: H is 0, expected a whole number >= 1"),
+        (lambda: pad_to_multiple(IMAGE[:0], 4), "pad_to_multiple: image has shape (0, 6, 3), expected (H, W, C)"),
         (lambda: pad_to_multiple(IMAGE, 0), "pad_to_multiple: m is 0, expected a whole number >= 1"),
         (lambda: pad_to_multiple(IMAGE[0], 4), "pad_to_multiple: image has shape (6, 3), expected (H, W, C)"),
         (lambda: crop_back(IMAGE, (9, 2)), "crop_back: array has shape (5, 6, 3), expected at least (9, 2)"),

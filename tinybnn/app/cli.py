@@ -289,7 +289,7 @@ def run_evaluate(
 ) -> None:
     scored = model_of(model, plain)
     scored = scored._replace(shrink=scored.shrink if shrink is None else shrink)
-    dataset = load(data or trained_on(scored.source), split, strict=strict)
+    dataset = load(data, split, strict=strict) if data else own_data(scored.source, split, strict)
     report(model if model.is_dir() else None, scores_of(scored, dataset, normalise))
 
 
@@ -348,7 +348,7 @@ def run_pack(model: Path, out: Path | None, data: str | None, plain: bool) -> in
     if out.name == "run.npz":
         raise ValueError(f"pack: --out is {out}, the name of a run, expected another name")
     packed = pack_network(run.params, run.state, run.config)
-    samples = load(data or trained_on(run.source), "val").shrunk(run.training.shrink)
+    samples = (load(data, "val") if data else own_data(run.source, "val")).shrunk(run.training.shrink)
     different = differing_logits(packed_logits(packed, plain), logits_of(run), samples, run.config.stride)
     if different:
         print(f"tinybnn: {different} logits differ between the packed network and its simulation", file=sys.stderr)
@@ -428,12 +428,13 @@ def model_of(path: Path, plain: bool = False) -> Model:
     return Model(packed.config, packed_logits(packed, plain), None)
 
 
-def trained_on(source: Source | None) -> str:
-    """The training data of a run, which must be as it was then."""
+def own_data(source: Source | None, split: str, strict: bool = False) -> Dataset:
+    """A split of the data that a run was trained on, which must be as it was then."""
     if not source:
         raise ValueError("the file does not say what the network was trained on, give --data")
-    need_source("--data was not given", source, source_of(source.spec, *(load(source.spec, s) for s in SPLITS)))
-    return source.spec
+    splits = {name: load(source.spec, name, strict=strict) for name in SPLITS}
+    need_source("--data was not given", source, source_of(source.spec, *splits.values()))
+    return splits[split]
 
 
 def scores_of(model: Model, dataset: Dataset, normalise: bool = False) -> dict[str, float]:

@@ -42,8 +42,6 @@ def pad_to_multiple(image: Array, m: int) -> tuple[Array, HW]:
     ((328, 488, 3), (321, 481))
     """
     H, W, _ = need_shape("pad_to_multiple", "image", image, "H W C")
-    need_int("pad_to_multiple", "H", H, 1)
-    need_int("pad_to_multiple", "W", W, 1)
     m = need_int("pad_to_multiple", "m", m, 1)
     missing = (0, -H % m), (0, -W % m), (0, 0)
     return np.pad(image, missing, mode="symmetric") if np.any(missing) else image, (H, W)
