@@ -25,7 +25,7 @@ from tinybnn.metrics.labels import confusion_matrix, iou_per_class
 from tinybnn.metrics.saliency import f_curve, mae, max_f
 from tinybnn.model import cost
 from tinybnn.model.evaluate import evaluate, predict, probability
-from tinybnn.model.net import Config, backward, forward, init
+from tinybnn.model.net import Config, Network, backward, forward, init
 from tinybnn.model.train import logits_of
 from tinybnn.testing import check, check_prediction
 
@@ -207,12 +207,12 @@ pictures({"image": image, "sgn(x - 0.5)": signs, "truth": unseen[26].label}, wid
 # %% [markdown]
 # ## Forward and backward
 #
-# `net.forward` reads top-down, `net.backward` bottom-up. Lines with the same number belong together:
+# `net.Network` is the forward, top-down; `net.backward` reads bottom-up. Lines with the same number belong together:
 
 # %%
-for function in (forward, backward):
-    lines = [line.strip() for line in inspect.getsource(function).splitlines() if re.search(r"# \(\d\)$", line)]
-    print(function.__name__)
+for code in (Network, backward):
+    lines = [line.strip() for line in inspect.getsource(code).splitlines() if re.search(r"# \(\d\)$", line)]
+    print(code.__name__)
     for line in lines:
         print("  ", line[-3:], line[:-5].strip())
 

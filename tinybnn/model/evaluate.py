@@ -77,28 +77,24 @@ def predict_bands(
     Gates per position and upsampling with aligned corners need the whole map, so their decoder runs in one band.
     """
     padded, (H, W) = pad_to_multiple(image, stride)
-    x = padded[None]
-    end = 0
-    try:
-        for logits in logits_in_bands(logits_of, x, pixels) if isinstance(logits_of, Network) else [logits_of(x)]:
-            start, end = end, min(H, end + logits.shape[1])
-            yield slice(start, end), logits[0, : end - start, :W]
-    except MemoryError:
-        need = f", it needs about {memory_needed(logits_of, (H, W)):,.0f} MB" if isinstance(logits_of, Network) else ""
-        raise ValueError(f"predict: an image of {H} x {W} does not fit into memory{need}") from None
+    x, end = padded[None], 0
+    for logits in logits_in_bands(logits_of, x, pixels) if isinstance(logits_of, Network) else [logits_of(x)]:
+        start, end = end, min(H, end + logits.shape[1])
+        yield slice(start, end), logits[0, : end - start, :W]
 
 
 def logits_in_bands(network: Network, x: Array, pixels: int) -> Iterator[Array]:
-    """The logits of images whose sides are multiples of the stride, band by band."""
-    config = network.config
-    units = ceil_div(x.shape[1], config.stride)
-    bands = min(units, ceil_div(x.shape[1] * x.shape[2], pixels))
-    encoding, decoding = halos(config)
-    rows = ceil_div(units, bands)
-    many = 4 * rows  # the encoder needs a quarter of the decoder's memory
-    low = np.concatenate(list(in_bands(network.encode, x, config.stride, many, encoding)), axis=1)
-    low = network.attend(low)
-    yield from in_bands(network.decode, low, 1, units if decoding is None else rows, decoding or 0)
+    """The logits of an image whose sides are multiples of the stride, band by band: (1, rows, W, L)."""
+    (_, H, W, _), stride, (encoding, decoding) = x.shape, network.config.stride, halos(network.config)
+    units = ceil_div(H, stride)
+    rows = ceil_div(units, min(units, ceil_div(H * W, pixels)))
+    try:
+        encoded = list(in_bands(network.encode, x, stride, 4 * rows, encoding))  # takes a quarter of decode's memory
+        low = network.attend(np.concatenate(encoded, axis=1))
+        yield from in_bands(network.decode, low, 1, units if decoding is None else rows, decoding or 0)
+    except MemoryError:
+        need = f"{memory_needed(network, (H, W)):,.0f} MB"
+        raise ValueError(f"predict: {H} x {W} pixels need about {need} of memory, more than there are") from None
 
 
 def halos(config: Config) -> tuple[int, int | None]:
@@ -130,8 +126,7 @@ def in_bands(f: Callable[[Array], Array], x: Array, unit: int, rows: int, halo: 
 def memory_needed(network: Network, size: HW) -> float:
     """About how many MB :func:`predict_bands` needs for an image of ``size`` (H, W), together with the image itself.
 
-    Attention to the map of low resolution needs the most, or a band in the decoder. How many maps and score matrices
-    are in memory at once was measured.
+    Attention needs the most, or a band in the decoder. How many maps and scores are in memory at once was measured.
     """
     (H, W), c = size, network.config
     T, D = ceil_div(H, c.stride) * ceil_div(W, c.stride), c.width * 2**c.stages

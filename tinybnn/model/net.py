@@ -207,10 +207,10 @@ def binary_weights(params: Collection[str]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Network:
-    """A form of the network, by the functions that compute its blocks: the float simulation, or a packed one.
+    """A form of the network, by the functions that compute its blocks; called with images, it gives their logits.
 
-    Called with images it gives their logits. Attention reads the whole map. ``encode`` and ``decode`` read a few rows
-    around each row of their result, so they can also work on bands (:mod:`tinybnn.model.evaluate`).
+    ``attend`` reads the whole map of low resolution. A row of ``encode`` and ``decode`` depends on a few rows around
+    it, so these can also work on bands (:mod:`tinybnn.model.evaluate`).
     """
 
     config: Config
@@ -222,18 +222,15 @@ class Network:
     packed: bool = False  # takes less memory than the simulation
 
     def encode(self, x: Array) -> Array:
-        """Images to the map of low resolution."""
         x = self.stem(x)  # (1)
         for name, _, _, stride in encoder(self.config):  # (2)
             x = self.residual(name, x, stride)
         return x
 
     def attend(self, x: Array) -> Array:
-        """The map of low resolution after attention."""
         return x if self.config.attention == "none" else self.attention("att", x)  # (3)
 
     def decode(self, x: Array) -> Array:
-        """The map of low resolution to logits."""
         for name, *_ in decoder(self.config):  # (4)
             x = self.up(name, x)
         return self.head(x)  # (5)
@@ -249,6 +246,7 @@ def network(
     """The network in floats; ``keep`` gets the name, the cache and the statistics of each block after it ran."""
     binary = {"quantizer": quantizer or quantizer_of(config), "train": train}
     padded = binary | {"pad_value": config.pad_value}
+    around = padded | {"residual": config.residual}
     attention = {"kind": config.attention, "heads": config.heads, "levels": config.levels}
 
     def run(block, name, x, **options):
@@ -260,9 +258,7 @@ def network(
     return Network(
         config,
         stem=lambda x: run(stem, "stem", need_images("net.forward", x, params, config), train=train),
-        residual=lambda name, x, stride: run(
-            blocks.residual_block, name, x, **padded, stride=stride, residual=config.residual
-        ),
+        residual=lambda name, x, stride: run(blocks.residual_block, name, x, **around, stride=stride),
         attention=lambda name, x: run(blocks.attention_block, name, x, **binary, **attention),
         up=lambda name, x: run(blocks.up_block, name, x, **padded, upsampler=UPSAMPLERS[config.upsample]),
         head=lambda x: run(classifier, "head", x, train=train),
@@ -341,7 +337,8 @@ def need_images(op: str, x: Array, params: Arrays, config: Config) -> Array:
 
 def stem(x: Array, p: Arrays, s: Arrays, *, train: bool) -> tuple[Array, tuple, Arrays]:
     """Float 3x3 convolution with stride 2 on centred pixels, batch norm, activation."""
-    centred, options = x - x.dtype.type(0.5), {"stride": 2, "pad": 1}
+    options: dict[str, Any] = {"stride": 2, "pad": 1}
+    centred = x - x.dtype.type(0.5)
     z, conv = conv2d(centred, p["w"], **options) if train else (conv2d_by_row(centred, p["w"], **options), None)  # (1)
     n, norm, s = normalise(z, p, s, train)  # (2)
     y, act = activate(n, p)  # (3)

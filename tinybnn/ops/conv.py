@@ -105,12 +105,10 @@ def conv2d_by_row(x: Array, w: Array, *, stride: Pair = 1, pad: Pair = 0) -> Arr
     BLAS may round in another way if a product has more rows. Here the size of a product does not depend on the map's
     height, so a band of rows gets the bits that the whole map gives it.
     """
-    need_float("conv2d_by_row", x=x, w=w)
     stride, pad = need_pair("conv2d_by_row", "stride", stride, 1), need_pair("conv2d_by_row", "pad", pad, 0)
     OH, OW = output_size("conv2d_by_row", x.shape[1:3], w.shape[:2], stride, pad, (1, 1))
-    view = windows(pad2d(x, pad, 0.0), w.shape[:2], (OH, OW), stride, (1, 1))
-    columns = view.reshape(*view.shape[:3], w[..., 0].size)
-    return columns @ w.reshape(-1, w.shape[-1])
+    columns = windows(pad2d(x, pad, 0.0), w.shape[:2], (OH, OW), stride, (1, 1))
+    return columns.reshape(len(x), OH, OW, w[..., 0].size) @ w.reshape(-1, w.shape[-1])
 
 
 def conv2d_backward(dy: Array, cache: ConvCache) -> ConvGrads:
