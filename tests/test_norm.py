@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 from tinybnn.model.net import classifier_backward
 from tinybnn.ops.activation import prelu, prelu_backward, rprelu, rprelu_backward
 from tinybnn.ops.binarize import binarize, binarize_backward, channel_sum, sign
-from tinybnn.ops.binary_conv import binary_conv2d, conv2d_packed, pack_activations, pack_weights
+from tinybnn.ops.binary_conv import binary_conv2d, binary_conv2d_backward, conv2d_packed, pack_activations, pack_weights
 from tinybnn.ops.bitpack import pack, pack_bits
 from tinybnn.ops.conv import conv2d
 from tinybnn.ops.fold import Threshold, fold_batch_norm, fold_threshold, threshold_sign, threshold_sign_loops
+from tinybnn.ops.multibranch import multi_branch_upsample, multi_branch_upsample_backward
 from tinybnn.ops.norm import (
     batch_norm,
     batch_norm_backward,
@@ -120,23 +121,34 @@ def test_a_channel_sum_is_accurate_for_every_number_of_rows(n):
     np.testing.assert_array_equal(channel_sum(whole), whole.sum(0))
 
 
+def scaled(x, alpha):
+    return binary_conv2d(sign(x), np.ones((1, 1, 2, 2), x.dtype), alpha, pad_value=1)
+
+
+def gated(x, theta):
+    w, one = np.ones((1, 1, 1, 2, 2), x.dtype), np.ones((1, 2), x.dtype)
+    return multi_branch_upsample(x, 0 * one, w, one, theta[None], pad_value=1, scale=1, pad=0)
+
+
 SUMS = {
-    "binarize": (binarize, binarize_backward, 1, {}),
-    "prelu": (prelu, prelu_backward, 1, {}),
-    "rprelu": (rprelu, rprelu_backward, 3, {}),
-    "batch_norm": (batch_norm, batch_norm_backward, 2, {}),
-    "a bias": (lambda x, b: (x, conv2d(x, np.ones((1, 1, 2, 2), x.dtype))[1]), classifier_bias, 1, {}),
+    "binarize": (binarize, binarize_backward, 1),
+    "prelu": (prelu, prelu_backward, 1),
+    "rprelu": (rprelu, rprelu_backward, 3),
+    "batch_norm": (batch_norm, batch_norm_backward, 2),
+    "a scale": (scaled, lambda dy, cache: (None, binary_conv2d_backward(dy, cache).dalpha), 1),
+    "a gate": (gated, lambda dy, cache: (None, multi_branch_upsample_backward(dy, cache).dtheta[0]), 1),
+    "a bias": (lambda x, b: (x, conv2d(x, np.ones((1, 1, 2, 2), x.dtype))[1]), classifier_bias, 1),
 }
 
 
 @pytest.mark.parametrize("name", SUMS)
 def test_gradients_of_channels_are_sums_done_well(name):
-    forward, backward, vectors, options = SUMS[name]
+    forward, backward, vectors = SUMS[name]
     rng = np.random.default_rng(0)
     x, dy = (rng.uniform(-1.2, 0.8, (8, 128, 128, 2)).astype(np.float32) + np.float32(0.9) * i for i in (0, 1))
     args = x, *(np.full(2, 0.3, np.float32) for _ in range(vectors))
     single, double = (
-        backward(dy.astype(t), forward(*(a.astype(t) for a in args), **options)[1]) for t in (np.float32, np.float64)
+        backward(dy.astype(t), forward(*(a.astype(t) for a in args))[1]) for t in (np.float32, np.float64)
     )
     for got, expected in zip(single[1:], double[1:]):
         np.testing.assert_allclose(got, expected, rtol=0, atol=5e-7 * dy[..., 0].size, err_msg=name)

@@ -235,3 +235,16 @@ X = np.zeros((1, 4, 6, 2))
 def test_errors_name_what_came_and_what_was_expected(call, message):
     with pytest.raises((ValueError, TypeError), match=f"^{message}"):
         call()
+
+
+@pytest.mark.parametrize("kernel", [64, (1, 1500), (1500, 1)])
+def test_the_mean_of_a_large_window_is_accurate_in_float32(kernel):
+    H, W = kernel if isinstance(kernel, tuple) else (kernel, kernel)
+    y, _ = avg_pool2d(np.full((1, H, W, 2), 100.3, np.float32), kernel=kernel)
+    np.testing.assert_allclose(y, np.float32(100.3), rtol=1e-6)
+
+
+def test_minus_infinity_beside_padding_keeps_its_gradient():
+    """The padding is -inf too, but no value."""
+    y, cache = max_pool2d(np.full((1, 2, 2, 1), -np.inf), kernel=2, stride=1, pad=1)
+    assert (y == -np.inf).all() and max_pool2d_backward(np.ones(y.shape), cache).sum() == y.size

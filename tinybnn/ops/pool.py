@@ -11,6 +11,7 @@ import numpy as np
 
 from ..notation import HW, Array, Pair
 from ..validate import need_dtype, need_finite, need_float, need_gradient, need_pair, need_shape, need_sides
+from .binarize import RUN
 from .conv import output_size, pad2d
 
 
@@ -141,7 +142,9 @@ def avg_pool2d(x: Array, *, kernel: Pair = 2, stride: Pair | None = None) -> tup
     need_float("avg_pool2d", x=x)
     need_shape("avg_pool2d", "x", x, "N H W C")
     kernel, stride, size = _geometry("avg_pool2d", x, kernel, stride)
-    y = _reduce(np.add, x, kernel, stride, size) / (kernel[0] * kernel[1])
+    (KH, KW), (SH, SW), (OH, OW) = kernel, stride, size
+    rows = _reduce(np.add, x, (KH, 1), (SH, 1), (OH, x.shape[2]))  # (1)
+    y = _reduce(np.add, rows, (1, KW), (1, SW), (OH, OW)) / (KH * KW)  # (2)
     return y, AvgPoolCache(x.shape[1:3], kernel, stride)
 
 
@@ -237,8 +240,15 @@ def _taps(x: Array, kernel: HW, stride: HW, size: tuple[int, ...]) -> Iterator[A
 
 def _reduce(ufunc: np.ufunc, x: Array, kernel: HW, stride: HW, size: tuple[int, ...]) -> Array:
     """Combine all taps by ``ufunc``."""
-    first, *others = _taps(x, kernel, stride, size)
-    y = first.copy()
-    for tap in others:
-        ufunc(y, tap, out=y)
+    return _combined(ufunc, list(_taps(x, kernel, stride, size)))
+
+
+def _combined(ufunc: np.ufunc, maps: list[Array]) -> Array:
+    """In runs, then runs of their results, as :func:`tinybnn.ops.binarize.channel_sum` adds rows."""
+    if len(maps) > RUN:
+        maps = [_combined(ufunc, maps[i : i + RUN]) for i in range(0, len(maps), RUN)]
+        return _combined(ufunc, maps)
+    y = maps[0].copy()
+    for other in maps[1:]:
+        ufunc(y, other, out=y)
     return y

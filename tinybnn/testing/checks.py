@@ -181,6 +181,11 @@ def unbounded(failure: Failure | None) -> bool:
     return failure is not None and failure.trial.note.endswith(UNBOUNDED)
 
 
+def way(failure: Failure) -> tuple:
+    """The kind of failure, the precision in which it came, and whether infinities or NaN were needed."""
+    return failure.kind, failure.trial.dtype, unbounded(failure)
+
+
 def fails_alike(asked: Candidate, case: Case) -> Callable[[Case], bool]:
     """A function that says whether another case fails in the same way as ``case``. After many calls it says no."""
     first, left = asked.failure(case), SMALLER
@@ -194,6 +199,6 @@ def fails_alike(asked: Candidate, case: Case) -> Callable[[Case], bool]:
             failure = asked.failure(other)
         except (ValueError, TypeError):
             return False  # the specification refuses this input
-        return failure is not None and failure.kind == first.kind and unbounded(failure) == unbounded(first)
+        return failure is not None and way(failure) == way(first)
 
     return fails

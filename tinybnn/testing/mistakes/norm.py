@@ -100,8 +100,6 @@ MISTAKES = (
          "(1 - momentum) * v", "(1 - momentum) * (v + 1e-5)",
          "equal to some digits, except in channels that hardly vary: there outputs at evaluation are too small",
          "chainer/chainer#4505", "nntrainer/nntrainer#677"),
-        ("averages deviations, not variances", "(1 - momentum) * v", "(1 - momentum) * v**0.5",
-         "right where the variance is 1; inference takes the root a second time"),
     ),
     *mistakes(
         norm.batch_norm_inference_loops,
@@ -117,6 +115,8 @@ MISTAKES = (
         ("forgets eps", "(var[c] + eps)", "var[c]",
          "equal to some digits, except in channels that hardly vary; in a dead channel infinity or NaN",
          "Tencent/ncnn#303", "chainer/chainer#2214"),
+        (EPS_OUTSIDE, "(var[c] + eps) ** 0.5", "(var[c] ** 0.5 + eps)",
+         "differs from training only in channels that hardly vary, and there by much", *EPS_MET),
         (NO_ROOT, "(var[c] + eps) ** 0.5", "(var[c] + eps)",
          "right where the variance is 1; a trained network is no better than chance"),
         ("multiplies by the deviation: takes a stored 1 / deviation for the deviation, or the reverse",

@@ -104,7 +104,9 @@ def threshold_cases(draw: st.DrawFn, limits: Limits) -> Case:
 # -- records --------------------------------------------------------------------------------------------------------
 
 ONE, TWO, MAP = np.ones(1), np.ones(2), np.ones((3, 2))
-one_after_the_other = np.tile([452.6, 823.0], (500, 1))  # a running sum of these in float32 is wrong in the fifth digit
+one_after_the_other = np.tile(np.array([452.6, 823.0], np.float32).astype(float), (500, 1))
+"""Numbers of 24 bits. Their running sum is exact in float64, and wrong in the fifth digit in float32."""
+
 many_rows = call(one_after_the_other, TWO, 0 * TWO, eps=1e-5)
 many_channels = call(1000 + np.arange(195.0).reshape(3, 65) % 7, np.ones(65), np.zeros(65), eps=1e-5)
 high_above_zero = call(4096 + np.array([[0.0], [1.0], [2.0], [5.0]]), np.ones(1), np.zeros(1), eps=1e-5)
