@@ -232,7 +232,7 @@ def run_train(
             run = start(*settings(config, network, training, len(dataset.classes)))
             need_classes(run.config, dataset)
     run = run._replace(source=source)
-    need_fitting_images(run.config, run.training.crop, held_out)
+    need_fitting_images(run.config, run.training.crop, held_out.shrunk(run.training.shrink))
 
     with locked(out, ("run.npz", *BESIDE)):
         if (out / "run.npz").exists() and not (resume or overwrite):
