@@ -1,16 +1,7 @@
 """Mistakes in attention: the softmax, the scale of scores, the layout of heads, scores of signs."""
 
+from ...ops import attention
 from ...ops.attend import attend, attend_backward, attend_loops
-from ...ops.attention import (
-    attention,
-    attention_backward,
-    attention_loops,
-    binary_attention_backward,
-    binary_attention_loops,
-    binary_attention_packed,
-    linear_attention_backward,
-    linear_attention_loops,
-)
 from .mistake import mistakes
 
 # fmt: off
@@ -61,7 +52,7 @@ MISTAKES = (
     # -- full attention ---------------------------------------------------------------------------------------------
 
     *mistakes(
-        attention_loops,
+        attention.attention_loops,
         ("forgets 1 / sqrt(D)", "scores / math.sqrt(D)", "scores",
          "the wider the heads, the more softmax selects a single key; gradients vanish, ported weights do worse",
          "delzac/cntkx#10", "mlc-ai/mlc-llm#3426", "PAIR-code/tiny-transformers#71"),
@@ -92,7 +83,7 @@ MISTAKES = (
          "learns as well where both are learnt projections of the same tokens; ported weights show it"),
     ),
     *mistakes(
-        attention,
+        attention.attention,
         ("cuts heads by a reshape alone, without a transpose",
          ("split_heads(x, heads)", "merge_heads(y)"),
          ("x.reshape(len(x), heads, x.shape[1], -1)", "y.reshape(len(y), y.shape[2], -1)"),
@@ -108,7 +99,7 @@ MISTAKES = (
          "no error while there are as many keys as queries; a pixel's result does not depend on any other pixel"),
     ),
     *mistakes(
-        attention_backward,
+        attention.attention_backward,
         ("forgets 1 / sqrt(D) on the way back", "dscores / math.sqrt(q.shape[-1])", "dscores",
          "queries and keys learn sqrt(D) times too fast; an optimizer that divides by the gradient's size hides it"),
         ("returns the keys' gradient as the values'",
@@ -119,7 +110,7 @@ MISTAKES = (
     # -- linear attention -------------------------------------------------------------------------------------------
 
     *mistakes(
-        linear_attention_loops,
+        attention.linear_attention_loops,
         ("divides by T, not S", "table[c, d] / S", "table[c, d] / T",
          "right while there are as many keys as queries; once keys are pooled, wrong by a constant factor"),
         ("forgets to divide by S", "table[c, d] / S", "table[c, d]",
@@ -127,7 +118,7 @@ MISTAKES = (
          "lucidrains/performer-pytorch#9"),
         ("table transposed: v^T k for k^T v", "table[c, d] / S", "table[d, c] / S",
          "shapes fit, D x D either way; learns as well where k and v are learnt; only a comparison shows it"),
-        ("softmax after all", attention,
+        ("softmax after all", attention.attention,
          "time and memory grow with the square of the number of pixels; no weight is ever negative",
          "AlexHex7/Non-local_pytorch#19"),
         ("one table for the whole batch",
@@ -135,7 +126,7 @@ MISTAKES = (
          "right for a batch of one; otherwise an image's result depends on the other images of the batch"),
     ),
     *mistakes(
-        linear_attention_backward,
+        attention.linear_attention_backward,
         ("forgets 1 / S on the way back", "transposed(q) @ dy / k.shape[2]", "transposed(q) @ dy",
          "queries are right; keys and values learn S times too fast, so the more the larger the image"),
         ("table not transposed for the queries", "dy @ transposed(table)", "dy @ table",
@@ -145,7 +136,7 @@ MISTAKES = (
     # -- attention by scores of signs -------------------------------------------------------------------------------
 
     *mistakes(
-        binary_attention_loops,
+        attention.binary_attention_loops,
         ("real scores: signs not taken",
          "type(p)(1 if p >= 0 else -1) * type(r)(1 if r >= 0 else -1)", "p * r",
          "trains as well as the float network that it is; the packed network differs from it everywhere"),
@@ -171,7 +162,7 @@ MISTAKES = (
          "results lie within -1 to 1 whatever the values; the values' size, which batch norm had learnt, is lost"),
     ),
     *mistakes(
-        binary_attention_backward,
+        attention.binary_attention_backward,
         ("dscale forgotten", "merge_heads(dv), dscale", "merge_heads(dv), 0 * dscale",
          "scales keep their initial value; the loss falls nevertheless"),
         ("averages dscale over images",
@@ -189,7 +180,7 @@ MISTAKES = (
          "a negative scale turns the gradient's sign; with small scales queries and keys learn too fast"),
     ),
     *mistakes(
-        binary_attention_packed,
+        attention.binary_attention_packed,
         ("counts agreements, 0 to D, for the dot product, -D to D",
          "dots.astype(v.dtype)", "((dots + D) // 2).astype(v.dtype)",
          "softmax hides the missing -D but not the missing factor 2: scores are halved, so weights are too even",

@@ -1,11 +1,11 @@
-"""Mistakes that look alike in many functions, each made once: counts of bits, dtypes, memory, and caches."""
+"""Mistakes that look alike in many functions, each made once: counts of bits, dtypes, memory, caches, scores."""
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ...notation import Array
+from ...notation import IGNORE, Array
 from ...ops.binary_conv import conv2d_packed
 from ...ops.upsample_conv import upsample_conv2d_packed
 from ..forms import FORMS
@@ -48,6 +48,8 @@ COUNTS: tuple[tuple[str, ...], ...] = (
      "AlexeyAB/darknet#2382"),
     ("forgets the last word where it is not full", "n - 2 * popcount((a ^ b)[..., : n // 64])",
      "right for multiples of 64 channels; otherwise the last few count as if they always agreed"),
+    ("forgets every word but the first", "n - 2 * popcount((a ^ b)[..., :1])",
+     "right up to 64 channels; beyond, they count as if they always agreed"),
     ("one side's bytes in reverse: big-endian words", "n - 2 * popcount(a ^ np.ascontiguousarray(b).byteswap())",
      "products look like those of random rows: around 0"),
     ("one side's bits in the other order within a byte", "n - 2 * popcount(a ^ mirrored(b))",
@@ -88,7 +90,7 @@ POPCOUNT = [
     for name, wrong in of_dot(eval(f"lambda a, b, n: {line}", globals())).items()  # noqa: S307  the lines above
 ]
 
-# -- dtypes, memory, caches -----------------------------------------------------------------------------------------
+# -- dtypes, memory, caches, scores ---------------------------------------------------------------------------------
 
 
 def in_float64(function: Callable) -> Callable:
@@ -133,6 +135,18 @@ def spends_its_cache(function: Callable) -> Callable:
     return wrong
 
 
+def of_stretched(score: Callable) -> Callable:
+    """The score of a prediction that is first stretched to [0, 1], as ``py_sod_metrics`` does."""
+    def wrong(p: Array, target: Array, **options: float) -> Array:
+        return score((p - p.min()) / (p.max() - p.min()) if p.max() > p.min() else p, target, **options)
+    return wrong
+
+
+def of_background(score: Callable) -> Callable:
+    """The score of a prediction whose ignored pixels count as background."""
+    return lambda p, target, **options: score(p, np.where(target == IGNORE, 0, target), **options)
+
+
 WIDE = "right values; everything after it takes twice the memory and time"
 FAMILIES: tuple[tuple[Callable, str, str, tuple[str, ...], str], ...] = (
     (from_the_pointer, "reads from the pointer, whatever the strides",
@@ -157,6 +171,12 @@ FAMILIES: tuple[tuple[Callable, str, str, tuple[str, ...], str], ...] = (
      "nothing in a plain training loop; a second backward pass, as in a gradient check, gives other numbers", (),
      "binarize_backward batch_norm_backward sigmoid_backward multi_branch_upsample_backward cross_entropy_backward "
      "binary_cross_entropy_backward"),
+    (of_stretched, "stretches the prediction to [0, 1]",
+     "too good for a network that never predicts 0 or 1; right for one that predicts both", ("py_sod_metrics",),
+     "mae f_curve e_curve s_measure"),
+    (of_background, "counts ignored pixels, as background",
+     "right for masks without ignored pixels; worse the wider the border that is to be ignored", (),
+     "mae f_curve e_curve s_measure"),
 )
 """How a right function is spoilt, reason, symptom, threads, and the functions."""
 

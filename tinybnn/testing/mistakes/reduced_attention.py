@@ -1,19 +1,8 @@
 """Mistakes in the pyramid of means, in attention to its anchors, in attention over channels, and in their sum."""
 
+from ...ops import reduced_attention
 from ...ops.attention import binary_attention, binary_attention_packed
 from ...ops.pyramid import pyramid_pool_backward, pyramid_pool_loops
-from ...ops.reduced_attention import (
-    channel_attention_backward,
-    channel_attention_loops,
-    channel_attention_packed,
-    pooled_attention,
-    pooled_attention_backward,
-    pooled_attention_loops,
-    pooled_attention_packed,
-    two_part_attention_backward,
-    two_part_attention_loops,
-    two_part_attention_packed,
-)
 from .mistake import mistakes
 
 # fmt: off
@@ -63,7 +52,7 @@ MISTAKES = (
     # -- the position part ------------------------------------------------------------------------------------------
 
     *mistakes(
-        pooled_attention_loops,
+        reduced_attention.pooled_attention_loops,
         ("takes signs before pooling keys, not after",
          "for x in (k, v)", "for x in (np.where(k >= 0, 1.0, -1.0), v)",
          "a majority replaces the mean: one large value no longer outweighs many small ones, and equal counts give 0"),
@@ -73,13 +62,13 @@ MISTAKES = (
          "with levels that begin at 1 all queries get the same result: the mean of the map"),
     ),
     *mistakes(
-        pooled_attention,
+        reduced_attention.pooled_attention,
         ("keys column by column, values row by row",
          "_on_map(k, grid)", "_on_map(k, grid).swapaxes(1, 2)",
          "right with level 1 alone; a query that matches the key at the top right gets the value at the bottom left"),
     ),
     *mistakes(
-        pooled_attention_backward,
+        reduced_attention.pooled_attention_backward,
         ("no gradient through the pooled keys", "(dq, dk, dv, dscale)", "(dq, 0 * dk, dv, dscale)",
          "the loss falls nevertheless; the layer that makes the keys keeps its initial weights"),
         ("values' gradient divided by S once more",
@@ -87,7 +76,7 @@ MISTAKES = (
          "values learn S times too slowly; an optimizer that divides by the gradient's size hides it"),
     ),
     *mistakes(
-        pooled_attention_packed,
+        reduced_attention.pooled_attention_packed,
         ("takes signs before pooling keys, not after",
          "for x in (k, v)", "for x in (np.sign(k), v)",
          "popcount would make this pooling cheap, but the exported network differs from the trained one"),
@@ -98,7 +87,7 @@ MISTAKES = (
     # -- the channel part -------------------------------------------------------------------------------------------
 
     *mistakes(
-        channel_attention_loops,
+        reduced_attention.channel_attention_loops,
         ("affinity not transposed on its way to the values",
          "attend_loops(affinity, v[n, :, head].T).T", "v[n, :, head] @ attend_loops(affinity, np.eye(D))",
          "shapes fit, D x D either way; where q = k it trains as well, and only a comparison shows it",
@@ -121,7 +110,7 @@ MISTAKES = (
          "right with one head; with more the other heads' scales do nothing and get no gradient"),
     ),
     *mistakes(
-        channel_attention_backward,
+        reduced_attention.channel_attention_backward,
         ("one dscale for all heads", ", dscale)", ", 0 * dscale + dscale.sum())",
          "right with one head; with more all scales change by the same amount"),
         ("dscale divided by sqrt(D), not sqrt(T)",
@@ -129,7 +118,7 @@ MISTAKES = (
          "scales learn too fast, the more the larger the image; everything else passes a gradient check"),
     ),
     *mistakes(
-        channel_attention_packed,
+        reduced_attention.channel_attention_packed,
         ("packs along channels, not along tokens", binary_attention_packed,
          "shapes fit: it is attention between tokens, whose time grows with the square of their number"),
         ("treats 0 as -1",
@@ -140,7 +129,7 @@ MISTAKES = (
     # -- both parts -------------------------------------------------------------------------------------------------
 
     *mistakes(
-        two_part_attention_loops,
+        reduced_attention.two_part_attention_loops,
         ("channel part forgotten",
          "position + channel_attention_loops(q, k, v, scale_channel, heads=heads)", "position",
          "trains a little worse; the channel part's scale gets no gradient"),
@@ -159,7 +148,7 @@ MISTAKES = (
          "nothing while both scales are learnt; ported weights make one softmax too sharp and the other too even"),
     ),
     *mistakes(
-        two_part_attention_backward,
+        reduced_attention.two_part_attention_backward,
         ("q and k: only one branch of the fork", "p.dq + c.dq, p.dk + c.dk", "p.dq, p.dk",
          "the loss falls; queries and keys learn for the position part alone"),
         ("v: only one branch of the fork", "p.dv + c.dv", "p.dv",
@@ -168,7 +157,7 @@ MISTAKES = (
          "shapes fit; scales drift, and the rest of the network learns to compensate"),
     ),
     *mistakes(
-        two_part_attention_packed,
+        reduced_attention.two_part_attention_packed,
         ("channel part forgotten",
          "position + channel_attention_packed(q, k, v, scale_channel, heads=heads)", "position",
          "the exported network is faster than expected, and differs from the trained one everywhere"),

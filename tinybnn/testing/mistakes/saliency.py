@@ -1,34 +1,10 @@
 """Mistakes in the scores of a salient object: MAE, F, E and S."""
 
-from collections.abc import Callable
-
-import numpy as np
-
 from ...metrics import saliency
-from ...notation import IGNORE, Array
 from .mistake import mistakes
 
 # fmt: off
 
-
-def of_stretched(score: Callable) -> Callable:
-    """The score of a prediction that is first stretched to [0, 1], as ``py_sod_metrics`` does."""
-
-    def stretched(p: Array, target: Array, **options: float) -> Array:
-        return score((p - p.min()) / (p.max() - p.min()) if p.max() > p.min() else p, target, **options)
-
-    return stretched
-
-
-def of_background(score: Callable) -> Callable:
-    """The score of a prediction whose ignored pixels count as background."""
-    return lambda p, target, **options: score(p, np.where(target == IGNORE, 0, target), **options)
-
-
-BACKGROUND = "counts ignored pixels, as background"
-BACKGROUND_SYMPTOM = "right for masks without ignored pixels; worse the wider the border that is to be ignored"
-STRETCHED = "stretches the prediction to [0, 1]"
-STRETCHED_SYMPTOM = "too good for a network that never predicts 0 or 1; right for one that predicts both"
 FIRST = "highest threshold first"
 FIRST_SYMPTOM = "maximum and mean are right; value k belongs to the threshold 255 - k"
 KINDS_MET = "GewelsJI/SINet-V2#2"
@@ -44,8 +20,6 @@ MISTAKES = (
         ("subtracts 8-bit pictures: differences below 0 wrap around",
          DIFFERENCE, "(np.uint8(np.rint(255 * p)) - np.uint8(255 * t)).mean() / 255",
          "right on the ground; on the object a small error counts as a large one"),
-        (STRETCHED, of_stretched(saliency.mae), STRETCHED_SYMPTOM, "py_sod_metrics"),
-        (BACKGROUND, of_background(saliency.mae), BACKGROUND_SYMPTOM),
         ("decides at 1/2 first", "p.astype(np.float64)", "(p >= 0.5).astype(int)",
          "the share of wrong pixels: a network that is right everywhere and never sure gets 0"),
         ("object and background weigh the same",
@@ -65,8 +39,6 @@ MISTAKES = (
         ("beta 1, whatever is asked", ("beta2 * (TP + FN)", "((1 + beta2)"), ("(TP + FN)", "(2"),
          "other numbers than in papers, which use 0.3, though of the same order", "WenjunHui1/TSP-SAM#4"),
         (FIRST, ".astype(probability.dtype)", ".astype(probability.dtype)[::-1]", FIRST_SYMPTOM, "py_sod_metrics"),
-        (STRETCHED, of_stretched(saliency.f_curve), STRETCHED_SYMPTOM, "py_sod_metrics"),
-        (BACKGROUND, of_background(saliency.f_curve), BACKGROUND_SYMPTOM),
         ("NaN where nothing was found: 0 / 0", "np.where(TP, below, 1)", "np.where(TP, below, 0)",
          "one image without an object, or without a sure pixel, makes the mean of the data set NaN",
          "ArcherFMY/sal_eval_toolbox#3"),
@@ -98,8 +70,6 @@ MISTAKES = (
         ("an empty mask like any other", ("there in (0, n)", "(a**2 + b**2)"), ("n == 0", "(a**2 + b**2 + 1e-30)"),
          "an image without an object scores 1/4 at every threshold, whatever is predicted in it"),
         (FIRST, ".astype(probability.dtype)", ".astype(probability.dtype)[::-1]", FIRST_SYMPTOM, "py_sod_metrics"),
-        (STRETCHED, of_stretched(saliency.e_curve), STRETCHED_SYMPTOM, "py_sod_metrics"),
-        (BACKGROUND, of_background(saliency.e_curve), BACKGROUND_SYMPTOM),
     ),
     *mistakes(
         saliency.e_measure,
@@ -136,8 +106,6 @@ MISTAKES = (
          "differs in the third digit or later, for objects of many pixels"),
         ("rounds a centroid half up, as MATLAB does", "np.rint(at[t].mean())", "np.floor(at[t].mean() + 0.5)",
          "right unless the centroid is exactly half-way, as in small symmetric objects", "DengPingFan/S-measure#1"),
-        ("rounds a centroid down: int() of it", "np.rint(at[t].mean())", "np.floor(at[t].mean())",
-         "differs in the third digit or later, for objects of many pixels"),
         ("row and column of the centroid exchanged", "row, column =", "column, row =",
          "right for objects on the diagonal of the image; a perfect mask still scores 1"),
         ("cut in the middle of the image",
@@ -157,7 +125,5 @@ MISTAKES = (
         ("measures the centroid from the corner of the image, not of what counts",
          "(at - at.min() for at in np.nonzero(target != ignore))", "np.nonzero(target != ignore)",
          "right unless the centroid is exactly half-way and the ignored border has an odd number of rows or columns"),
-        (STRETCHED, of_stretched(saliency.s_measure), STRETCHED_SYMPTOM, "py_sod_metrics"),
-        (BACKGROUND, of_background(saliency.s_measure), BACKGROUND_SYMPTOM),
     ),
 )
