@@ -20,8 +20,8 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from tinybnn.app.cli import settings
 from tinybnn.app.demo import table
+from tinybnn.app.verbs import settings
 from tinybnn.data import images
 from tinybnn.data.store import DIGITS, META, in_file, load_arrays, save_arrays, sha256
 from tinybnn.model import net

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tinybnn.app import cli
-from tinybnn.app.cli import main, model_of
+from tinybnn.app import verbs
+from tinybnn.app.cli import main
+from tinybnn.app.verbs import model_of
 from tinybnn.data.images import TRAIN_ID, read_image
 from tinybnn.data.samples import samples_root
 from tinybnn.data.store import save_json
@@ -100,8 +101,8 @@ def test_predict_any_size(run, tmp_path, size):
 
 def test_a_picture_that_does_not_fit_is_refused_before_anything_is_written(run, tmp_path, capsys, monkeypatch):
     Image.fromarray(np.zeros((64, 96, 3), np.uint8)).save(tmp_path / "in.png")
-    assert cli.free_memory() > 50
-    monkeypatch.setattr(cli, "free_memory", lambda: 0.25)
+    assert verbs.free_memory() > 50
+    monkeypatch.setattr(verbs, "free_memory", lambda: 0.25)
     line = refused(capsys, "predict", tmp_path / "in.png", "--model", run, "--out", tmp_path / "out")
     assert re.search(r"in.png, 64 x 96, needs about [1-9] MB of memory, 0 are free", line)
     assert not (tmp_path / "out").exists()
@@ -284,7 +285,7 @@ def test_errors_of_the_machine_are_one_line(error, monkeypatch, capsys):
     def fail(*_, **__):
         raise error
 
-    monkeypatch.setattr("tinybnn.app.cli.load", fail)
+    monkeypatch.setattr("tinybnn.app.verbs.load", fail)
     line = refused(capsys, "train", "--data", "photos", "--out", "nowhere")
     assert str(error.args[-1]) in line and "Errno" not in line
 

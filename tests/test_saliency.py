@@ -208,6 +208,8 @@ def test_scores_say_what_they_refuse(score):
             score(*args)
     with pytest.raises(TypeError, match=f"^{name}: target has dtype float64, expected integer"):
         score(p, p)
+    with pytest.raises(ValueError, match=f"^{name}: ignore is 'no', expected a whole number or None"):
+        score(p, t > 0, ignore="no")
     with pytest.raises(TypeError, match=f"^{name}: probability has dtype int64, expected float32 or float64"):
         score(t, t)
 

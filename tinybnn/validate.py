@@ -29,8 +29,10 @@ def need_array(op: str, name: str, array: Any) -> None:
         raise ValueError(f"{op}: {name} has shape {array.shape}, expected axes of size 1 or more (the batch may be 0)")
 
 
-def need_shape(op: str, name: str, array: Array, letters: str, **known: tuple[int, str]) -> tuple[int, ...]:
-    """Check ``array.shape`` against ``letters``, such as ``"N H W C"``, and return the shape.
+def need_shape(
+    op: str, name: str, array: Array, letters: str | tuple[int, ...], **known: tuple[int, str]
+) -> tuple[int, ...]:
+    """Check ``array.shape`` against ``letters``, such as ``"N H W C"``, or another shape, and return the shape.
 
     A size that another argument has fixed is given as ``C=(3, "x")``: the number, and the name of that argument.
     A number in ``letters`` means itself. Sizes are at least 1, but a batch ``N`` and rows ``M`` may be empty.
@@ -39,7 +41,7 @@ def need_shape(op: str, name: str, array: Array, letters: str, **known: tuple[in
     (1, 4, 5, 2)
     """
     need_array(op, name, array)
-    names = letters.split()
+    names = letters.split() if isinstance(letters, str) else list(map(str, letters))
     fits = array.ndim == len(names)
     for n, size in zip(names, array.shape):
         least = 0 if n in ("N", "M") else 1
@@ -78,10 +80,15 @@ def need_channels(op: str, **arrays: Array) -> None:
         need_finite(op, **{name: vector})
 
 
-def need_gradient(op: str, gradient: Array, letters: str, name: str = "dy") -> tuple[int, ...]:
-    """Refuse all but floats of the shape of the forward result, ``letters``; return the shape."""
+def need_gradient(
+    op: str, gradient: Array, letters: str | tuple[int, ...], name: str = "dy", *, finite: bool = False
+) -> tuple[int, ...]:
+    """Refuse all but floats, or with ``finite`` finite ones, of the forward result's shape; return the shape."""
     need_float(op, **{name: gradient})
-    return need_shape(op, name, gradient, letters)
+    shape = need_shape(op, name, gradient, letters)
+    if finite:
+        need_finite(op, **{name: gradient})
+    return shape
 
 
 def need_dtype(op: str, name: str, array: Array, kind: type) -> None:
@@ -110,26 +117,21 @@ class NotFiniteError(ValueError):
     """A value is infinite or NaN, or only NaN, where the operation refuses it."""
 
 
-NoSignError = NotFiniteError
-"""The same error: a sign refuses NaN."""
-
-
 def squares_add_up(array: Array) -> bool:
     """Whether the sum of squares is finite; then all values are. It is the fastest pass, and makes no mask."""
     return math.isfinite(np.vdot(array, array))
 
 
-def need_finite(op: str, *, where: Array | bool = True, **arrays: Array) -> None:
-    """Refuse NaN and infinity, except where ``where`` is false."""
+def need_finite(op: str, *, where: Array | bool = True, total: Array | None = None, **arrays: Array) -> None:
+    """Refuse NaN and infinity, except where ``where`` is false.
+
+    All ``arrays`` are part of ``total``, if it is given: if that is finite, none of them is read.
+    """
+    if total is not None and squares_add_up(total):
+        return
     for name, array in arrays.items():
         if not squares_add_up(array):
             _refuse(op, name, array, ~np.isfinite(array) & where, "expected finite values", NotFiniteError)
-
-
-def need_finite_sum(op: str, total: Array, **terms: Array) -> None:
-    """Refuse NaN and infinity in ``terms``. All of them are part of ``total``: if that is finite, nothing is read."""
-    if not squares_add_up(total):
-        need_finite(op, **terms)
 
 
 def need_sides(op: str, name: str, array: Array, why: str = "which has no sign") -> None:
@@ -151,7 +153,7 @@ def need_labels(op: str, name: str, labels: Array, shape: tuple[int, ...], L: in
     """
     if not (ignore is None or _is_whole(ignore)):
         raise ValueError(f"{op}: ignore is {shown(ignore)}, expected a whole number or None")
-    need_shape(op, name, labels, " ".join(map(str, shape)))
+    need_shape(op, name, labels, shape)
     need_dtype(op, name, labels, np.integer)
     counted = np.ones(shape, bool) if ignore is None else np.asarray(labels != ignore)
     others = "" if ignore is None else f", or {ignore} for ignored"
@@ -163,11 +165,9 @@ def need_mask(op: str, probability: Array, target: Array, ignore: int | None = N
     """Refuse all but a map of probabilities (H, W) and its mask of 0, 1 and ``ignore``; return where a pixel counts."""
     need_float(op, probability=probability)
     H, W = need_shape(op, "probability", probability, "H W")
-    if H * W == 0:
-        raise ValueError(f"{op}: probability has shape {(H, W)}, expected at least one pixel")
     need_shape(op, "target", target, "H W", H=(H, "probability"), W=(W, "probability"))
-    plain = target.dtype == bool
-    counted = np.ones((H, W), bool) if plain else need_labels(op, "target", target, (H, W), 2, ignore)
+    numbers = target.astype(np.uint8) if target.dtype == bool else target
+    counted = need_labels(op, "target", numbers, (H, W), 2, ignore)
     if not counted.any():
         raise ValueError(f"{op}: target is {ignore} everywhere, expected at least one pixel that counts")
     need_probability(op, "probability", np.where(counted, probability, 0))
@@ -200,11 +200,9 @@ def need_int(op: str, name: str, value: Any, least: int) -> int:
 
 def need_pair(op: str, name: str, value: Any, least: int) -> HW:
     """Return one whole number, or a (rows, columns) pair of them, as a pair."""
-    return (
-        (need_int(op, name, value, least),) * 2
-        if _is_whole(value)
-        else need_hw(op, name, value, least, "a whole number or ")
-    )
+    if _is_whole(value):
+        return (need_int(op, name, value, least),) * 2
+    return need_hw(op, name, value, least, "a whole number or ")
 
 
 def need_hw(op: str, name: str, value: Any, least: int, other: str = "") -> HW:

@@ -68,7 +68,10 @@ def read_bytes(path: Path | str) -> Array:
 
     Exactness: equals Pillow's ``convert("RGB")`` by ``==``. Source: ours.
     """
-    return _rgb(_open(path, (*GREYS, "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"), "8 bits a channel"))
+    image = _open(path, (*GREYS, "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"), "8 bits a channel")
+    if "transparency" in image.info:
+        image = image.convert("RGBA")  # Pillow warns if such a palette is converted to RGB at once
+    return np.asarray(image.convert("RGB"))
 
 
 GREYS = ("1", "L", "L;2", "L;4")
@@ -115,13 +118,6 @@ def _stored_mode(file: Any) -> str:
     elif file.format == "PNG" and ";16" in first:
         bits = 16
     return f"{file.mode} of {bits} bits" if bits > 8 else first if first in GREYS[2:] else file.mode
-
-
-def _rgb(image: Any) -> Array:
-    """The bytes (H, W, 3) of a Pillow image of any mode, without an alpha channel."""
-    if "transparency" in image.info:
-        image = image.convert("RGBA")  # Pillow warns if such a palette is converted to RGB at once
-    return np.asarray(image.convert("RGB"))
 
 
 def _coloured(rgb: Array) -> Array:

@@ -60,9 +60,7 @@ def _counted(op: str, probability: Array, target: Array, ignore: int | None) -> 
     return probability[counted], target[counted] == 1
 
 
-def f_curve_loops(
-    probability: Array, target: Array, *, beta2: float = 0.3, ignore: int | None = IGNORE
-) -> Array:  # fmt: skip
+def f_curve_loops(probability: Array, target: Array, *, beta2: float = 0.3, ignore: int | None = IGNORE) -> Array:
     """Specification of :func:`f_curve`: make a mask at each threshold, compare it with the target."""
     f = np.zeros(256)
     for k in range(256):
@@ -212,9 +210,7 @@ def e_measure(probability: Array, target: Array, *, ignore: int | None = IGNORE)
     return probability.dtype.type(e_curve(probability.astype(np.float64), target, ignore=ignore).mean())
 
 
-def s_measure_loops(
-    probability: Array, target: Array, *, alpha: float = 0.5, ignore: int | None = IGNORE
-) -> float:  # fmt: skip
+def s_measure_loops(probability: Array, target: Array, *, alpha: float = 0.5, ignore: int | None = IGNORE) -> float:
     """Specification of :func:`s_measure`; covariances are sums over pairs, so a constant has exactly 0."""
 
     def mean(v):
@@ -248,9 +244,7 @@ def s_measure_loops(
     return max(0.0, alpha * objects + (1 - alpha) * regions)
 
 
-def s_measure(
-    probability: Array, target: Array, *, alpha: float = 0.5, ignore: int | None = IGNORE
-) -> np.floating:  # fmt: skip
+def s_measure(probability: Array, target: Array, *, alpha: float = 0.5, ignore: int | None = IGNORE) -> np.floating:
     """Structure: ``S = max(0, alpha S_object + (1 - alpha) S_region)``; a scalar in [0, 1].
 
     ::

@@ -10,9 +10,8 @@ A tap (a position of the kernel) outside the map counts, because the loops multi
 the loop specifications with numbers that count their multiplications, and its counts equal those of this page.
 """
 
+import math
 from typing import NamedTuple
-
-import numpy as np
 
 from . import net
 
@@ -105,14 +104,14 @@ class Layer(NamedTuple):
 
 def layers(config: net.Config, size: tuple[int, int], batch: int = 1) -> list[Layer]:
     """The table of a network for images of ``size`` (H, W): a list of :class:`Layer`, from stem to classifier."""
-    params, _ = net.init(config, np.random.default_rng(0))
+    params, _ = net.shapes(config)
     binary, (H, W), rows = config.binary, size, []
     binary_keys = net.binary_weights(params) if binary else ()
 
     def row(name, kind, shape, count):
-        own = {k: v for k, v in params.items() if k.startswith(f"{name}.")}
-        bits = sum(v.size * (1 if k in binary_keys else 32) for k, v in own.items())
-        rows.append(Layer(name, kind, shape, sum(v.size for v in own.values()), bits, count, 4 * int(np.prod(shape))))
+        own = {k: math.prod(of) for k, of in params.items() if k.startswith(f"{name}.")}
+        bits = sum(size * (1 if k in binary_keys else 32) for k, size in own.items())
+        rows.append(Layer(name, kind, shape, sum(own.values()), bits, count, 4 * math.prod(shape)))
 
     h, w = H // 2, W // 2
     row("stem", "float conv 3x3", (batch, h, w, config.width), conv2d_count(batch, h, w, 3, 3, 3, config.width))

@@ -32,7 +32,7 @@ from ..ops.multibranch import multi_branch_upsample_packed
 from ..ops.norm import scale_shift
 from ..ops.upsample import NEAREST, UPSAMPLERS
 from . import net
-from .blocks import ATTENTION, Arrays, activate, gates, scale_and_shift, shortcut, without_prefix
+from .blocks import ATTENTION, Arrays, activate, gates, parts, scale_and_shift, shortcut, without_prefix
 
 
 class Packed(NamedTuple):
@@ -62,9 +62,7 @@ def pack_network(params: Arrays, state: Arrays, config: net.Config) -> Packed:
     for key in net.binary_weights(params):
         layer = key.removesuffix(".w")
         norm = f"{layer}.qkv" if layer == "att" else layer
-        own, of_norm, statistics = (
-            without_prefix(d, name) for d, name in ((params, layer), (params, norm), (state, norm))
-        )
+        own, (of_norm, statistics) = without_prefix(params, layer), parts(params, state, norm)
         arrays[key] = pack_weights(sign(params[key]))
         fixed = scale_and_shift(own, of_norm, statistics, train=False)
         arrays[f"{layer}.alpha"], arrays[f"{layer}.shift"] = fixed  # type: ignore[assignment]

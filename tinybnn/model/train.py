@@ -17,7 +17,7 @@ from ..data.store import in_file, load_arrays, need_arrays, options, save_arrays
 from ..notation import Array
 from ..ops import loss as loss_ops
 from ..ops.binarize import QUANTIZERS, tanh, tanh_sharpness
-from ..validate import NoSignError, need_choice, need_int, need_number
+from ..validate import NotFiniteError, need_choice, need_int, need_number
 from . import net
 from .blocks import Arrays
 from .optim import Optimizer, adam, bop, clip_latent, learning_rate, sgd
@@ -115,6 +115,8 @@ def start(config: net.Config, training: Training) -> Run:
     """
     config, training = net.check_config(config), check_training(training)
     _need_classes(training.loss, config.classes)
+    if training.crop % config.stride:
+        raise ValueError(f"train.start: crop is {training.crop}, expected a multiple of {config.stride}")
     params, state = net.init(config, np.random.default_rng([training.seed, 0]))
     if config.binary and training.optimizer == "bop":  # its weights are -1 and +1, and it needs their own gradient
         if net.quantizer_of(config).dsoft(np.ones(1)) != 1:
@@ -138,7 +140,7 @@ def step(run: Run, samples: Dataset | Sequence[Sample]) -> Run:
     try:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # the check below names the array
             after, computed = update(run, x, labels)
-    except NoSignError as error:  # a number became NaN before a sign was taken
+    except NotFiniteError as error:  # a number became NaN before a sign was taken
         _need_finite(t, given)
         raise TrainingError(f"train: step {t}: {error}") from error
     changed = computed | after.params | after.state | after.moments
@@ -269,8 +271,7 @@ def load_run(path: Path | str) -> Run:
 def _optimizer(config: net.Config, training: Training, params: Collection[str]) -> Optimizer:
     if training.optimizer == "bop":
         return bop(net.binary_weights(params) if config.binary else ())
-    makers: dict[str, Callable[[], Optimizer]] = {"adam": adam, "sgd": sgd}
-    return makers[training.optimizer]()
+    return sgd() if training.optimizer == "sgd" else adam()
 
 
 def _need_classes(loss: str, classes: int) -> None:

@@ -18,7 +18,7 @@ from collections import namedtuple
 import numpy as np
 
 from ..notation import Array
-from ..validate import need_channels, need_finite, need_finite_sum, need_float, need_gradient
+from ..validate import need_channels, need_finite, need_float, need_gradient
 from .binarize import channel_sum
 
 
@@ -52,8 +52,7 @@ def hardtanh(x: Array) -> tuple[Array, Array]:
 
 def hardtanh_backward(dy: Array, x: Array) -> Array:
     """``dx = dy`` where ``|x| <= 1``, else 0: the mask depends on ``x``; the gradient is not clipped."""
-    need_gradient("hardtanh_backward", dy, " ".join(map(str, x.shape)))
-    need_finite("hardtanh_backward", dy=dy)
+    need_gradient("hardtanh_backward", dy, x.shape, finite=True)
     return dy * (np.abs(x) <= 1)
 
 
@@ -98,10 +97,10 @@ def prelu(x: Array, slope: Array) -> tuple[Array, PReLUCache]:
 def prelu_backward(dy: Array, cache: PReLUCache) -> PReLUGrads:
     """``dx = dy`` where ``x >= 0``, else ``slope dy``; ``dslope`` is the sum of ``dy x`` over negative ``x``."""
     x, slope = cache
-    need_gradient("prelu_backward", dy, " ".join(map(str, x.shape)))
+    need_gradient("prelu_backward", dy, x.shape)
     dx = ((x >= 0) * (1 - slope) + slope) * dy  # the derivative is 1 or slope; np.where takes several times as long
     dslope = channel_sum(np.minimum(x, 0) * dy)
-    need_finite_sum("prelu_backward", dslope, dy=dy)
+    need_finite("prelu_backward", total=dslope, dy=dy)
     return PReLUGrads(dx, dslope)
 
 
@@ -145,9 +144,9 @@ def rprelu(x: Array, shift_in: Array, slope: Array, shift_out: Array) -> tuple[A
 
 def rprelu_backward(dy: Array, cache: PReLUCache) -> RPReLUGrads:
     """As PReLU; in addition, ``dshift_out`` is the sum of ``dy``, and ``dshift_in`` is minus the sum of ``dx``."""
-    need_gradient("rprelu_backward", dy, " ".join(map(str, cache.x.shape)))
+    need_gradient("rprelu_backward", dy, cache.x.shape)
     dshift_out = channel_sum(dy)  # (3)
-    need_finite_sum("rprelu_backward", dshift_out, dy=dy)
+    need_finite("rprelu_backward", total=dshift_out, dy=dy)
     dx, dslope = prelu_backward(dy, cache)  # (2)
     return RPReLUGrads(dx, -channel_sum(dx), dslope, dshift_out)  # (1)
 
@@ -183,6 +182,5 @@ def sigmoid(x: Array) -> tuple[Array, Array]:
 
 def sigmoid_backward(dy: Array, y: Array) -> Array:
     """``dx = dy y (1 - y)``."""
-    need_gradient("sigmoid_backward", dy, " ".join(map(str, y.shape)))
-    need_finite("sigmoid_backward", dy=dy)
+    need_gradient("sigmoid_backward", dy, y.shape, finite=True)
     return dy * y * (1 - y)

@@ -14,16 +14,7 @@ from collections import namedtuple
 import numpy as np
 
 from ..notation import Array
-from ..validate import (
-    need_dtype,
-    need_finite,
-    need_finite_sum,
-    need_float,
-    need_gradient,
-    need_int,
-    need_shape,
-    need_sides,
-)
+from ..validate import need_dtype, need_finite, need_float, need_gradient, need_int, need_shape, need_sides
 from .bitpack import differing_bits, pack_bits, words
 
 
@@ -75,9 +66,9 @@ def attend(scores: Array, v: Array) -> tuple[Array, AttendCache]:
 def attend_backward(dy: Array, cache: AttendCache) -> AttendGrads:
     """``dscores = weights * (dweights - their mean under the weights)``. A row sums to 0, because weights sum to 1."""
     weights, v = cache
-    need_gradient("attend_backward", dy, " ".join(map(str, (*weights.shape[:3], v.shape[3]))))
+    need_gradient("attend_backward", dy, (*weights.shape[:3], v.shape[3]))
     dweights, dv = dy @ transposed(v), transposed(weights) @ dy  # (2)
-    need_finite_sum("attend_backward", dv, dy=dy)
+    need_finite("attend_backward", total=dv, dy=dy)
     return AttendGrads(weights * (dweights - (weights * dweights).sum(-1, keepdims=True)), dv)  # (1)
 
 
@@ -90,8 +81,7 @@ def split_heads(x: Array, heads: int) -> Array:
 def split_gradient(op: str, dy: Array, q: Array) -> Array:
     """``dy`` as heads. Its shape must be that of the tokens before they were split into the heads ``q``."""
     N, A, T, D = q.shape
-    need_gradient(op, dy, f"{N} {T} {A * D}")
-    need_finite(op, dy=dy)
+    need_gradient(op, dy, (N, T, A * D), finite=True)
     return split_heads(dy, A)
 
 

@@ -23,17 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..notation import Array
-from ..validate import (
-    NotFiniteError,
-    need_finite,
-    need_finite_sum,
-    need_float,
-    need_gradient,
-    need_kind,
-    need_number,
-    need_shape,
-    need_sides,
-)
+from ..validate import need_finite, need_float, need_gradient, need_kind, need_number, need_shape, need_sides
 
 
 def sign_loops(x: Array) -> Array:
@@ -168,17 +158,17 @@ def binarize(x: Array, tau: Array, *, quantizer: Quantizer = clipped) -> tuple[A
     shifted = x - tau  # (1)
     try:
         return quantizer.hard(shifted), BinarizeCache(shifted, quantizer)  # (2)
-    except NotFiniteError:
+    except ValueError:
         need_sides("binarize", "x", x)  # the same error, in the caller's words
         raise
 
 
 def binarize_backward(dy: Array, cache: BinarizeCache) -> BinarizeGrads:
     """``dx = dy * dsoft(x - tau)``, and ``dtau`` is minus the sum of ``dx`` over all axes but channels."""
-    need_gradient("binarize_backward", dy, " ".join(map(str, cache.shifted.shape)))
+    need_gradient("binarize_backward", dy, cache.shifted.shape)
     dx = dy * cache.quantizer.dsoft(cache.shifted)  # (2)
     dtau = -channel_sum(dx)  # (1)
-    need_finite_sum("binarize_backward", dtau, dy=dy)
+    need_finite("binarize_backward", total=dtau, dy=dy)
     return BinarizeGrads(dx, dtau)
 
 
@@ -237,7 +227,7 @@ def mean_abs(w: Array) -> tuple[Array, Array]:
     if w.size == 0:
         raise ValueError(f"mean_abs: w has shape {w.shape}, expected (..., F) with at least one weight")
     alpha = channel_sum(np.abs(w)) / (w.size // w.shape[-1])
-    need_finite_sum("mean_abs", alpha, w=w)
+    need_finite("mean_abs", total=alpha, w=w)
     return alpha, w
 
 

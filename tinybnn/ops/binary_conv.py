@@ -14,7 +14,6 @@ from ..validate import (
     need_choice,
     need_dtype,
     need_finite,
-    need_finite_sum,
     need_float,
     need_gradient,
     need_int,
@@ -90,10 +89,10 @@ def binary_conv2d(
 
 def binary_conv2d_backward(dy: Array, cache: BinaryConvCache) -> BinaryConvGrads:
     """``dw`` goes through the surrogate. If ``alpha`` is ``mean_abs(w)``, the caller adds that path to ``dw``."""
-    need_gradient("binary_conv2d_backward", dy, " ".join(map(str, cache.z.shape)))
+    need_gradient("binary_conv2d_backward", dy, cache.z.shape)
     dz = dy * cache.alpha  # (3)
     dalpha = channel_sum(dy * cache.z)
-    need_finite_sum("binary_conv2d_backward", dalpha, dy=dy, x=cache.conv.x)
+    need_finite("binary_conv2d_backward", total=dalpha, dy=dy, x=cache.conv.x)
     dx, dsigns = conv2d_backward(dz, cache.conv)  # (2)
     dw = dsigns * cache.quantizer.dsoft(cache.w)  # (1)
     return BinaryConvGrads(dx, dw, dalpha)

@@ -16,17 +16,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..notation import HW, Array, Pair
-from ..validate import (
-    need_finite,
-    need_finite_sum,
-    need_float,
-    need_gradient,
-    need_hw,
-    need_int,
-    need_number,
-    need_pair,
-    need_shape,
-)
+from ..validate import need_finite, need_float, need_gradient, need_hw, need_int, need_number, need_pair, need_shape
 
 BAND = 150_000
 """Elements of columns copied at a time: some 600 KB of float32, which are still in cache when multiplied."""
@@ -115,10 +105,10 @@ def conv2d_backward(dy: Array, cache: ConvCache) -> ConvGrads:
     """``dx`` is the transposed convolution of ``dy``; ``dw`` correlates ``x`` and ``dy``. Padding gets no gradient."""
     x, w, stride, pad, _, dilation, groups = cache
     OH, OW = output_size("conv2d_backward", x.shape[1:3], w.shape[:2], stride, pad, dilation)
-    need_gradient("conv2d_backward", dy, f"{len(x)} {OH} {OW} {w.shape[3]}")
+    need_gradient("conv2d_backward", dy, (len(x), OH, OW, w.shape[3]))
     dx, _ = conv_transpose2d(dy, w, stride=stride, pad=pad, dilation=dilation, groups=groups, size=x.shape[1:3])
     dw = weight_gradient(dy, cache)
-    need_finite_sum("conv2d_backward", dw, dy=dy)
+    need_finite("conv2d_backward", total=dw, dy=dy)
     return ConvGrads(dx, dw)
 
 
@@ -207,7 +197,7 @@ def conv_transpose2d_backward(dx: Array, cache: ConvTransposeCache) -> ConvTrans
         raise ValueError(f"{op}: dx has shape {dx.shape}, which conv2d does not map to y's {y.shape[1:3]}")
     dy, conv_cache = conv2d(dx, w, stride=stride, pad=pad, dilation=dilation, groups=groups)
     dw = weight_gradient(y, conv_cache)
-    need_finite_sum(op, dw, dx=dx, y=y)
+    need_finite(op, total=dw, dx=dx, y=y)
     return ConvTransposeGrads(dy, dw)
 
 

@@ -26,7 +26,6 @@ from ..validate import (
     need_choice,
     need_dtype,
     need_finite,
-    need_finite_sum,
     need_float,
     need_gradient,
     need_kind,
@@ -153,18 +152,16 @@ def multi_branch_upsample(
 def multi_branch_upsample_backward(dy: Array, cache: MultiBranchCache) -> MultiBranchGrads:
     """``dtheta_r = g_r (1 - g_r) dy alpha_r z_r``, summed over outputs that share a gate. ``dx`` sums over branches."""
     branches, w, alpha, gates, quantizer = cache
-    need_gradient("multi_branch_upsample_backward", dy, " ".join(map(str, branches[0].z.shape)))
+    need_gradient("multi_branch_upsample_backward", dy, branches[0].z.shape)
     products = ((dy * branch.z).reshape(-1, gates[0].size) for branch in branches)  # rows that share their gates
     dproduct = np.stack([channel_sum(p) for p in products]).reshape(gates.shape)  # (5), of gate times alpha
     dgates = dproduct * expand(alpha, gates)
     dalpha = np.stack([channel_sum(d) for d in dproduct * gates])
-    need_finite_sum("multi_branch_upsample_backward", dalpha, dy=dy)
+    need_finite("multi_branch_upsample_backward", total=dalpha, dy=dy)
     dtheta = sigmoid_backward(dgates, gates)  # (4)
     weights = gates * expand(alpha, gates)
-    of_branches = [
-        _branch_backward(dy * weight, branch) for weight, branch in zip(weights, branches)
-    ]  # (5) (3) (2) (1)
-    dx, dtau, dsigns = zip(*of_branches)
+    gradients = [_branch_backward(dy * weight, branch) for weight, branch in zip(weights, branches)]  # (5) (3) (2) (1)
+    dx, dtau, dsigns = zip(*gradients)
     return MultiBranchGrads(sum(dx[1:], dx[0]), np.stack(dtau), np.stack(dsigns) * quantizer.dsoft(w), dalpha, dtheta)
 
 

@@ -15,7 +15,7 @@ from collections import namedtuple
 import numpy as np
 
 from ..notation import Array
-from ..validate import need_channels, need_finite, need_finite_sum, need_gradient, need_number
+from ..validate import need_channels, need_finite, need_gradient, need_number
 from .binarize import channel_sum
 
 
@@ -65,7 +65,7 @@ def batch_norm(x: Array, gamma: Array, beta: Array, *, eps: float = 1e-5) -> tup
     rows = x.size // x.shape[-1]
     count = max(rows, 1)  # an empty batch has mean and variance 0
     mean = channel_sum(x) / count  # (1)
-    need_finite_sum("batch_norm", mean, x=x)
+    need_finite("batch_norm", total=mean, x=x)
     centred = x - mean  # (2)
     rest = channel_sum(centred) / count  # far from 0 one rounding of the mean is large beside a small deviation
     centred -= rest
@@ -84,9 +84,9 @@ def batch_norm_backward(dy: Array, cache: BatchNormCache) -> BatchNormGrads:
     neither a constant part nor a part along ``centred``.
     """
     centred, gamma, std, _, _, rows = cache
-    need_gradient("batch_norm_backward", dy, " ".join(map(str, centred.shape)))
+    need_gradient("batch_norm_backward", dy, centred.shape)
     dbeta, dgamma = channel_sum(dy), channel_sum(dy * centred) / std  # (6) (5)
-    need_finite_sum("batch_norm_backward", dbeta, dy=dy)
+    need_finite("batch_norm_backward", total=dbeta, dy=dy)
     count = max(rows, 1)
     dx = centred * (-dgamma / (count * std)) + dy  # (5) (4) (3) (2) (1), in one
     dx -= dbeta / count

@@ -74,7 +74,7 @@ def max_pool2d_backward(dy: Array, cache: MaxPoolCache) -> Array:
     The loop visits the taps row by row, and ``left`` is what no earlier tap has taken. Overlapping windows add.
     """
     x, y, kernel, stride, (PH, PW) = cache
-    need_gradient("max_pool2d_backward", dy, " ".join(map(str, y.shape)))
+    need_gradient("max_pool2d_backward", dy, y.shape)
     padded = pad2d(x, (PH, PW), np.nan)  # NaN equals nothing: beside -inf, padding of -inf would take its gradient
     dpadded, left = np.zeros_like(padded), dy
     for tap, dtap in zip(*(_taps(a, kernel, stride, y.shape[1:3]) for a in (padded, dpadded))):
@@ -206,8 +206,7 @@ def adaptive_avg_pool2d(x: Array, *, size: Pair) -> tuple[Array, AdaptivePoolCac
 def adaptive_avg_pool2d_backward(dy: Array, cache: AdaptivePoolCache) -> Array:
     """The same two products, transposed and in reverse order."""
     A, B = cache
-    N, OH, _, C = need_gradient("adaptive_avg_pool2d_backward", dy, f"N {len(A)} {len(B)} C")
-    need_finite("adaptive_avg_pool2d_backward", dy=dy)
+    N, OH, _, C = need_gradient("adaptive_avg_pool2d_backward", dy, f"N {len(A)} {len(B)} C", finite=True)
     (H, W), dlow = (A.shape[1], B.shape[1]), B.T @ dy  # (2)
     return (A.T @ dlow.reshape(N, OH, W * C)).reshape(N, H, W, C)  # (1)
 

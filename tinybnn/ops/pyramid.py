@@ -63,8 +63,7 @@ def pyramid_pool(x: Array, *, levels: tuple[int, ...] = LEVELS) -> tuple[Array, 
 def pyramid_pool_backward(dy: Array, cache: tuple) -> Array:
     """Every level read the whole map, so the gradients of the levels add."""
     levels, caches = cache
-    N, _, C = need_gradient("pyramid_pool_backward", dy, f"N {sum(n * n for n in levels)} C")
-    need_finite("pyramid_pool_backward", dy=dy)
+    N, _, C = need_gradient("pyramid_pool_backward", dy, f"N {sum(n * n for n in levels)} C", finite=True)
     parts = np.split(dy, np.cumsum([n * n for n in levels])[:-1], axis=1)
     dxs = (adaptive_avg_pool2d_backward(d.reshape(N, n, n, C), c) for n, d, c in zip(levels, parts, caches))
     return sum(dxs, dy.dtype.type(0))

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..notation import HW, Array
-from ..validate import need_finite, need_gradient, need_hw, need_kind, need_shape
+from ..validate import need_gradient, need_hw, need_kind, need_shape
 from .attend import attend_loops, need_tokens, split_gradient, transpose_heads
 from .attention import (
     BinaryAttentionCache,
@@ -157,9 +157,8 @@ def channel_attention(
 
 def channel_attention_backward(dy: Array, cache: BinaryAttentionCache) -> BinaryAttentionGrads:
     """Exchanging tokens and channels is a permutation, so its backward pass exchanges them again."""
-    heads = cache.q.shape[1]
-    need_gradient("channel_attention_backward", dy, f"{len(cache.q)} {cache.q.shape[3]} {heads * cache.q.shape[2]}")
-    need_finite("channel_attention_backward", dy=dy)
+    N, heads, D, T = cache.q.shape
+    need_gradient("channel_attention_backward", dy, (N, T, heads * D), finite=True)
     dq, dk, dv, dscale = binary_attention_backward(transpose_heads(dy, heads), cache)  # (3), (2)
     dq, dk, dv = (transpose_heads(d, heads) for d in (dq, dk, dv))  # (1)
     return BinaryAttentionGrads(dq, dk, dv, dscale)

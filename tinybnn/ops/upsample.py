@@ -153,8 +153,7 @@ def upsample_bilinear(x: Array, *, scale: Pair = 2, align_corners: bool = False)
 def upsample_bilinear_backward(dy: Array, cache: BilinearCache) -> Array:
     """The same two products, transposed and in reverse order."""
     A, B = cache
-    N, OH, _, C = need_gradient("upsample_bilinear_backward", dy, f"N {len(A)} {len(B)} C")
-    need_finite("upsample_bilinear_backward", dy=dy)
+    N, OH, _, C = need_gradient("upsample_bilinear_backward", dy, f"N {len(A)} {len(B)} C", finite=True)
     (H, W), dtall = (A.shape[1], B.shape[1]), B.T @ dy  # (2)
     return (A.T @ dtall.reshape(N, OH, W * C)).reshape(N, H, W, C)  # (1)
 

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..notation import HW, Array, Pair, ceil_div
-from ..validate import NotFiniteError, need_finite, need_float, need_gradient, need_number, need_pair, need_shape
+from ..validate import need_finite, need_float, need_gradient, need_number, need_pair, need_shape
 from .binary_conv import conv2d_packed, need_packed_conv
 from .conv import conv2d, conv2d_backward, conv2d_loops
 from .upsample import upsample_nearest_loops, upsample_nearest_packed
@@ -80,10 +80,10 @@ def upsample_conv2d_backward(dy: Array, cache: UpsampleConvCache) -> UpsampleCon
     """Undo the three steps. A weight gets the gradients of all sums that it is part of."""
     conv, kernel, phases = cache
     F = conv.w.shape[-1] // (phases.scale[0] * phases.scale[1])
-    need_gradient("upsample_conv2d_backward", dy, " ".join(map(str, (len(conv.x), *phases.large, F))))
+    need_gradient("upsample_conv2d_backward", dy, (len(conv.x), *phases.large, F))
     try:
         dx, dkernel = conv2d_backward(split_phases(dy, phases), conv)  # (3) (2)
-    except NotFiniteError:
+    except ValueError:
         need_finite("upsample_conv2d_backward", dy=dy)  # the same error, in the caller's words
         raise
     return UpsampleConvGrads(dx, phase_kernel_backward(dkernel, kernel, phases.scale))  # (1)
