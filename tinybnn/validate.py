@@ -163,11 +163,9 @@ def need_mask(op: str, probability: Array, target: Array, ignore: int | None = N
     """Refuse all but a map of probabilities (H, W) and its mask of 0, 1 and ``ignore``; return where a pixel counts."""
     need_float(op, probability=probability)
     H, W = need_shape(op, "probability", probability, "H W")
-    if H * W == 0:
-        raise ValueError(f"{op}: probability has shape {(H, W)}, expected at least one pixel")
     need_shape(op, "target", target, "H W", H=(H, "probability"), W=(W, "probability"))
-    plain = target.dtype == bool
-    counted = np.ones((H, W), bool) if plain else need_labels(op, "target", target, (H, W), 2, ignore)
+    labels = target.astype(np.uint8) if target.dtype == bool else target
+    counted = need_labels(op, "target", labels, (H, W), 2, ignore)
     if not counted.any():
         raise ValueError(f"{op}: target is {ignore} everywhere, expected at least one pixel that counts")
     need_probability(op, "probability", np.where(counted, probability, 0))
