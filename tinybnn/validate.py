@@ -38,19 +38,17 @@ def need_shape(op: str, name: str, array: Array, letters: str, **known: tuple[in
     >>> need_shape("conv2d", "x", np.zeros((1, 4, 5, 2)), "N H W C")
     (1, 4, 5, 2)
     """
-    need_array(op, name, array)
     names = letters.split()
-    fits = array.ndim == len(names)
-    for n, size in zip(names, array.shape):
-        least = 0 if n in ("N", "M") else 1
-        fits = fits and (size == int(n) if n.isdigit() else size >= least and known.get(n, (size,))[0] == size)
+    fits = isinstance(array, np.ndarray) and array.ndim == len(names)
+    for n, size in zip(names, array.shape) if fits else ():
+        positive = size > 0 or n in ("N", "M")
+        fits = fits and (known[n][0] == size and positive if n in known else int(n) == size if n.isdigit() else positive)
     if not fits:
+        need_array(op, name, array)
         shape = f"({', '.join(names)}{',' if len(names) == 1 else ''})"
         sizes = ", ".join(f"{n} = {known[n][0]} from {known[n][1]}" for n in dict.fromkeys(names) if n in known)
-        positive = ", of sizes of at least 1" if 0 in array.shape else ""
-        raise ValueError(
-            f"{op}: {name} has shape {array.shape}, expected {shape}{sizes and f' with {sizes}'}{positive}"
-        )
+        empty = ", of sizes of at least 1" if 0 in array.shape else ""
+        raise ValueError(f"{op}: {name} has shape {array.shape}, expected {shape}{sizes and f' with {sizes}'}{empty}")
     return array.shape
 
 
