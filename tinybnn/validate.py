@@ -9,7 +9,7 @@ A public operation begins with calls of ``need_*``. Each raises ``ValueError`` f
 import math
 import sys
 from collections.abc import Collection
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -42,7 +42,9 @@ def need_shape(op: str, name: str, array: Array, letters: str, **known: tuple[in
     fits = isinstance(array, np.ndarray) and array.ndim == len(names)
     for n, size in zip(names, array.shape) if fits else ():
         positive = size > 0 or n in ("N", "M")
-        fits = fits and (known[n][0] == size and positive if n in known else int(n) == size if n.isdigit() else positive)
+        fits = fits and (
+            known[n][0] == size and positive if n in known else int(n) == size if n.isdigit() else positive
+        )
     if not fits:
         need_array(op, name, array)
         shape = f"({', '.join(names)}{',' if len(names) == 1 else ''})"
@@ -172,8 +174,6 @@ def need_mask(op: str, probability: Array, target: Array, ignore: int | None = N
 
 # -- options --------------------------------------------------------------------------------------------------------
 
-Kind = TypeVar("Kind")
-
 
 def shown(value: Any) -> str:
     """A wrong value in one line of a message."""
@@ -217,7 +217,7 @@ def need_choice(op: str, name: str, value: Any, choices: Collection[Any]) -> Any
     return value
 
 
-def need_kind(op: str, name: str, value: Any, kind: type[Kind]) -> Kind:
+def need_kind(op: str, name: str, value: Any, kind: type) -> Any:
     """Refuse a value of another type."""
     if not isinstance(value, kind):
         raise TypeError(f"{op}: {name} is {shown(value)}, expected a {kind.__name__}")
