@@ -285,6 +285,8 @@ def test_arguments_are_not_written_and_any_memory_order_is_taken():
         (lambda i, t, r: draw_batch([(i, t)], r, 0, 4), "draw_batch: batch_size is 0, expected"),
         (lambda i, t, r: draw_batch([(i, t[1:])], r, 1, 4), "draw_batch: label has shape (4, 6), expected (H, W) with"),
         (lambda i, t, r: draw_batch([(i, t)], r, 1, 4, flip=2), "draw_batch: flip is 2, expected a number in [0, 1]"),
+        (lambda i, t, r: draw_batch([(i, t)], r, 1, 4, jitter="no"), "draw_batch: jitter is 'no', expected a number"),
+        (lambda i, t, r: draw_batch([(i, t)], r, 1, 4, scale=1), "draw_batch: scale is 1, expected a (low, high) pair"),
     ],
 )
 def test_bad_input_is_one_line(call, text):

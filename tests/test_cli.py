@@ -303,7 +303,15 @@ def test_an_out_that_cannot_be_written_is_refused_before_the_first_step(tmp_path
 def command(*argv, **options):
     """A process of its own, its two streams as text or bytes that were written to it."""
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    if os.name != "nt":
+        pipes["preexec_fn"] = hear_signals
     return subprocess.Popen([sys.executable, "-m", "tinybnn", *map(os.fspath, argv)], **pipes | options)
+
+
+def hear_signals():
+    """Undo what nohup, or a shell in the background, does to the signals of all its children: it ignores them."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
 
 
 @pytest.fixture
@@ -324,7 +332,7 @@ def test_signals_save_what_was_done(training, name):
     process, out = training
     assert load_run(out / "run.npz").step == 0
     process.send_signal(getattr(signal, name))
-    assert process.communicate()[1].endswith(b"tinybnn: interrupted\n")
+    assert process.communicate(timeout=60)[1].endswith(b"tinybnn: interrupted\n")
     assert process.returncode == 128 + getattr(signal, name) and load_run(out / "run.npz").step >= 1
 
 

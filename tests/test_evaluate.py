@@ -194,6 +194,10 @@ def test_what_cannot_be_scored_is_one_line():
         evaluate.evaluate(right_or_nearly, [(scene(0)[0], np.full((20, 28), 255, np.uint8), "")], **SALIENCY)
     with pytest.raises(ValueError, match="^evaluate: normalise is for saliency, and the task is 'road'$"):
         evaluate.evaluate(right_or_nearly, [scene(0)], **SALIENCY | {"task": "road"}, normalise=True)
+    with pytest.raises(ValueError, match="^evaluate: task is 'no', expected one of 'labels', 'road', 'saliency'$"):
+        evaluate.evaluate(right_or_nearly, [scene(0)], **SALIENCY | {"task": "no"})
+    with pytest.raises(ValueError, match=r"^evaluate: len\(samples\) is 0, expected a whole number >= 1$"):
+        evaluate.evaluate(right_or_nearly, [], **SALIENCY)
 
 
 @pytest.mark.parametrize(

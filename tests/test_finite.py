@@ -118,8 +118,6 @@ def backward(form, case, rng):
 
 @pytest.mark.parametrize("name", FORMS)
 def test_what_is_not_finite_is_refused_in_one_line_or_treated_as_in_the_specification(name):
-    if name == "max_f":
-        pytest.skip("needs one line in metrics/saliency.py: need_finite('max_f', curves=rows)")
     assert differences(FORMS[name]) == 0
 
 

@@ -67,16 +67,16 @@ The contract of infinities and NaN
 An operation either refuses them, with an error that names the first place, or its result is that of its
 specification: they reach no value that does not depend on them::
 
-    learnt numbers    weights, scales, slopes, thresholds, statistics: refused; a gate may be -inf or +inf
-    activations       allowed where values are moved, compared, changed one by one, or summed over a window:
-                      sign, activations, fixed batch norm, convolution, maximum and average pooling, copies;
-                      but NaN has no sign and no order: sign and max_pool2d refuse it
-                      refused where a statistic or a dense matrix mixes all values: batch norm, grids and
-                      pyramids, bilinear upsampling, phases, branches, attention but for the scores of attend
+    learnt numbers    weights, scales, slopes, thresholds, statistics: refused; only a gate may be -inf or +inf
+    activations       allowed where values are moved, compared, changed one by one, or added in a window: sign,
+                      binarize, activations, fixed batch norm, conv2d and its transpose, maximum and average
+                      pooling, nearest upsampling, depth_to_space, the scores of attend; but NaN has no sign
+                      and no order, so sign, binarize and max_pool2d refuse it
+                      refused by all others: statistics, grids, bilinear weights, binary sums, attention
     logits            refused where a pixel counts; an ignored pixel may hold anything
-    gradients         allowed where a backward pass only moves or adds values; refused by all others
+    gradients         allowed where a backward pass only moves, scales or adds them; refused by all others
 
-It costs one pass over small arrays, and none over large ones: a sum over an array shows what is in it.
+Where a sum over an array is needed anyway, only that sum is looked at, and the array only if the sum is not finite.
 """
 
 from typing import TypeAlias, TypeVar

@@ -9,7 +9,7 @@ A public operation begins with calls of ``need_*``. Each raises ``ValueError`` f
 import math
 import sys
 from collections.abc import Collection
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -40,19 +40,19 @@ def need_shape(
     >>> need_shape("conv2d", "x", np.zeros((1, 4, 5, 2)), "N H W C")
     (1, 4, 5, 2)
     """
-    need_array(op, name, array)
     names = letters.split() if isinstance(letters, str) else list(map(str, letters))
-    fits = array.ndim == len(names)
-    for n, size in zip(names, array.shape):
-        least = 0 if n in ("N", "M") else 1
-        fits = fits and (size == int(n) if n.isdigit() else size >= least and known.get(n, (size,))[0] == size)
+    fits = isinstance(array, np.ndarray) and array.ndim == len(names)
+    for n, size in zip(names, array.shape) if fits else ():
+        positive = size > 0 or n in ("N", "M")
+        fits = fits and (
+            known[n][0] == size and positive if n in known else int(n) == size if n.isdigit() else positive
+        )
     if not fits:
+        need_array(op, name, array)
         shape = f"({', '.join(names)}{',' if len(names) == 1 else ''})"
         sizes = ", ".join(f"{n} = {known[n][0]} from {known[n][1]}" for n in dict.fromkeys(names) if n in known)
-        positive = ", of sizes of at least 1" if 0 in array.shape else ""
-        raise ValueError(
-            f"{op}: {name} has shape {array.shape}, expected {shape}{sizes and f' with {sizes}'}{positive}"
-        )
+        empty = ", of sizes of at least 1" if 0 in array.shape else ""
+        raise ValueError(f"{op}: {name} has shape {array.shape}, expected {shape}{sizes and f' with {sizes}'}{empty}")
     return array.shape
 
 
@@ -166,8 +166,8 @@ def need_mask(op: str, probability: Array, target: Array, ignore: int | None = N
     need_float(op, probability=probability)
     H, W = need_shape(op, "probability", probability, "H W")
     need_shape(op, "target", target, "H W", H=(H, "probability"), W=(W, "probability"))
-    numbers = target.astype(np.uint8) if target.dtype == bool else target
-    counted = need_labels(op, "target", numbers, (H, W), 2, ignore)
+    labels = target.astype(np.uint8) if target.dtype == bool else target
+    counted = need_labels(op, "target", labels, (H, W), 2, ignore)
     if not counted.any():
         raise ValueError(f"{op}: target is {ignore} everywhere, expected at least one pixel that counts")
     need_probability(op, "probability", np.where(counted, probability, 0))
@@ -175,8 +175,6 @@ def need_mask(op: str, probability: Array, target: Array, ignore: int | None = N
 
 
 # -- options --------------------------------------------------------------------------------------------------------
-
-Kind = TypeVar("Kind")
 
 
 def shown(value: Any) -> str:
@@ -219,7 +217,7 @@ def need_choice(op: str, name: str, value: Any, choices: Collection[Any]) -> Any
     return value
 
 
-def need_kind(op: str, name: str, value: Any, kind: type[Kind]) -> Kind:
+def need_kind(op: str, name: str, value: Any, kind: type) -> Any:
     """Refuse a value of another type."""
     if not isinstance(value, kind):
         raise TypeError(f"{op}: {name} is {shown(value)}, expected a {kind.__name__}")

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..notation import HW, IGNORE, Array, Pair
-from ..validate import need_choice, need_float, need_int, need_number, need_pair, need_shape
+from ..validate import need_choice, need_float, need_int, need_kind, need_number, need_pair, need_shape, shown
 from .images import as_float
 
 
@@ -208,10 +208,14 @@ def draw_batch(
     """
     N = need_int("draw_batch", "batch_size", batch_size, 1)
     size = need_pair("draw_batch", "crop", crop, 1)
-    need_number("draw_batch", "flip", flip, 0, 1)
-    need_number("draw_batch", "paint", paint, 0, 1)
+    for name, share in {"flip": flip, "jitter": jitter, "paint": paint}.items():
+        need_number("draw_batch", name, share, 0, 1)
+    if not isinstance(scale, (tuple, list)) or len(scale) != 2:
+        raise ValueError(f"draw_batch: scale is {shown(scale)}, expected a (low, high) pair")
+    low = need_number("draw_batch", "scale[0]", scale[0], 1e-3, 1e3)
+    high = need_number("draw_batch", "scale[1]", scale[1], low, 1e3)
+    need_kind("draw_batch", "rng", rng, np.random.Generator)
     need_int("draw_batch", "len(samples)", len(samples), 1)
-    low, high = scale
     batch, read = [], getattr(samples, "stored", samples.__getitem__)
     for i in rng.integers(len(samples), size=N):
         image, label = read(int(i))[:2]

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from ..notation import IGNORE, Array
-from ..validate import need_float, need_mask, need_number, need_shape
+from ..validate import need_finite, need_float, need_mask, need_number, need_shape
 from .labels import threshold_counts
 
 
@@ -135,6 +135,7 @@ def max_f(curves: Array | Sequence[Array]) -> np.floating:
         rows = np.reshape(curves, (len(curves), 256))
     need_float("max_f", curves=rows)
     need_shape("max_f", "curves", rows, "images 256")
+    need_finite("max_f", curves=rows)
     return rows.dtype.type(rows.mean(0, dtype=np.float64).max())
 
 

@@ -10,7 +10,7 @@ from ..metrics.labels import confusion_matrix, iou_per_class, mean_iou, road_sco
 from ..metrics.saliency import e_measure, f_curve, mae, max_f, s_measure
 from ..notation import HW, IGNORE, Array, Pair, ceil_div
 from ..ops.activation import sigmoid
-from ..validate import need_int, need_pair, need_shape
+from ..validate import need_choice, need_int, need_pair, need_shape
 from .cost import anchors
 from .net import Config, Network
 
@@ -180,6 +180,8 @@ def evaluate(
     normalise : bool
         Only for saliency: each prediction is :func:`stretched`, except for the IoU.
     """
+    need_choice("evaluate", "task", task, ("labels", "road", "saliency"))
+    need_int("evaluate", "len(samples)", len(samples), 1)
     if normalise and task != "saliency":
         raise ValueError(f"evaluate: normalise is for saliency, and the task is {task!r}")
     confusion = np.zeros((len(classes), len(classes)), np.int64)

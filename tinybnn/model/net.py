@@ -34,7 +34,7 @@ from ..notation import Array
 from ..ops.binarize import QUANTIZERS, Quantizer, channel_sum, real
 from ..ops.conv import ConvCache, conv2d, conv2d_backward, conv2d_by_row, weight_gradient
 from ..ops.upsample import UPSAMPLERS
-from ..validate import need_choice, need_float, need_int, need_shape
+from ..validate import need_choice, need_float, need_int, need_kind, need_shape
 from . import blocks
 from .blocks import ATTENTION, Arrays, activate, activate_backward, normalise, normalise_backward, parts, with_prefix
 
@@ -166,6 +166,7 @@ def init(config: Config, rng: np.random.Generator, dtype: type | np.dtype = np.f
     thresholds at 0 or, with R branches, at the quantiles 1/(2R), 3/(2R), ... of a channel's values.
     """
     of_params, of_state = shapes(config)
+    need_kind("net.init", "rng", rng, np.random.Generator)
     p: Arrays = {}
     for key, shape in of_params.items():
         name, _, kind = key.rpartition(".")

@@ -250,7 +250,7 @@ def backward_trials(form: Form, case: Case, dtypes: tuple, forward: Callable) ->
         cache, d = cache_of(form, forward, in_dtype(args, dtype), options), dy.astype(dtype)
         calls = [(name_of(dtype), d)]
         if dtype == dtypes[0]:
-            calls += [("a second call with the same cache", d), ("dy in Fortran order", np.asfortranarray(d))]
+            calls += [("a second call with the same cache", d), ("dy in Fortran order", np.array(d, order="F"))]
         for note, given in calls:
             bounds = gradient_bounds(expected, dtype)
             yield Trial((given, cache), {}, names, expected, bounds, dtype, note, Case(args, options))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ...notation import Array
 from ...ops import attend, attention, binarize, pyramid, reduced_attention
 from ..laws import doubles, follows, images_apart, twice, unmoved
-from ..op import ANYTHING, Case, Packed, Refusal, call, record, refused
+from ..op import ANYTHING, Case, Packed, Refusal, call, of_a_sum, record, refused
 from ..strategies import Limits, distinct, generators, integers, one_of, quantizers, reals, whole
 
 # -- cases ----------------------------------------------------------------------------------------------------------
@@ -159,16 +159,16 @@ def wordless(case: Case) -> Case:
 
 def roundings(case: Case) -> int:
     """Two or three in exp, one in its argument, then sums over keys or over pooled pixels."""
-    return 2 * case.args[1].shape[-2] + 16
+    return 2 * of_a_sum(case.args[1].shape[-2]) + 16
 
 
 def channel_roundings(case: Case) -> int:
-    return roundings(case) + case.args[0].shape[-1]
+    return roundings(case) + of_a_sum(case.args[0].shape[-1])
 
 
 def pyramid_roundings(case: Case) -> int:
     """Sums over the rows and the columns of a cell."""
-    return sum(case.args[0].shape[1:3]) + 4
+    return sum(map(of_a_sum, case.args[0].shape[1:3])) + 4
 
 
 def later(q: Array) -> Array:

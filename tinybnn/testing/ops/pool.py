@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ...ops import pool
 from ..laws import doubles, follows, images_apart
-from ..op import ANYTHING, INFINITE, Case, Law, Packed, call, record, refused
+from ..op import ANYTHING, INFINITE, Case, Law, Packed, call, of_a_sum, record, refused
 from ..strategies import Limits, distinct, generators, integers, one_of, pair_of, pairs, reals, signs, whole, word_edges
 from .upsample import packed_map
 
@@ -49,7 +49,7 @@ def adaptive_cases(draw: st.DrawFn, limits: Limits) -> Case:
 
 def axis_roundings(case: Case) -> int:
     """Sums over rows and columns."""
-    return case.args[0].shape[1] + case.args[0].shape[2] + 4
+    return sum(map(of_a_sum, case.args[0].shape[1:3])) + 4
 
 
 MAP, NHWC = np.arange(30.0).reshape(1, 5, 6, 1) % 7, {"axes": "NHWC -> NHWC"}
