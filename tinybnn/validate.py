@@ -43,10 +43,8 @@ def need_shape(
     names = letters.split() if isinstance(letters, str) else list(map(str, letters))
     fits = isinstance(array, np.ndarray) and array.ndim == len(names)
     for n, size in zip(names, array.shape) if fits else ():
-        positive = size > 0 or n in ("N", "M")
-        fits = fits and (
-            known[n][0] == size and positive if n in known else int(n) == size if n.isdigit() else positive
-        )
+        wanted = known[n][0] if n in known else int(n) if n.isdigit() else size
+        fits = fits and size == wanted and (size > 0 or n in ("N", "M", "0"))
     if not fits:
         need_array(op, name, array)
         shape = f"({', '.join(names)}{',' if len(names) == 1 else ''})"

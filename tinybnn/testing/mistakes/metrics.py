@@ -48,6 +48,8 @@ MISTAKES = (
          *ABSENT_0_MET),
         ("an absent class scores 1", "math.nan", "1.0",
          "the mean rises with every class that does not occur in a data set", "pyg-team/pytorch_geometric#1982"),
+        ("a small number in the denominator", "found / union if union else math.nan", "found / (union + 1e-7)",
+         "0 for an absent class; for others only the last digits differ"),
         ("recall: only the true pixels are below", "found + missed + mistaken", "found + missed",
          "too high; a class that is predicted everywhere gets 1"),
         ("precision: only the predicted pixels are below", "found + missed + mistaken", "found + mistaken",

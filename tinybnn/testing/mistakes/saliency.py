@@ -106,6 +106,8 @@ MISTAKES = (
          "differs in the third digit or later, for objects of many pixels"),
         ("rounds a centroid half up, as MATLAB does", "np.rint(at[t].mean())", "np.floor(at[t].mean() + 0.5)",
          "right unless the centroid is exactly half-way, as in small symmetric objects", "DengPingFan/S-measure#1"),
+        ("rounds a centroid down: int() of it", "np.rint(at[t].mean())", "np.floor(at[t].mean())",
+         "differs in the third digit or later, for objects of many pixels"),
         ("row and column of the centroid exchanged", "row, column =", "column, row =",
          "right for objects on the diagonal of the image; a perfect mask still scores 1"),
         ("cut in the middle of the image",
