@@ -173,7 +173,7 @@ def test_what_a_file_holds_is_read_and_not_run(submission):
 @pytest.mark.parametrize(
     "arguments, says",
     [
-        (["nowhere.py"], "No such file or directory: 'nowhere.py'"),
+        (["nowhere.py"], "nowhere.py: No such file or directory"),
         (["{path}", "--op", "convolve"], "check: no operation is called 'convolve'"),
         ([], "check: no file was given, expected FILE.py, or --list"),
         (["{bad}"], "bad.py is no Python, line 1:"),
