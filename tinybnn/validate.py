@@ -143,14 +143,19 @@ def need_probability(op: str, name: str, array: Array) -> None:
     _refuse(op, name, array, ~((array >= 0) & (array <= 1)), "expected a probability in [0, 1]")
 
 
+def need_ignore(op: str, ignore: Any) -> None:
+    """Refuse all but one whole number, or None."""
+    if not (ignore is None or _is_whole(ignore)):
+        raise ValueError(f"{op}: ignore is {shown(ignore)}, expected a whole number or None")
+
+
 def need_labels(op: str, name: str, labels: Array, shape: tuple[int, ...], L: int, ignore: int | None = None) -> Array:
     """Refuse all but whole numbers of this ``shape``, each 0..L-1 or ``ignore``; return where a label counts.
 
     >>> need_labels("cross_entropy", "labels", np.array([0, 255, 1]), (3,), 2, 255)
     array([ True, False,  True])
     """
-    if not (ignore is None or _is_whole(ignore)):
-        raise ValueError(f"{op}: ignore is {shown(ignore)}, expected a whole number or None")
+    need_ignore(op, ignore)
     need_shape(op, name, labels, " ".join(map(str, shape)))
     need_dtype(op, name, labels, np.integer)
     counted = np.ones(shape, bool) if ignore is None else np.asarray(labels != ignore)
@@ -166,6 +171,7 @@ def need_mask(op: str, probability: Array, target: Array, ignore: int | None = N
     if H * W == 0:
         raise ValueError(f"{op}: probability has shape {(H, W)}, expected at least one pixel")
     need_shape(op, "target", target, "H W", H=(H, "probability"), W=(W, "probability"))
+    need_ignore(op, ignore)
     plain = target.dtype == bool
     counted = np.ones((H, W), bool) if plain else need_labels(op, "target", target, (H, W), 2, ignore)
     if not counted.any():
@@ -216,7 +222,7 @@ def need_hw(op: str, name: str, value: Any, least: int, other: str = "") -> HW:
 
 def need_choice(op: str, name: str, value: Any, choices: Collection[Any]) -> Any:
     """Refuse a value that is not one of ``choices``."""
-    if isinstance(value, bool) or not np.isscalar(value) or value not in choices:
+    if isinstance(value, (bool, np.bool_)) or np.iscomplexobj(value) or not np.isscalar(value) or value not in choices:
         raise ValueError(f"{op}: {name} is {shown(value)}, expected one of {', '.join(map(repr, choices))}")
     return value
 
@@ -232,7 +238,7 @@ def need_number(op: str, name: str, value: Any, low: float = -math.inf, high: fl
     """Refuse all but a finite number in [low, high]."""
     number, largest = value.item() if isinstance(value, np.generic) else value, sys.float_info.max
     real = isinstance(number, (int, float)) and not isinstance(number, bool)
-    if not real or not (max(low, -largest) <= number <= min(high, largest)):
+    if not real or not (max(float(low), -largest) <= number <= min(float(high), largest)):
         span = f"number in [{low}, {high}]" if (low, high) != (-math.inf, math.inf) else "finite number"
         raise ValueError(f"{op}: {name} is {shown(value)}, expected a {span}")
     return value

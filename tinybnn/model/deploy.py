@@ -31,6 +31,7 @@ from ..ops.fold import fold_threshold
 from ..ops.multibranch import multi_branch_upsample_packed
 from ..ops.norm import scale_shift
 from ..ops.upsample import NEAREST, UPSAMPLERS
+from ..validate import need_finite
 from . import net
 from .blocks import ATTENTION, Arrays, activate, gates, scale_and_shift, shortcut, without_prefix
 
@@ -65,6 +66,7 @@ def pack_network(params: Arrays, state: Arrays, config: net.Config) -> Packed:
         own, of_norm, statistics = (
             without_prefix(d, name) for d, name in ((params, layer), (params, norm), (state, norm))
         )
+        need_finite("pack_network", **{key: params[key]})
         arrays[key] = pack_weights(sign(params[key]))
         fixed = scale_and_shift(own, of_norm, statistics, train=False)
         arrays[f"{layer}.alpha"], arrays[f"{layer}.shift"] = fixed  # type: ignore[assignment]

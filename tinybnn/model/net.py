@@ -34,7 +34,7 @@ from ..notation import Array
 from ..ops.binarize import QUANTIZERS, Quantizer, channel_sum, real
 from ..ops.conv import ConvCache, conv2d, conv2d_backward, conv2d_by_row, weight_gradient
 from ..ops.upsample import UPSAMPLERS
-from ..validate import need_choice, need_float, need_int, need_shape
+from ..validate import need_choice, need_float, need_int, need_kind, need_shape
 from . import blocks
 from .blocks import ATTENTION, Arrays, activate, activate_backward, normalise, normalise_backward, parts, with_prefix
 
@@ -79,7 +79,7 @@ class Config(NamedTuple):
 
 def check_config(config: Config) -> Config:
     """The config, or an error that names the field."""
-    op, config = "net.Config", options(Config, config._asdict())
+    op, config = "net.Config", options(Config, need_kind("net.Config", "config", config, Config)._asdict())
     for name, most in LIMITS.items():
         values = config.levels if name == "levels" else (getattr(config, name),)
         for value in values:
