@@ -107,6 +107,8 @@ def compare(
     dataset, held_out = (load(data, split, strict=strict) for split in ("train", "val"))
     options = recipe(dataset, **training)
     need_int("compare", "steps", options.steps, 1)
+    if out:
+        out.mkdir(parents=True, exist_ok=True)
     dataset, held_out = dataset.shrunk(options.shrink), held_out.shrunk(options.shrink)
     scores: dict[str, list[dict[str, float]]] = {name: [] for name in VARIANTS}
     how: dict[str, Any] = {"network": network, "normalise": normalise} | training | {"steps": options.steps}
