@@ -206,6 +206,19 @@ def test_a_masked_array_a_list_and_a_scalar_are_refused_by_name(name):
             assert refusal(name, i, wrong) == told
 
 
+@pytest.mark.parametrize("name", ["mae", "f_curve", "s_measure", "e_curve", "e_measure"])
+def test_ignore_is_looked_at_beside_a_mask_of_booleans_too(name):
+    with pytest.raises(ValueError, match=rf"^{name}: ignore is \[0, 255\], expected a whole number or None$"):
+        FUNCTIONS[name](np.ones((2, 2)), np.ones((2, 2), bool), ignore=[0, 255])
+
+
+@pytest.mark.parametrize("wrong", [np.True_, 1 + 0j])
+def test_only_a_real_number_is_a_padding(wrong):
+    for name in [name for name in FUNCTIONS if "pad_value" in PARAMETERS[name]]:
+        with pytest.raises(ValueError, match=rf"^{name}: pad_value is .*, expected "):
+            call(name, *fitting(name).args, pad_value=wrong)
+
+
 def beside(suffix):
     """The backward passes or the specifications of the functions: they have the same name with a suffix."""
     files = {name: sys.modules[f.__module__] for name, f in FUNCTIONS.items()}

@@ -285,10 +285,25 @@ def test_arguments_are_not_written_and_any_memory_order_is_taken():
         (lambda i, t, r: draw_batch([(i, t)], r, 0, 4), "draw_batch: batch_size is 0, expected"),
         (lambda i, t, r: draw_batch([(i, t[1:])], r, 1, 4), "draw_batch: label has shape (4, 6), expected (H, W) with"),
         (lambda i, t, r: draw_batch([(i, t)], r, 1, 4, flip=2), "draw_batch: flip is 2, expected a number in [0, 1]"),
-        (lambda i, t, r: draw_batch([(i, t)], r, 1, 4, jitter="no"), "draw_batch: jitter is 'no', expected a number"),
+        (lambda i, t, r: draw_batch([(i, t)], r, 1, 4, jitter=2), "draw_batch: jitter is 2, expected a number in ["),
         (lambda i, t, r: draw_batch([(i, t)], r, 1, 4, scale=1), "draw_batch: scale is 1, expected a (low, high) pair"),
+        (lambda i, t, r: draw_batch([(i, t)], r, 1, 4, scale=(2, 1)), "draw_batch: scale[1] is 1, expected a number"),
     ],
 )
 def test_bad_input_is_one_line(call, text):
     with pytest.raises(ValueError, match=rf"\A{re.escape(text)}[^\n]*\Z"):
         call(*coded(5, 6), np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("wrong", [0, None, "0"])
+def test_what_is_no_generator_is_refused_by_name(wrong):
+    image, label = coded(5, 6)
+    for f in (random_scale, colour_jitter, recolour):
+        with pytest.raises(TypeError, match=rf"^{f.__name__}: rng is .*, expected a Generator$"):
+            f(image, label, wrong)
+    with pytest.raises(TypeError, match=r"^random_crop: rng is .*, expected a Generator$"):
+        random_crop(image, label, 4, wrong)
+    with pytest.raises(TypeError, match=r"^draw_batch: rng is .*, expected a Generator$"):
+        draw_batch([(image, label)], wrong, 1, 4)
+    with pytest.raises(TypeError, match=r"^draw_batch: samples is .*, expected a sequence of samples$"):
+        draw_batch(None, np.random.default_rng(0), 1, 4)

@@ -313,3 +313,21 @@ def test_every_form_has_a_name_that_the_package_exports_or_its_room():
 def test_limits_within_which_there_is_no_case_are_refused(limit):
     with pytest.raises(ValueError, match="check: no case of conv2d keeps within these limits"):
         check("conv2d", lambda *args, **options: None, options=limit)
+
+
+def one_by_one(values):
+    """The mean of all values, added one after the other in their own precision."""
+    return np.cumsum(values, dtype=values.dtype)[-1] / values.dtype.type(values.size)
+
+
+@pytest.mark.parametrize(
+    "name, candidate",
+    [
+        ("mean_abs", lambda w: np.array([one_by_one(np.abs(w[..., f])) for f in range(w.shape[-1])])),
+        ("mae", lambda p, t, ignore=255: one_by_one(np.abs(p - (t == 1))[(t != ignore) | (t.dtype == bool)])),
+    ],
+)
+def test_a_running_sum_in_float32_is_rejected_and_one_in_float64_is_not(name, candidate):
+    check(name, candidate, dtypes=[np.float64], max_examples=20)
+    with pytest.raises(Mismatch):
+        check(name, candidate, dtypes=[np.float32], max_examples=20)

@@ -150,7 +150,7 @@ X, W = np.zeros((1, 5, 6, 2)), np.zeros((3, 3, 2, 4))
         (lambda: conv_transpose2d(X, W), r"conv_transpose2d: y has shape .* with F = 4 from w"),
         (
             lambda: conv_transpose2d(np.zeros((1, 3, 4, 4)), W, size=(9, 9)),
-            r"conv_transpose2d: size is \(9, 9\), which conv2d does not map to y's \(3, 4\)",
+            r"conv_transpose2d: size is \(9, 9\), expected one that conv2d maps to y's \(3, 4\)",
         ),
         (
             lambda: conv_transpose2d(np.zeros((1, 3, 4, 4)), W, size=(2, 9)),

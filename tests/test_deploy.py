@@ -143,6 +143,14 @@ def test_no_images_give_no_logits(run):
     assert run(packed, np.zeros((0, 16, 16, 3), np.float32)).shape == (0, 16, 16, 2)
 
 
+def test_weights_that_the_simulation_refuses_are_not_packed():
+    params, state = net.init(TINY, np.random.default_rng(0))
+    key = net.binary_weights(params)[0]
+    params[key] = np.full_like(params[key], np.inf)
+    with pytest.raises(ValueError, match=rf"^pack_network: {key}\[0, .* is inf, expected finite values$"):
+        pack_network(params, state, TINY)
+
+
 def test_the_float_twin_cannot_be_packed():
     config = TINY._replace(binary=False)
     with pytest.raises(ValueError, match="pack_network: config.binary is False"):

@@ -324,6 +324,10 @@ def test_other_masks_are_no_road(tmp_path):
         with pytest.raises(DataError, match=says(f"read: {path} has {what}, expected colours: red valid")):
             road_label(path)
     assert (road_label(save(tmp_path / "a.png", road)) == 1).all()
+    road[0, :, 0] = 0
+    path = save(tmp_path / "exchanged.png", road)
+    with pytest.raises(DataError, match=says(f"read: {path} has blue for red, expected colours: red valid")):
+        road_label(path)
 
 
 def test_colours_in_a_palette_and_greys_refused(tmp_path):

@@ -210,7 +210,7 @@ def need_hw(op: str, name: str, value: Any, least: int, other: str = "") -> HW:
 
 def need_choice(op: str, name: str, value: Any, choices: Collection[Any]) -> Any:
     """Refuse a value that is not one of ``choices``."""
-    if isinstance(value, bool) or not np.isscalar(value) or value not in choices:
+    if isinstance(value, (bool, np.bool_)) or np.iscomplexobj(value) or not np.isscalar(value) or value not in choices:
         raise ValueError(f"{op}: {name} is {shown(value)}, expected one of {', '.join(map(repr, choices))}")
     return value
 
@@ -226,7 +226,7 @@ def need_number(op: str, name: str, value: Any, low: float = -math.inf, high: fl
     """Refuse all but a finite number in [low, high]."""
     number, largest = value.item() if isinstance(value, np.generic) else value, sys.float_info.max
     real = isinstance(number, (int, float)) and not isinstance(number, bool)
-    if not real or not (max(low, -largest) <= number <= min(high, largest)):
+    if not real or not (max(float(low), -largest) <= number <= min(float(high), largest)):
         span = f"number in [{low}, {high}]" if (low, high) != (-math.inf, math.inf) else "finite number"
         raise ValueError(f"{op}: {name} is {shown(value)}, expected a {span}")
     return value

@@ -106,6 +106,8 @@ def compare(
     need_int("compare", "seeds", seeds, 1)
     dataset, held_out = (load(data, split, strict=strict) for split in ("train", "val"))
     options = recipe(dataset, **training)
+    if out:
+        out.mkdir(parents=True, exist_ok=True)
     dataset, held_out = dataset.shrunk(options.shrink), held_out.shrunk(options.shrink)
     scores: dict[str, list[dict[str, float]]] = {name: [] for name in VARIANTS}
     how: dict[str, Any] = {"network": network, "normalise": normalise} | training | {"steps": options.steps}

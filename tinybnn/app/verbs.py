@@ -209,7 +209,7 @@ def run_info(model: Path | None, image: tuple[int, int], **fields: Any) -> None:
     if model and options_given:
         raise ValueError(f"info: {model} has its own options, but {', '.join(options_given)} was given")
     config = model_of(model).config if model else net.check_config(options(net.Config, options_given))
-    H, W = image
+    H, W = (need_int("info", "image", side, 1) for side in image)
     if H % config.stride or W % config.stride:
         raise ValueError(f"info: image is {H} x {W}, expected multiples of {config.stride}")
     rows = cost.layers(config, (H, W))

@@ -47,6 +47,7 @@ def random_crop(image: Array, label: Array, size: Pair, rng: np.random.Generator
     >>> image.shape, label
     ((1, 3, 3), array([[  0,   0, 255]], dtype=uint8))
     """
+    need_kind("random_crop", "rng", rng, np.random.Generator)
     H, W = _need_image_and_label("random_crop", image, label)
     return _window(image, label, (H, W), need_pair("random_crop", "size", size, 1), rng)
 
@@ -84,13 +85,14 @@ def random_scale(
 
     The factor is from ``low`` to ``high``, and its logarithm is uniform. With ``low = high = 1``, nothing changes.
     """
+    need_kind("random_scale", "rng", rng, np.random.Generator)
+    need_number("random_scale", "low", low, 1e-3, 1e3)
+    need_number("random_scale", "high", high, low, 1e3)
     return resize(image, label, _scaled(_need_image_and_label("random_scale", image, label), rng, low, high))
 
 
 def _scaled(size: HW, rng: np.random.Generator, low: float, high: float) -> HW:
     """The size (H, W) times a random factor."""
-    need_number("random_scale", "low", low, 1e-3, 1e3)
-    need_number("random_scale", "high", high, low, 1e3)
     scale = low * (high / low) ** rng.random()
     return max(1, round(scale * size[0])), max(1, round(scale * size[1]))
 
@@ -161,6 +163,7 @@ def colour_jitter(
     ``b`` is uniform from ``1 - brightness`` to ``1 + brightness``, and ``c`` likewise with ``contrast``. The label
     stays. If both amounts are 0, nothing changes.
     """
+    need_kind("colour_jitter", "rng", rng, np.random.Generator)
     _need_image_and_label("colour_jitter", image, label)
     need_number("colour_jitter", "brightness", brightness, 0, 1)
     need_number("colour_jitter", "contrast", contrast, 0, 1)
@@ -179,6 +182,7 @@ def recolour(image: Array, label: Array, rng: np.random.Generator, *, grey: floa
     all channels become their mean. The label stays. With data of few objects, this keeps a network from learning the
     colour of each object by heart.
     """
+    need_kind("recolour", "rng", rng, np.random.Generator)
     _need_image_and_label("recolour", image, label)
     need_number("recolour", "grey", grey, 0, 1)
     power = (2 ** rng.uniform(-1, 1, image.shape[-1:])).astype(image.dtype)
@@ -215,6 +219,8 @@ def draw_batch(
     low = need_number("draw_batch", "scale[0]", scale[0], 1e-3, 1e3)
     high = need_number("draw_batch", "scale[1]", scale[1], low, 1e3)
     need_kind("draw_batch", "rng", rng, np.random.Generator)
+    if not hasattr(samples, "__len__") or not hasattr(samples, "__getitem__"):
+        raise TypeError(f"draw_batch: samples is {shown(samples)}, expected a sequence of samples")
     need_int("draw_batch", "len(samples)", len(samples), 1)
     batch, read = [], getattr(samples, "stored", samples.__getitem__)
     for i in rng.integers(len(samples), size=N):

@@ -166,6 +166,7 @@ def road_label(path: Path) -> Array:
 
     Magenta is road (1), red is another place that counts (0), and **black is ignored (255): it is not background**.
     A file without colour, without red, or with an alpha channel that varies is another kind of mask: it is refused.
+    So is one with blue where red should be: OpenCV exchanges the two.
 
     Exactness: the rule by ``==``. Source: the KITTI road development kit of Fritsch 2013; status from code. The
     official scores are computed in bird's-eye view, ours in the perspective image.
@@ -174,7 +175,8 @@ def road_label(path: Path) -> Array:
     rgba = np.asarray(_open(path, ("RGB", "RGBA", "P"), expected).convert("RGBA"))
     red, _, blue, alpha = np.moveaxis(rgba, 2, 0)
     grey = not _coloured(rgba[..., :3]).any()
-    wrong = {"only greys": grey, "no red": not red.any(), "a mask as alpha": np.ptp(alpha)}
+    swapped = ((red == 0) & (blue > 0)).any() and not ((red > 0) & (blue == 0)).any()
+    wrong = {"only greys": grey, "no red": not red.any(), "blue for red": swapped, "a mask as alpha": np.ptp(alpha)}
     if what := [name for name, found in wrong.items() if found]:
         raise DataError(f"read: {path} has {what[0]}, expected {expected}")
     return np.where(red > 0, (blue > 0).astype(np.uint8), np.uint8(IGNORE))

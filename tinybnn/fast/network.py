@@ -82,7 +82,8 @@ def up(x: Array, layer: Layer, config: net.Config) -> Array:
     signs = [binarize_packed(u, tau) for tau in p["tau"]]
     g = plan("up", signs[0], p["w"][0], x.shape[-1], pad_value=config.pad_value, pad=1, scale=scale)
     theta = gates(p, F, x.dtype)
-    checked("up", "R F KH KW words", x, p["tau"], p["w"], p["alpha"], theta, scale=2, pad=1, upsamplers=None)
+    op, arrays = "multi_branch_upsample_packed", (x, p["tau"], p["w"], p["alpha"], theta)
+    checked(op, "R F KH KW words", *arrays, scale=2, pad=1, upsamplers=None)
     weights = sigmoid(theta)[0] * expand(p["alpha"], theta)
     branches = [tiles(s, bank, g, x.dtype) for s, bank in zip(signs, layer.banks)]
     return finish(merged(branches, weights, g), (len(x), *g.size, F), p)

@@ -96,7 +96,7 @@ def f_curve(probability: Array, target: Array, *, beta2: float = 0.3, ignore: in
     array([0.7222, 1.    , 0.8125])
     """
     p, t = _counted("f_curve", probability, target, ignore)
-    need_number("f_curve", "beta2", beta2, low=0)
+    beta2 = float(need_number("f_curve", "beta2", beta2, low=0))
     TP, FP, FN, _ = threshold_counts(p, t.astype(np.uint8)).T
     below = beta2 * (TP + FN) + TP + FP  # (1 + beta2) P R / (beta2 P + R), multiplied out
     return ((1 + beta2) * TP / np.where(TP, below, 1)).astype(probability.dtype)

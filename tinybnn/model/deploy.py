@@ -31,6 +31,7 @@ from ..ops.fold import fold_threshold
 from ..ops.multibranch import multi_branch_upsample_packed
 from ..ops.norm import scale_shift
 from ..ops.upsample import NEAREST, UPSAMPLERS
+from ..validate import need_finite
 from . import net
 from .blocks import ATTENTION, Arrays, activate, gates, parts, scale_and_shift, shortcut, without_prefix
 
@@ -63,6 +64,7 @@ def pack_network(params: Arrays, state: Arrays, config: net.Config) -> Packed:
         layer = key.removesuffix(".w")
         norm = f"{layer}.qkv" if layer == "att" else layer
         own, (of_norm, statistics) = without_prefix(params, layer), parts(params, state, norm)
+        need_finite("pack_network", **{key: params[key]})
         arrays[key] = pack_weights(sign(params[key]))
         fixed = scale_and_shift(own, of_norm, statistics, train=False)
         arrays[f"{layer}.alpha"], arrays[f"{layer}.shift"] = fixed  # type: ignore[assignment]

@@ -10,7 +10,7 @@ from ..metrics.labels import confusion_matrix, iou_per_class, mean_iou, road_sco
 from ..metrics.saliency import e_measure, f_curve, mae, max_f, s_measure
 from ..notation import HW, IGNORE, Array, Pair, ceil_div
 from ..ops.activation import sigmoid
-from ..validate import need_choice, need_int, need_pair, need_shape
+from ..validate import need_array, need_choice, need_int, need_pair, need_shape
 from .cost import anchors
 from .net import Config, Network
 
@@ -49,6 +49,7 @@ def pad_to_multiple(image: Array, m: int) -> tuple[Array, HW]:
 
 def crop_back(array: Array, size: Pair) -> Array:
     """The part ``array[:H, :W]`` of a prediction ``(H', W', ...)`` that belongs to the image of ``size = (H, W)``."""
+    need_array("crop_back", "array", array)
     H, W = need_pair("crop_back", "size", size, 1)
     if array.ndim < 2 or array.shape[0] < H or array.shape[1] < W:
         raise ValueError(f"crop_back: array has shape {array.shape}, expected at least ({H}, {W}) in front")

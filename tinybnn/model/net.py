@@ -79,7 +79,7 @@ class Config(NamedTuple):
 
 def check_config(config: Config) -> Config:
     """The config, or an error that names the field."""
-    op, config = "net.Config", options(Config, config._asdict())
+    op, config = "net.Config", options(Config, need_kind("net.Config", "config", config, Config)._asdict())
     for name, most in LIMITS.items():
         values = config.levels if name == "levels" else (getattr(config, name),)
         for value in values:

@@ -17,7 +17,7 @@ from ..data.store import in_file, load_arrays, need_arrays, options, save_arrays
 from ..notation import Array
 from ..ops import loss as loss_ops
 from ..ops.binarize import QUANTIZERS, tanh, tanh_sharpness
-from ..validate import NotFiniteError, need_choice, need_int, need_number
+from ..validate import NotFiniteError, need_choice, need_int, need_kind, need_number
 from . import net
 from .blocks import Arrays
 from .optim import Optimizer, adam, bop, clip_latent, learning_rate, sgd
@@ -91,7 +91,8 @@ class TrainingError(ArithmeticError):
 
 def check_training(training: Training) -> Training:
     """The training options, or an error that names the field."""
-    op, training = "train.Training", options(Training, training._asdict())
+    op = "train.Training"
+    training = options(Training, need_kind(op, "training", training, Training)._asdict())
     for name, least in (("steps", 1), ("batch", 1), ("crop", 1), ("seed", 0), ("shrink", 1)):
         need_int(op, name, getattr(training, name), least)
     if (pixels := training.batch * training.crop**2) > MOST_PIXELS:

@@ -233,6 +233,6 @@ def mean_abs(w: Array) -> tuple[Array, Array]:
 
 def mean_abs_backward(dalpha: Array, w: Array) -> Array:
     """``dw = sgn(w) dalpha / n``. The slope of ``|w|`` at 0 is taken as +1, as in :func:`sign`."""
-    need_float("mean_abs_backward", dalpha=dalpha)
+    need_float("mean_abs_backward", dalpha=dalpha, w=w)
     need_shape("mean_abs_backward", "dalpha", dalpha, "F", F=(w.shape[-1], "w"))
     return sign(w) * (dalpha / (w.size // w.shape[-1]))

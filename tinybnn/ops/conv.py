@@ -175,7 +175,7 @@ def conv_transpose2d(
     smallest = (OH - 1) * SH + EH - 2 * PH, (OW - 1) * SW + EW - 2 * PW
     H, W = smallest if size is None else need_hw(op, "size", size, 1)
     if min(H, W) < 1 or output_size(op, (H, W), (KH, KW), *checked) != (OH, OW):
-        raise ValueError(f"{op}: size is ({H}, {W}), which conv2d does not map to y's ({OH}, {OW})")
+        raise ValueError(f"{op}: size is ({H}, {W}), expected one that conv2d maps to y's ({OH}, {OW})")
     # Value (i, j) of y goes to (i SH + EH - 1, j SW + EW - 1) of an array that an unpadded convolution reduces to the
     # padded input. The padding, PH rows and PW columns, is cut off afterwards.
     spread = np.zeros((N, H + 2 * PH + EH - 1, W + 2 * PW + EW - 1, F), y.dtype)

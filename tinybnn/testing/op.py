@@ -134,6 +134,10 @@ def of_a_sum(n: int) -> int:
     return min(n, 32 * math.ceil(math.log(max(n, 2), 32)))
 
 
+MANY = np.full(5000, np.float32(452.6), float)
+"""Equal numbers of 24 bits: their running sum is exact in float64, and in float32 wrong in the fifth digit."""
+
+
 def bare(args: tuple) -> tuple:
     """Arguments as the library's own functions take them: words without their number of bits."""
     return tuple(map(array_of, args))

@@ -7,7 +7,7 @@ from ...fast.product import packed_matmul_digits, packed_matmul_popcount
 from ...notation import Array
 from ...ops import binarize, bitpack
 from ..laws import blind_to_doubling, doubles, follows, idempotent, inverse, unmoved
-from ..op import INFINITE, Case, Law, Packed, Words, call, of_a_sum, record, refused
+from ..op import INFINITE, MANY, Case, Law, Packed, Words, call, of_a_sum, record, refused
 from ..strategies import Limits, distinct, generators, integers, one_of, quantizers, reals, signs, word_edges
 
 
@@ -106,7 +106,8 @@ OPS = (
                          boundary=EDGE_ROWS, words=True),
            refuses=(refused("tau has shape", np.ones((2, 3)), np.ones(2)),
                     refused("nan", np.array([[np.nan]]), np.ones(1)))),
-    record(binarize.mean_abs, weight_cases, boundary=(call(np.array([-0.0, 0.0, 1.0, -2.0]).reshape(1, 2, 1, 2)),),
+    record(binarize.mean_abs, weight_cases,
+           boundary=(call(np.array([-0.0, 0.0, 1.0, -2.0]).reshape(1, 2, 1, 2)), call(MANY.reshape(10, 10, 50, 1))),
            laws=(doubles(0), unmoved("the sign of the weights does not count", {0: np.negative})),
            roundings=lambda case: of_a_sum(case.args[0].size // case.args[0].shape[-1]) + 1),
     record(bitpack.pack, one_row_set, boundary=(call(-np.ones((1, 300))),), words=bits,

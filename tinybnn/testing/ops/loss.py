@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ...notation import Array
 from ...ops import loss
 from ..laws import ignored_do_not_count
-from ..op import Case, Law, call, of_a_sum, record, refused
+from ..op import MANY, Case, Law, call, of_a_sum, record, refused
 from ..strategies import Limits, distinct, generators, one_of, reals
 
 
@@ -88,12 +88,14 @@ OPS = (
            boundary=(call(np.ones((2, 3, 4)), NOTHING, **CLASSES), call(extremes(2, 3, 4), LABELS, **CLASSES),
                      call(extremes(2, 3, 4), LABELS, class_weights=[0.0] * 4, ignore=255),
                      call(LOGITS, LABELS % 5, class_weights=[1, 2, 0.5, 3], ignore=0),
+                     call(np.stack([0 * MANY, MANY], 1), np.zeros(5000, np.uint8), **CLASSES),
                      call(nan_where_ignored(LOGITS, LABELS), LABELS, **CLASSES)),
            refuses=(refused("labels[0, 1] is 3", np.ones((2, 3, 3)), LABELS),
                     refused("labels has shape (2, 3)", np.ones((2, 4, 4)), LABELS))),
     record(loss.binary_cross_entropy, target_cases, laws=(ignored, nothing_counts, other_side), roundings=roundings,
            boundary=(call(ONES, NOTHING, **PLAIN), call(extremes(2, 3), TARGETS, **PLAIN),
-                     call(UNEVEN, SEVENS, ignore=7), call(nan_where_ignored(UNEVEN, TARGETS), TARGETS, **PLAIN)),
+                     call(UNEVEN, SEVENS, ignore=7), call(MANY, np.zeros(5000, np.uint8), **PLAIN),
+                     call(nan_where_ignored(UNEVEN, TARGETS), TARGETS, **PLAIN)),
            refuses=(refused("targets[0, 1] is 3", ONES, LABELS),)),
     record(loss.dice, dice_cases, laws=(ignored, nothing_counts), roundings=dice_roundings,
            boundary=(call(ONES, NOTHING, **SMOOTH), call(extremes(2, 3), TARGETS, **SMOOTH),

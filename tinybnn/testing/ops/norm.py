@@ -9,7 +9,7 @@ from ...notation import Array
 from ...ops import fold, norm
 from ...ops.binarize import sign_loops
 from ..laws import blind_to_doubling, doubles, follows, unmoved
-from ..op import ANYTHING, Case, Law, call, record, refused
+from ..op import ANYTHING, MANY, Case, Law, call, record, refused
 from ..strategies import Limits, distinct, generators, integers, one_of, reals
 
 # -- batch norm -----------------------------------------------------------------------------------------------------
@@ -104,9 +104,7 @@ def threshold_cases(draw: st.DrawFn, limits: Limits) -> Case:
 # -- records --------------------------------------------------------------------------------------------------------
 
 ONE, TWO, MAP = np.ones(1), np.ones(2), np.ones((3, 2))
-one_after_the_other = np.tile(np.array([452.6, 823.0], np.float32).astype(float), (500, 1))
-"""Numbers of 24 bits. Their running sum is exact in float64, and wrong in the fifth digit in float32."""
-
+one_after_the_other = np.stack([MANY[:500], np.full(500, 823.0)], axis=1)
 many_rows = call(one_after_the_other, TWO, 0 * TWO, eps=1e-5)
 many_channels = call(1000 + np.arange(195.0).reshape(3, 65) % 7, np.ones(65), np.zeros(65), eps=1e-5)
 high_above_zero = call(4096 + np.array([[0.0], [1.0], [2.0], [5.0]]), np.ones(1), np.zeros(1), eps=1e-5)

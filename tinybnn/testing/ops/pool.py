@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ...ops import pool
 from ..laws import doubles, follows, images_apart
-from ..op import ANYTHING, INFINITE, Case, Law, Packed, call, of_a_sum, record, refused
+from ..op import ANYTHING, INFINITE, MANY, Case, Law, Packed, call, of_a_sum, record, refused
 from ..strategies import Limits, distinct, generators, integers, one_of, pair_of, pairs, reals, signs, whole, word_edges
 from .upsample import packed_map
 
@@ -67,7 +67,9 @@ OPS = (
            boundary=(call(MAP, kernel=(2, 3), stride=(1, 2), pad=(0, 0)),
                      call(MAP, kernel=(3, 3), stride=(2, 2), pad=(1, 1)))),
     record(pool.avg_pool2d, map_cases, laws=(images_apart(0), doubles(0), constant), refuses=KERNELS, **NHWC,
-           spreads=ANYTHING, boundary=(call(MAP, kernel=(2, 3), stride=(1, 2)),), roundings=2),
+           spreads=ANYTHING, roundings=2,
+           boundary=(call(MAP, kernel=(2, 3), stride=(1, 2)),
+                     call(MANY[:500].reshape(1, 20, 25, 1), kernel=(20, 25), stride=(1, 1)))),
     record(pool.adaptive_avg_pool2d, adaptive_cases, laws=(doubles(0), own_size), **NHWC,
            refuses=(refused("size is 0", MAP, size=0),), roundings=axis_roundings),
 )

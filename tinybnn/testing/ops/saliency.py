@@ -59,6 +59,7 @@ IMAGES = (
     (np.array([[0.25]]), np.array([[0]])),
 )
 PICTURES = tuple(call(*image) for image in IMAGES)
+LARGE = call(np.full((50, 100), np.float32(0.7), float), np.zeros((50, 100), bool))  # see MANY
 WRONG = (
     refused("expected a probability in [0, 1]", GREYS + 1, CHESS),
     refused("target", GREYS, CHESS + 1),
@@ -81,7 +82,8 @@ nothing_right = Law(
 
 # fmt: off
 OPS = (
-    record(saliency.mae, image_cases, boundary=PICTURES, laws=(perfect, blind), refuses=WRONG,
+    record(saliency.mae, image_cases, laws=(perfect, blind), refuses=WRONG,
+           boundary=(*PICTURES, LARGE),
            roundings=pixels, result=scores),
     record(saliency.f_curve, partial(with_option, name="beta2", values=(0.3, 1.0, 0.0)), roundings=8,
            boundary=tuple(call(*image, beta2=0.3) for image in IMAGES), laws=(swapped_axes, blind), refuses=WRONG),
