@@ -70,6 +70,14 @@ def test_an_interrupt_before_anything_is_done_writes_nothing(tmp_path, monkeypat
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("verb", ["demo", "compare"])
+def test_a_folder_that_cannot_be_made_is_refused_before_anything_is_trained(verb, tmp_path, capsys, monkeypatch):
+    (tmp_path / "file").write_text("")
+    interrupt_at(monkeypatch, "float twin")
+    assert main([verb, "--out", str(tmp_path / "file" / "out"), "--steps", "1"]) == 2
+    assert "cannot be written, expected a folder" in capsys.readouterr().err
+
+
 def test_one_differing_bit_is_an_error(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(demo_module, "differing_logits", lambda *args: 1)
     assert main(["demo", "--out", str(tmp_path), "--steps", "1"]) == 1

@@ -152,7 +152,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def add_options(group: Any, kind: type[Any], skip: Sequence[str] = ()) -> None:
-    """Add an option for every field of a NamedTuple. The default is None, so that :func:`given` knows what was set."""
+    """Add an option for every field of a NamedTuple. Its default is None, so that the verb knows what was set."""
     for name, default in kind._field_defaults.items():
         if name in skip:
             continue

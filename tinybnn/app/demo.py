@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..data.samples import Dataset, Sample, load
-from ..data.store import save_json
+from ..data.store import need_writable, save_json
 from ..fast.network import prepare
 from ..model import cost, deploy
 from ..model.deploy import Packed, pack_network, save_packed, weight_bytes
@@ -39,6 +39,7 @@ def demo(
 ) -> int:  # fmt: skip
     """Train, evaluate, pack, check and draw; write everything into ``out``. Return the exit status."""
     need_choice("demo", "data", data, tuple(RECIPES))
+    need_writable(out)
     dataset, held_out = load(data, "train"), list(load(data, "val"))
     if steps is None:
         steps = max(1, recipe(dataset).steps // (QUICK if quick else 1))
@@ -107,7 +108,7 @@ def compare(
     dataset, held_out = (load(data, split, strict=strict) for split in ("train", "val"))
     options = recipe(dataset, **training)
     if out:
-        out.mkdir(parents=True, exist_ok=True)
+        need_writable(out)
     dataset, held_out = dataset.shrunk(options.shrink), held_out.shrunk(options.shrink)
     scores: dict[str, list[dict[str, float]]] = {name: [] for name in VARIANTS}
     how: dict[str, Any] = {"network": network, "normalise": normalise} | training | {"steps": options.steps}

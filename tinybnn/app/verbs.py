@@ -86,9 +86,9 @@ def run_train(
             raise ValueError(f"train: {out} holds a run, expected another --out, or --resume or --overwrite")
         if resume:  # again, for another process may have gone on until now
             run = load_run(out / "run.npz")._replace(source=source)
-        save_run(out / "run.npz", run)
-        for name in () if resume else BESIDE:  # of the run that was overwritten
+        for name in () if resume else BESIDE:  # of the run that is overwritten; none may lie beside another run
             (out / name).unlink(missing_ok=True)
+        save_run(out / "run.npz", run)
         if run.step == run.training.steps:
             print(f"tinybnn: {out} is finished: all of its {run.step} steps are done", file=sys.stderr)
         own = {"network": run.config._asdict(), "training": run.training._asdict()}

@@ -49,6 +49,13 @@ def write_whole(path: Path | str, write: Callable[[BinaryIO], object]) -> None:
         raise
 
 
+def need_writable(folder: Path) -> None:
+    """Refuse a folder that cannot be made or written; nothing is made."""
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise ValueError(f"{folder}: cannot be written, expected a folder that can be made and written")
+
+
 @contextmanager
 def locked(folder: Path, names: Collection[str]) -> Iterator[None]:
     """Hold a folder against every other process that calls this; the system ends the lock when the process ends.

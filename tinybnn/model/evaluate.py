@@ -77,6 +77,7 @@ def predict_bands(
     layers multiply row by row. The float twin multiplies several rows at once, so its bands agree to rounding.
     Gates per position and upsampling with aligned corners need the whole map, so their decoder runs in one band.
     """
+    need_int("predict_bands", "pixels", pixels, 1)
     padded, (H, W) = pad_to_multiple(image, stride)
     x, end = padded[None], 0
     for logits in logits_in_bands(logits_of, x, pixels) if isinstance(logits_of, Network) else [logits_of(x)]:
