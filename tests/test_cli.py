@@ -440,6 +440,9 @@ def spoil(root, how):
     elif how == "empty split":
         for path in (*image.parent.iterdir(), *mask.parent.iterdir()):
             path.unlink()
+    elif how == "no held-out split":
+        image.with_stem("0005").unlink()
+        mask.with_stem("0005").unlink()
     elif how == "an unknown label":
         Image.fromarray(np.full((96, 96, 3), (255, 0, 0), np.uint8)).save(mask)
     elif how == "a truncated PNG":
@@ -451,6 +454,7 @@ def spoil(root, how):
     [
         ("missing folder", "copy"),
         ("empty split", "empty"),
+        ("no held-out split", "empty val split"),
         ("an unknown label", "0001.png"),
         ("a truncated PNG", "0001.png"),
     ],

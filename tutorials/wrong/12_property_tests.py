@@ -13,7 +13,7 @@ def one_sign_flipped(dot, a, b, i):
     return dot(pack(a), pack(b), n) - dot(pack(flipped), pack(b), n) == 2 * a[:, i] * b[:, i]
 
 
-# %% exercise="one_sign_flipped" cause="number 1 gets through"
+# %% exercise="one_sign_flipped" cause="gets through"
 def one_sign_flipped(dot, a, b, i):
     n, flipped = a.shape[1], a.copy()
     flipped[:, 0] *= -1
