@@ -489,12 +489,12 @@ for R in (1, 2, 3, 5, 8):
 #
 # | branches | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 |
 # | --- | --- | --- | --- | --- | --- | --- | --- | --- |
-# | share missed | 0.196 | 0.104 | 0.095 | 0.102 | 0.088 | 0.082 | 0.074 | 0.065 |
+# | share missed | 0.194 | 0.105 | 0.096 | 0.102 | 0.089 | 0.083 | 0.074 | 0.066 |
 #
 # (Source: the README of the repository; `python -m benchmarks.imitation` computes it again.) The second branch nearly
 # halves the error. The next ones gain little, and the fourth even loses a little.
 #
-# And in a whole network? On street scenes three branches gain 0.014 of mean IoU over one branch, in four seeds of five
+# And in a whole network? On street scenes three branches gain 0.010 of mean IoU over one branch, in four seeds of five
 # (README; `tinybnn compare --data street --seeds 5 --steps 400`). On the photographs five seeds could show no gain.
 # This project does not reproduce any score of the paper.
 #
