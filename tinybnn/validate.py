@@ -74,8 +74,9 @@ def need_channels(op: str, **arrays: Array) -> None:
     if x.shape[-1] == 0:
         raise ValueError(f"{op}: {first} has shape {x.shape}, expected (..., C) with C at least 1")
     for name, vector in vectors:
-        need_shape(op, name, vector, "C", C=(x.shape[-1], first))
-        need_finite(op, **{name: vector})
+        if vector.shape != x.shape[-1:]:
+            need_shape(op, name, vector, "C", C=(x.shape[-1], first))
+    need_finite(op, **dict(vectors))
 
 
 def need_gradient(
