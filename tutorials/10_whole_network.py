@@ -538,7 +538,7 @@ for k in (3, 4, 5):
 # - **Multi-branch upsampling on the photographs**: no effect is shown. Two of five, and the spread is four times
 #   the mean. This does not show that it has no effect either: with this spread, five seeds cannot tell a gain of 0.01
 #   from no gain.
-# - **Attention**: shown on the photographs. On the streets all five seeds gain, but so little that the ratio is below 2.8.
+# - **Attention**: shown on the photographs. On the streets all five seeds gain, but the ratio is below 2.8.
 #
 # The table has six rows. The more rows there are, the likelier it is that one exceeds any limit by chance. To
 # report only the best row is to report luck. And a seed changes only the first weights and the batches. All five share

@@ -121,8 +121,7 @@ def check(
         return
     smallest = min(found, key=size)
     fails = fails_alike(asked, smallest)
-    if smallest is not form.op.many:  # it is simple, and any other case costs a difference for each element
-        smallest = plainer(smallest, lambda case: limits.admit(case) and fails(case))
+    smallest = plainer(smallest, lambda case: limits.admit(case) and fails(case))
     failure, *again = (asked.failure(smallest) for _ in range(5))
     if failure is None or not all(same(failure, other) for other in again):
         raise Mismatch(f"{op}: {UNSTEADY}", smallest)

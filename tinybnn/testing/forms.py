@@ -16,7 +16,7 @@ from ..model.gradcheck import numeric_vjp
 from ..notation import Array
 from ..ops.binarize import Quantizer
 from ..ops.bitpack import pack
-from .op import MANY, Case, Op, Packed, Words, bare, in_dtype, is_float, of_a_sum
+from .op import Case, Op, Packed, Words, bare, in_dtype, is_float
 from .ops import OPS
 from .strategies import Limits
 
@@ -91,8 +91,7 @@ class Form(NamedTuple):
     @property
     def boundary(self) -> tuple[Case, ...]:
         """The cases that always run."""
-        many = (self.op.many,) if self.kind == "backward" and self.op.many else ()
-        return (self.packed or self.op).boundary + many
+        return (self.packed or self.op).boundary
 
     def trials(self, case: Case, dtypes: tuple = DTYPES, forward: Callable | None = None) -> Iterator[Trial]:
         """The calls of a case. ``forward`` makes the cache for a backward pass; None means the library's function."""
@@ -244,9 +243,6 @@ def backward_trials(form: Form, case: Case, dtypes: tuple, forward: Callable) ->
     limit there, so it expects the gradients of the library's own backward pass.
     """
     op = form.op
-    if case is op.many:
-        yield from many_terms(form, case, dtypes, forward)
-        return
     args, options, dy, numeric = differences(op.forward, case)
     names = tuple(f"d{name}" for name, n in zip(form.parameters, numeric) if n is not None)
     expected = tuple(n for n in numeric if n is not None)
@@ -266,18 +262,6 @@ def backward_trials(form: Form, case: Case, dtypes: tuple, forward: Callable) ->
         cache, bounds = cache_of(form, forward, args, case.options), gradient_bounds(expected, dtype)
         of = Case(args, case.options)
         yield Trial((dy, cache), {}, names, expected, bounds, dtype, "on kinks and ties", of)
-
-
-def many_terms(form: Form, case: Case, dtypes: tuple, forward: Callable) -> Iterator[Trial]:
-    """One call in float32: are its sums those of the library in float64, but for the roundings of a sum done well?"""
-    y, cache = form.op.forward(*case.args, **case.options)
-    dy, names = np.full_like(y, MANY[0]), tuple(f"d{name}" for name in form.parameters)
-    expected = gradients_of(form.function(dy, cache))
-    bound = of_a_sum(y.size) * np.finfo(np.float32).eps
-    if np.float32 in dtypes:
-        cache = cache_of(form, forward, in_dtype(case.args, np.float32), case.options)
-        bounds = tuple(bound * max(MANY[0], np.abs(e).max()) for e in expected)
-        yield Trial((np.float32(dy), cache), {}, names, expected, bounds, np.float32, "many equal terms", case)
 
 
 @lru_cache(maxsize=2048)

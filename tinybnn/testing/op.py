@@ -97,7 +97,6 @@ class Op(NamedTuple):
     finite, with the values that are put into them in one more call. ``result`` takes the value to compare out of what a
     candidate returns. ``words`` gives the number of bits in a row if the result is words. ``axes`` names the axes of
     every argument and of the result if there are other layouts. ``idle`` lists options that do not change the value.
-    ``many`` is a call whose gradients are sums of thousands of equal terms, if the gradient of its result is constant.
     """
 
     name: str
@@ -110,7 +109,6 @@ class Op(NamedTuple):
     backward: Callable | None = None
     packed: Packed | None = None
     boundary: tuple[Case, ...] = ()
-    many: Case | None = None
     roundings: float | Callable[[Case], float] = 0
     result: Callable[[Any, Case], Any] = value_alone
     words: Callable[[Case], int] | None = None

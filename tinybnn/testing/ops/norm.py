@@ -128,7 +128,6 @@ flipped = follows("flip swaps the signs", {1: lambda t: t._replace(flip=~t.flip)
 # fmt: off
 OPS = (
     record(norm.batch_norm, batch_cases, boundary=(high_above_zero, many_rows, many_channels),
-           many=call(np.resize([1.0, 1.0, -1.0, -1.0], (5000, 2)), TWO, TWO),
            roundings=batch_roundings, laws=(doubles(1, 2), mirrored, channels_apart),
            refuses=(refused("gamma has shape (1,)", MAP, ONE, TWO), refused("eps", MAP, TWO, TWO, eps=0.0))),
     record(update_running, running_cases, laws=(old_stay,), result=lambda out, case: np.stack(out),
