@@ -187,11 +187,11 @@ def test_the_map_is_that_of_the_lessons():
 def test_numbers_that_lessons_quote_from_the_readme_stand_there():
     readme = (lesson.HERE.parent / "README.md").read_text(encoding="utf-8")
     lessons = {path.stem[:2]: path.read_text(encoding="utf-8") for path in SOURCES}
-    row = r"^    \"[\w ,-]+\": \((0\.\d+), (0\.\d+), (\d)\),$"
+    row = r"^    \"[\w ,-]+\": \((-?0\.\d+), (0\.\d+), (\d)\),$"
     differences = re.findall(row, lessons["10"], re.M)
     assert len(differences) == 6
     for mean, spread, higher in differences:
-        assert f"+{mean} ± {spread} ({higher}/5)" in readme
+        assert f"{float(mean):+.3f} ± {spread} ({higher}/5)" in readme
     missed = re.search(r"^# \| share missed \| (.*) \|$", lessons["08"], re.M)[1].split(" | ")
     assert missed == re.findall(r"^ +\d +(0\.\d{3})  0\.", readme, re.M)
 
