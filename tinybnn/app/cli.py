@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data.images import DataWarning
-from ..data.samples import LAYOUTS
+from ..data.samples import LAYOUTS, SPLITS
 from ..model import net
 from ..model.train import Training, TrainingError
 from . import verbs
@@ -108,7 +108,7 @@ def parser() -> argparse.ArgumentParser:
     p = verb(verbs.run_evaluate, "score a run, or a packed network, on the held-out split", *SWITCHES)
     p.add_argument("model", type=Path, metavar="RUN", help="folder of a run, or a packed .npz")
     p.add_argument("--data", help=f"{DATA}; default: what it was trained on")
-    p.add_argument("--split", default="val", choices=verbs.SPLITS)
+    p.add_argument("--split", default="val", choices=SPLITS)
     p.add_argument("--shrink", type=int, metavar="K", help="make the images K times smaller; default: as in training")
 
     p = verb(verbs.run_predict, "label images of any size, and draw overlays", "plain")

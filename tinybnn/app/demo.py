@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..data.samples import Dataset, Sample, load
+from ..data.samples import SPLITS, Dataset, Sample, load
 from ..data.store import need_writable, save_json
 from ..fast.network import prepare
 from ..model import cost, deploy
@@ -105,7 +105,7 @@ def compare(
     ``training`` are options that all variants share; the options of the trainer replace those of the data's recipe.
     """
     need_int("compare", "seeds", seeds, 1)
-    dataset, held_out = (load(data, split, strict=strict) for split in ("train", "val"))
+    dataset, held_out = (load(data, split, strict=strict) for split in SPLITS)
     options = recipe(dataset, **training)
     if out:
         need_writable(out)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..data.images import CITY_CLASSES, LABEL_ID, read_image, save_label, save_overlay
-from ..data.samples import Dataset, load
+from ..data.samples import SPLITS, Dataset, load
 from ..data.store import in_file, load_json, locked, options, save_json
 from ..model import cost, net
 from ..model.deploy import load_packed, pack_network, save_packed, weight_bytes
@@ -18,8 +18,6 @@ from ..model.evaluate import differing_logits, evaluate, memory_needed, pad_to_m
 from ..model.train import Source, Training, load_run, logits_of, save_run, source_of, start, train
 from ..validate import need_int
 from .demo import FORMS, compare, packed_logits, table
-
-SPLITS = "train", "val"
 
 BESIDE = ("config.json", "scores.json", "packed.npz")
 """What belongs to a run and lies beside it."""

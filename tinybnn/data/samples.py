@@ -41,6 +41,8 @@ from .images import (
 KEPT = 2 * 1024**3
 """The bytes that a data set keeps in memory of the samples that were drawn: 2 GB, all of Cityscapes at a quarter."""
 
+SPLITS = "train", "val"
+
 HELD_OUT = 5
 """Where a layout has no split, a frame is in "val" if its number is divisible by this (status ours)."""
 
@@ -172,7 +174,7 @@ def load(spec: str, split: str, *, strict: bool = False) -> Dataset:
     kind, colon, path = str(spec).partition(":")
     if kind not in LAYOUTS:
         raise DataError(f"load: kind is {kind!r}, expected one of {', '.join(LAYOUTS)}")
-    if split not in ("train", "val"):
+    if split not in SPLITS:
         raise DataError(f"load: split is {split!r}, expected 'train' or 'val'")
     if not path and (colon or kind not in SHIPPED):
         raise DataError(f"load: {spec!r} names no folder, expected '{kind}:PATH'")
