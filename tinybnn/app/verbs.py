@@ -177,7 +177,7 @@ def results(images: list[Path], out: Path, write: list[str]) -> list[dict[str, P
 
 
 def free_memory() -> float:
-    """MB that a program can get before the system swaps. Windows gives none beyond, so there NumPy raises an error."""
+    """MB of memory that are free; infinite on Windows, where NumPy's own error says that memory is short."""
     meminfo = Path("/proc/meminfo")
     found = re.search(r"MemAvailable: *(\d+) kB", meminfo.read_text()) if meminfo.is_file() else None
     if found:
